@@ -1,0 +1,1 @@
+"""Chronicle: persisted memory-mapped queues and everything that trades on them."""

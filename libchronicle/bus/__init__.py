@@ -1,0 +1,1 @@
+"""Names, endpoints, liveness, discovery, fan-in and channels."""

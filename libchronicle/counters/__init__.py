@@ -1,0 +1,1 @@
+"""Memory-mapped counters, histograms and the deduplicated error log."""

@@ -1,0 +1,252 @@
+"""Every error Chronicle raises, in one tree.
+
+The five branches say who must act:
+
+    MisuseError       the caller: wrong argument, wrong order of calls, wrong configuration
+    CorruptError      nobody can go on with this data: it names file and place, `chronicle queue repair` is the remedy
+    NotReadyError     not yet: wait and try again
+    EnvironmentFault  the operator: disk, permission, port, limits of the host
+    InternalError     us: a bug; please report it
+
+An error carries its facts as attributes; its message is rendered from them by `template`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ChronicleError(Exception):
+    """Root of the tree. `fields` holds the facts the message was rendered from."""
+
+    template: ClassVar[str] = "{reason}"
+    fields: dict[str, Any]
+
+    def __init__(self, **fields: Any) -> None:
+        self.fields = fields
+        for name, value in fields.items():
+            setattr(self, name, value)
+        super().__init__(self.template.format_map(_Lenient(fields)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.fields)
+
+
+class _Lenient(dict[str, Any]):
+    """A missing fact must not hide the error it belongs to."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _rebuild(kind: type[ChronicleError], fields: dict[str, Any]) -> ChronicleError:
+    return kind(**fields)
+
+
+# ---------------------------------------------------------------- who must act
+
+
+class MisuseError(ChronicleError):
+    """The caller broke the contract."""
+
+
+class CorruptError(ChronicleError):
+    """Data on disk or on the wire is not what was written."""
+
+
+class NotReadyError(ChronicleError):
+    """A thing is not there yet."""
+
+
+class EnvironmentFault(ChronicleError):
+    """The host refuses: disk, permission, port, limits."""
+
+
+class InternalError(ChronicleError):
+    """A bug in Chronicle."""
+
+
+# ---------------------------------------------------------------- queue: the caller
+
+
+class WriterAlreadyActive(MisuseError):
+    template = "{path}: a writer is already active (pid {pid}); stop it first, or open a subscriber"
+    path: str
+    pid: int
+
+
+class ReaderAlreadyActive(MisuseError):
+    template = "{path}: reader {name!r} is already active (pid {pid}); stop it, or take another name"
+    path: str
+    name: str
+    pid: int
+
+
+class PayloadTooLarge(MisuseError):
+    template = "{path}: payload of {size} bytes exceeds the {limit} a frame may hold; raise segment_size for a new queue"
+    path: str
+    size: int
+    limit: int
+
+
+class TimestampOrder(MisuseError):
+    template = "{path}: timestamp {ts_ns} is before the last one appended, {last_ns}"
+    path: str
+    ts_ns: int
+    last_ns: int
+
+
+class ReservedType(MisuseError):
+    template = "{path}: type_id {type_id:#x} belongs to the queue (0xFF00 and above); use a smaller one"
+    path: str
+    type_id: int
+
+
+class Fenced(MisuseError):
+    template = "{path}: another writer opened epoch {epoch} while this one holds {own_epoch}; this handle is dead"
+    path: str
+    epoch: int
+    own_epoch: int
+
+
+class Forked(MisuseError):
+    template = "{path}: the handle belongs to pid {pid}; open your own after fork"
+    path: str
+    pid: int
+
+
+class Closed(MisuseError):
+    template = "{path}: the handle is closed"
+    path: str
+
+
+class InvalidName(MisuseError):
+    template = "{name!r} is no valid {kind} name: {reason}"
+    name: str
+    kind: str
+    reason: str
+
+
+class ConfigError(MisuseError):
+    template = "{file}: {key}: {reason}"
+    file: str
+    key: str
+    reason: str
+
+
+# ---------------------------------------------------------------- queue: data
+
+
+class Corrupt(CorruptError):
+    template = "{path}: {reason} at offset {offset} of segment {segment} (seq {seq}); run `chronicle queue verify`"
+    path: str
+    segment: int
+    offset: int
+    seq: int
+    reason: str
+
+
+class CorruptControl(CorruptError):
+    template = "{path}: control page is not valid: {reason}; run `chronicle queue repair`"
+    path: str
+    reason: str
+
+
+class CorruptReader(CorruptError):
+    template = "{path}: both slots of reader {name!r} are damaged; remove the page or open with start='earliest' or 'latest'"
+    path: str
+    name: str
+
+
+class UnsupportedVersion(CorruptError):
+    template = "{path}: written in version {version} of the format, this build reads up to {supported}; upgrade Chronicle"
+    path: str
+    version: int
+    supported: int
+
+
+class Rewound(CorruptError):
+    template = "{path}: reader {name!r} stood at seq {from_seq}, the queue now has {to_seq}; seek explicitly to go on"
+    path: str
+    name: str
+    from_seq: int
+    to_seq: int
+
+
+class Evicted(CorruptError):
+    template = "{path}: records {from_seq} to {to_seq} were dropped before reader {name!r} read them"
+    path: str
+    name: str
+    from_seq: int
+    to_seq: int
+
+
+class QueueReplaced(CorruptError):
+    template = "{path}: the queue is now {queue_id:#018x}, the position belongs to {expected:#018x}"
+    path: str
+    queue_id: int
+    expected: int
+
+
+class Broken(CorruptError):
+    template = "{path}: the file was truncated or cannot be read ({reason}); restore it or run `chronicle queue repair`"
+    path: str
+    reason: str
+
+
+class DecodeError(CorruptError):
+    template = "{message}: {reason} (template {template_id}, {size} bytes)"
+    message: str
+    template_id: int
+    size: int
+    reason: str
+
+
+class DecimalError(CorruptError):
+    template = "{text!r} is no decimal with exponent {exponent}: {reason}"
+    text: str
+    exponent: int
+    reason: str
+
+
+# ---------------------------------------------------------------- not yet
+
+
+class NotReady(NotReadyError):
+    template = "{path}: no queue yet; wait for its writer, or use try_open_subscriber"
+    path: str
+
+
+class ReaderForgotten(NotReadyError):
+    template = "{path}: reader {name!r} was forgotten (heartbeat {age_s:.1f} s old, lag {lag_bytes} bytes); open it again"
+    path: str
+    name: str
+    age_s: float
+    lag_bytes: int
+
+
+# ---------------------------------------------------------------- the host
+
+
+class QueueFull(EnvironmentFault):
+    template = "{path}: its budget of {limit_bytes} bytes is used up and no segment may be dropped; let readers catch up or raise it"
+    path: str
+    limit_bytes: int
+
+
+class NoSpace(EnvironmentFault):
+    template = "{path}: no space left to reserve {size} bytes; free disk space, writing goes on then"
+    path: str
+    size: int
+
+
+class NoPermission(EnvironmentFault):
+    template = "{path}: permission denied ({reason}); see docs/deployment.md for the permission matrix"
+    path: str
+    reason: str
+
+
+class HostError(EnvironmentFault):
+    template = "{path}: {reason}"
+    path: str
+    reason: str

@@ -1,0 +1,1 @@
+"""Positions, fees and ledger."""

@@ -1,0 +1,1 @@
+"""The persisted queue: one writer, many readers."""

@@ -1,0 +1,1 @@
+"""Configuration, daemon lifecycle, logging, transports."""

@@ -1,0 +1,1 @@
+"""The strategy contract and its live runner."""

@@ -1,0 +1,1 @@
+"""Venue bytes to protocol messages and back; no I/O."""
