@@ -1,0 +1,25 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def chronicle_data() -> Path:
+    """Directory of the market data recordings; the test is skipped where there is none."""
+    path = Path(os.environ.get("CHRONICLE_DATA") or ROOT.parent / "shared" / "data")
+    if not path.is_dir():
+        pytest.skip(f"no recordings at {path}; set CHRONICLE_DATA")
+    return path
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The checkout the tests belong to."""
+    return ROOT
