@@ -10,7 +10,15 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-FLAGS = ["-O3", "-g1", "-std=gnu11", "-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wno-unused-function"]
+FLAGS = [
+    "-O3",
+    "-g1",
+    "-std=gnu11",
+    "-fno-strict-aliasing",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wno-unused-function",
+]
 if platform.machine() in ("x86_64", "AMD64"):
     FLAGS += ["-msse4.2", "-mpclmul"]  # CRC32C in hardware; every x86-64 server since 2011 has both
 elif platform.machine() in ("aarch64", "arm64"):

@@ -103,7 +103,9 @@ class ReservedType(MisuseError):
 
 
 class Fenced(MisuseError):
-    template = "{path}: another writer opened epoch {epoch} while this one holds {own_epoch}; this handle is dead"
+    template = (
+        "{path}: another writer opened epoch {epoch} while this one holds {own_epoch}; this handle is dead"
+    )
     path: str
     epoch: int
     own_epoch: int
@@ -138,7 +140,9 @@ class ConfigError(MisuseError):
 
 
 class Corrupt(CorruptError):
-    template = "{path}: {reason} at offset {offset} of segment {segment} (seq {seq}); run `chronicle queue verify`"
+    template = (
+        "{path}: {reason} at offset {offset} of segment {segment} (seq {seq}); run `chronicle queue verify`"
+    )
     path: str
     segment: int
     offset: int

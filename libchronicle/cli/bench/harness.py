@@ -51,7 +51,9 @@ class BenchOptions:
         """
         path = Path(os.environ.get("CHRONICLE_DATA", self.data)) / relative
         if not path.is_file():
-            raise ConfigError(file=str(path), key="--data", reason="no such recording; set CHRONICLE_DATA or --data")
+            raise ConfigError(
+                file=str(path), key="--data", reason="no such recording; set CHRONICLE_DATA or --data"
+            )
         return path
 
     def pair(self) -> tuple[int, int]:
@@ -64,7 +66,9 @@ def available() -> list[str]:
     """Names of all benchmarks, sorted."""
     package = importlib.import_module("libchronicle.cli.bench")
     return sorted(
-        m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in _NOT_BENCHES and not m.name.startswith("_")
+        m.name
+        for m in pkgutil.iter_modules(package.__path__)
+        if m.name not in _NOT_BENCHES and not m.name.startswith("_")
     )
 
 
@@ -73,7 +77,9 @@ def machine() -> dict[str, str]:
     cpu = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+            cpu = next(
+                (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu
+            )
     except OSError:
         pass
     optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
@@ -93,6 +99,8 @@ def run_bench(name: str, options: BenchOptions) -> dict[str, Any]:
         ConfigError: there is no benchmark of that name.
     """
     if name not in available():
-        raise ConfigError(file="bench", key=name, reason=f"no such benchmark; there are: {', '.join(available())}")
+        raise ConfigError(
+            file="bench", key=name, reason=f"no such benchmark; there are: {', '.join(available())}"
+        )
     figures = importlib.import_module(f"libchronicle.cli.bench.{name}").run(options)
     return {"bench": name, **figures, "medium": options.medium, **machine()}
