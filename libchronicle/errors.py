@@ -233,7 +233,7 @@ class ReaderForgotten(NotReadyError):
 
 
 class QueueFull(EnvironmentFault):
-    template = "{path}: its budget of {limit_bytes} bytes is used up and no segment may be dropped; let readers catch up or raise it"
+    template = "{path}: the budget of {limit_bytes} bytes is used up, no segment may go; let readers catch up or raise it"
     path: str
     limit_bytes: int
 

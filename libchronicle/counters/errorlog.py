@@ -71,12 +71,11 @@ class ErrorLog:
                 text = _OVERFLOW
             i = self._index.setdefault(text, len(self._index))
         at = _START + i * _SIZE
-        count, first, _, _ = _ENTRY.unpack_from(self._map, at)
+        (count,) = struct.unpack_from("<Q", self._map, at)
         if count == 0:
             raw = text.encode()
             self._map[at + 32 : at + 32 + len(raw)] = raw
             _ENTRY.pack_into(self._map, at, 0, now, now, len(raw))
-            first = now
         struct.pack_into("<q", self._map, at + 16, now)
         struct.pack_into("<Q", self._map, at, count + 1)
 

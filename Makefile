@@ -1,0 +1,69 @@
+# make up    set-up and the whole suite running on the embedded exchange
+# make test  set-up and the tests
+# PYTHON=…   the interpreter the venv is made with (3.11 or newer)
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+EXTRAS ?= fast
+SOURCES := pyproject.toml setup.py $(shell find libchronicle services -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \
+	-o -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.xml')
+
+.PHONY: help up down status test lint typecheck build dev bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo "make down    stop the suite        make status  how it is"
+	@echo "make lint    ruff, import-linter, mypy, pyright"
+	@echo "make bench   all benchmarks        make clean   remove what was built"
+
+$(VENV)/.created: deploy/requirements.lock
+	@sh ops/prerequisites.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip 'setuptools>=77' wheel 'Cython>=3.1,<4'
+	$(PIP) install -r deploy/requirements.lock
+	@touch $@
+
+dist/.built: $(VENV)/.created $(SOURCES)
+	@mkdir -p dist; rm -f dist/*.whl
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@touch $@
+
+$(VENV)/.installed: dist/.built
+	$(PIP) install --no-deps --force-reinstall dist/libchronicle-*.whl
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed pyproject.toml
+	$(PIP) install --constraint deploy/requirements.lock "$$(ls dist/libchronicle-*.whl)[dev,$(EXTRAS)]"
+	@touch $@
+
+build: $(VENV)/.installed
+
+dev: $(VENV)/.dev
+
+up: build
+	@$(BIN)/chronicle up
+
+down:
+	@$(BIN)/chronicle down
+
+status:
+	@$(BIN)/chronicle status
+
+test: dev
+	$(BIN)/pytest
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: build
+	@for name in $$($(BIN)/chronicle bench --list); do $(BIN)/chronicle bench $$name --json | tail -n 1; done
+
+clean:
+	rm -rf build dist $(VENV) *.egg-info
