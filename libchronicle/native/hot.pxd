@@ -1,0 +1,71 @@
+"""chr_hot.h for Cython: `from libchronicle.native.hot cimport chr_next, chr_frame`. Inline C, nothing to link."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "chr_clock.h" nogil:
+    ctypedef struct chr_clock:
+        pass
+    int64_t chr_now_ns(chr_clock *clock)
+    uint64_t chr_cycles()
+
+
+cdef extern from "chr_hot.h" nogil:
+    ctypedef struct chr_error:
+        int32_t code
+        int32_t sys
+        uint64_t a
+        uint64_t b
+        uint64_t c
+        char path[512]
+        char reason[96]
+
+    ctypedef struct chr_map:
+        uint8_t *base
+        uint64_t size
+        uint32_t number
+        uint32_t broken
+
+    ctypedef struct chr_frame:
+        const uint8_t *payload
+        uint32_t size
+        uint16_t type_id
+        uint8_t flags
+        uint8_t version
+        uint64_t seq
+        int64_t ts_ns
+        uint32_t epoch
+
+    ctypedef struct chr_frame_header:
+        uint32_t commit
+        uint16_t type_id
+        uint8_t flags
+        uint8_t version
+        uint64_t seq
+        int64_t ts_ns
+        uint32_t crc
+        uint32_t epoch
+
+    ctypedef struct chr_writer:
+        uint64_t seq
+        int64_t last_ts
+        uint32_t epoch
+        uint64_t reserved
+        chr_clock clock
+        chr_error error
+
+    ctypedef struct chr_reader:
+        const uint8_t *base
+        uint64_t offset
+        uint64_t next_seq
+        uint32_t epoch
+        chr_map *map
+        chr_error error
+
+    const uint32_t CHR_LENGTH_MASK
+
+    void *chr_reserve(chr_writer *w, uint16_t type_id, uint32_t size)
+    int64_t chr_commit(chr_writer *w, uint32_t size, int64_t ts_ns)
+    void chr_abort(chr_writer *w)
+    int64_t chr_append(chr_writer *w, uint16_t type_id, const void *payload, uint32_t size, int64_t ts_ns)
+    int chr_next(chr_reader *r, chr_frame *out)
