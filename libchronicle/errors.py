@@ -136,6 +136,42 @@ class ConfigError(MisuseError):
     reason: str
 
 
+# ---------------------------------------------------------------- messages
+
+
+class EncodeError(MisuseError):
+    template = "{message}.{field}: {reason}"
+    message: str
+    field: str
+    reason: str
+
+
+class UnknownInstrument(MisuseError):
+    template = "instrument {instrument!r} is not defined; write venue:SYMBOL of one the feed has defined"
+    instrument: int | str
+
+
+class InstrumentCollision(CorruptError):
+    template = "instrument id {id:#018x} of {name} belongs to {other}; one of the two cannot be used"
+    id: int
+    name: str
+    other: str
+
+
+class ExponentChanged(CorruptError):
+    template = "{name}: exponents (price, qty) {wanted} differ from the frozen {frozen}; they never change"
+    name: str
+    frozen: tuple[int, int]
+    wanted: tuple[int, int]
+
+
+class BookModeMismatch(CorruptError):
+    template = "{message} record for instrument {instrument_id:#018x}, whose book is {mode}"
+    message: str
+    instrument_id: int
+    mode: str
+
+
 # ---------------------------------------------------------------- queue: data
 
 

@@ -1,0 +1,164 @@
+"""Enums and sets of the schema, every value as on the wire.
+
+Generated from chronicle.xml by `python -m libchronicle.protocol.generate`; do not edit.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+SCHEMA_ID = 4347
+SCHEMA_VERSION = 1
+
+__all__ = [
+    "SCHEMA_ID",
+    "SCHEMA_VERSION",
+    "BookFlags",
+    "BookMode",
+    "Command",
+    "ContractKind",
+    "ExecType",
+    "GapReason",
+    "Liquidity",
+    "OrderFlags",
+    "OrderType",
+    "RejectCode",
+    "ReportFlags",
+    "RunMode",
+    "Side",
+    "StpMode",
+    "TimeInForce",
+    "VenueState",
+]
+
+
+class Side(IntEnum):
+    NONE = 0
+    BUY = 1
+    SELL = 2
+
+
+class ContractKind(IntEnum):
+    SPOT = 0
+    LINEAR = 1
+    INVERSE = 2
+
+
+class BookMode(IntEnum):
+    L2 = 2
+    L3 = 3
+
+
+class OrderType(IntEnum):
+    MARKET = 1
+    LIMIT = 2
+    STOP_MARKET = 3
+    STOP_LIMIT = 4
+
+
+class TimeInForce(IntEnum):
+    GTC = 1
+    IOC = 2
+    FOK = 3
+    GTD = 4
+
+
+class StpMode(IntEnum):
+    NONE = 0
+    EXPIRE_TAKER = 1
+    EXPIRE_MAKER = 2
+    EXPIRE_BOTH = 3
+
+
+class Liquidity(IntEnum):
+    NONE = 0
+    MAKER = 1
+    TAKER = 2
+
+
+class ExecType(IntEnum):
+    ACK = 1
+    REJECT = 2
+    PARTIAL_FILL = 3
+    FILL = 4
+    CANCELLED = 5
+    EXPIRED = 6
+    REPLACED = 7
+    CANCEL_REJECT = 8
+    REPLACE_REJECT = 9
+
+
+class RejectCode(IntEnum):
+    NONE = 0
+    STALE = 1
+    KILLED = 2
+    UNKNOWN_INSTRUMENT = 3
+    BAD_PRICE = 4
+    BAD_QTY = 5
+    ORDER_SIZE_LIMIT = 6
+    POSITION_LIMIT = 7
+    NOTIONAL_LIMIT = 8
+    RATE_LIMIT = 9
+    WOULD_CROSS = 10
+    NO_MARKET = 11
+    UNKNOWN_ORDER = 12
+    NOT_FILLABLE = 13
+    VENUE = 14
+    LOST = 15
+    UNSUPPORTED = 16
+    DUPLICATE = 17
+    MALFORMED = 18
+    OPEN_ORDERS_LIMIT = 19
+    REDUCE_ONLY = 20
+
+
+class GapReason(IntEnum):
+    SEQUENCE = 1
+    RECONNECT = 2
+    MALFORMED = 3
+    OVERFLOW = 4
+    EVICTED = 5
+    LOST = 6
+    CROSSED = 7
+
+
+class VenueState(IntEnum):
+    CONNECTING = 1
+    CONNECTED = 2
+    DISCONNECTED = 3
+    SYNCING = 4
+    SYNCED = 5
+
+
+class RunMode(IntEnum):
+    LIVE = 1
+    PAPER = 2
+    BACKTEST = 3
+
+
+class Command(IntEnum):
+    KILL = 1
+    UNKILL = 2
+    PAUSE = 3
+    RESUME = 4
+    SET_PARAMETER = 5
+    RESYNC = 6
+    STOP = 7
+    CANCEL_ALL = 8
+
+
+class BookFlags(IntFlag):
+    STALE = 1
+    QUANTITY_IS_CHANGE = 2
+    INJECTED = 4
+    RESYNC = 8
+
+
+class OrderFlags(IntFlag):
+    REDUCE_ONLY = 1
+    POST_ONLY = 2
+
+
+class ReportFlags(IntFlag):
+    CARRY_OVER = 1
+    RECOVERED = 2

@@ -1,0 +1,244 @@
+# Generated from chronicle.xml by `python -m libchronicle.protocol.generate`; do not edit.
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "messages.h" nogil:
+    enum:
+        CHR_SCHEMA_ID, CHR_SCHEMA_VERSION, CHR_INSTRUMENT, CHR_INSTRUMENT_BLOCK, CHR_BOOK_SNAPSHOT
+        CHR_BOOK_SNAPSHOT_BLOCK, CHR_BOOK_DELTA, CHR_BOOK_DELTA_BLOCK, CHR_BEST_BID_ASK
+        CHR_BEST_BID_ASK_BLOCK, CHR_TRADE, CHR_TRADE_BLOCK, CHR_ORDER_ADD, CHR_ORDER_ADD_BLOCK
+        CHR_ORDER_MODIFY, CHR_ORDER_MODIFY_BLOCK, CHR_ORDER_DELETE, CHR_ORDER_DELETE_BLOCK
+        CHR_ORDER_EXECUTE, CHR_ORDER_EXECUTE_BLOCK, CHR_BOOK_RESET, CHR_BOOK_RESET_BLOCK, CHR_GAP
+        CHR_GAP_BLOCK, CHR_HEARTBEAT, CHR_HEARTBEAT_BLOCK, CHR_VENUE_STATUS
+        CHR_VENUE_STATUS_BLOCK, CHR_NEW_ORDER, CHR_NEW_ORDER_BLOCK, CHR_CANCEL_ORDER
+        CHR_CANCEL_ORDER_BLOCK, CHR_REPLACE_ORDER, CHR_REPLACE_ORDER_BLOCK, CHR_CANCEL_ALL
+        CHR_CANCEL_ALL_BLOCK, CHR_SUBMITTED, CHR_SUBMITTED_BLOCK, CHR_EXECUTION_REPORT
+        CHR_EXECUTION_REPORT_BLOCK, CHR_POSITION_REPORT, CHR_POSITION_REPORT_BLOCK
+        CHR_ACCOUNT_REPORT, CHR_ACCOUNT_REPORT_BLOCK, CHR_RISK_EVENT, CHR_RISK_EVENT_BLOCK
+        CHR_CONTROL_COMMAND, CHR_CONTROL_COMMAND_BLOCK, CHR_SESSION_START, CHR_SESSION_START_BLOCK
+        CHR_SESSION_SOURCE, CHR_SESSION_SOURCE_BLOCK, CHR_DISPATCH, CHR_DISPATCH_BLOCK
+        CHR_TIMER_FIRED, CHR_TIMER_FIRED_BLOCK, CHR_STATE_CHANGE, CHR_STATE_CHANGE_BLOCK
+        CHR_PARAMETER, CHR_PARAMETER_BLOCK, CHR_KILL_CHANGE, CHR_KILL_CHANGE_BLOCK
+        CHR_SESSION_STOP, CHR_SESSION_STOP_BLOCK, CHR_OPEN_ORDER, CHR_OPEN_ORDER_BLOCK
+        CHR_SIDE_NONE, CHR_SIDE_BUY, CHR_SIDE_SELL, CHR_CONTRACT_KIND_SPOT
+        CHR_CONTRACT_KIND_LINEAR, CHR_CONTRACT_KIND_INVERSE, CHR_BOOK_MODE_L2, CHR_BOOK_MODE_L3
+        CHR_ORDER_TYPE_MARKET, CHR_ORDER_TYPE_LIMIT, CHR_ORDER_TYPE_STOP_MARKET
+        CHR_ORDER_TYPE_STOP_LIMIT, CHR_TIME_IN_FORCE_GTC, CHR_TIME_IN_FORCE_IOC
+        CHR_TIME_IN_FORCE_FOK, CHR_TIME_IN_FORCE_GTD, CHR_STP_MODE_NONE, CHR_STP_MODE_EXPIRE_TAKER
+        CHR_STP_MODE_EXPIRE_MAKER, CHR_STP_MODE_EXPIRE_BOTH, CHR_LIQUIDITY_NONE
+        CHR_LIQUIDITY_MAKER, CHR_LIQUIDITY_TAKER, CHR_EXEC_TYPE_ACK, CHR_EXEC_TYPE_REJECT
+        CHR_EXEC_TYPE_PARTIAL_FILL, CHR_EXEC_TYPE_FILL, CHR_EXEC_TYPE_CANCELLED
+        CHR_EXEC_TYPE_EXPIRED, CHR_EXEC_TYPE_REPLACED, CHR_EXEC_TYPE_CANCEL_REJECT
+        CHR_EXEC_TYPE_REPLACE_REJECT, CHR_REJECT_CODE_NONE, CHR_REJECT_CODE_STALE
+        CHR_REJECT_CODE_KILLED, CHR_REJECT_CODE_UNKNOWN_INSTRUMENT, CHR_REJECT_CODE_BAD_PRICE
+        CHR_REJECT_CODE_BAD_QTY, CHR_REJECT_CODE_ORDER_SIZE_LIMIT, CHR_REJECT_CODE_POSITION_LIMIT
+        CHR_REJECT_CODE_NOTIONAL_LIMIT, CHR_REJECT_CODE_RATE_LIMIT, CHR_REJECT_CODE_WOULD_CROSS
+        CHR_REJECT_CODE_NO_MARKET, CHR_REJECT_CODE_UNKNOWN_ORDER, CHR_REJECT_CODE_NOT_FILLABLE
+        CHR_REJECT_CODE_VENUE, CHR_REJECT_CODE_LOST, CHR_REJECT_CODE_UNSUPPORTED
+        CHR_REJECT_CODE_DUPLICATE, CHR_REJECT_CODE_MALFORMED, CHR_REJECT_CODE_OPEN_ORDERS_LIMIT
+        CHR_REJECT_CODE_REDUCE_ONLY, CHR_GAP_REASON_SEQUENCE, CHR_GAP_REASON_RECONNECT
+        CHR_GAP_REASON_MALFORMED, CHR_GAP_REASON_OVERFLOW, CHR_GAP_REASON_EVICTED
+        CHR_GAP_REASON_LOST, CHR_GAP_REASON_CROSSED, CHR_VENUE_STATE_CONNECTING
+        CHR_VENUE_STATE_CONNECTED, CHR_VENUE_STATE_DISCONNECTED, CHR_VENUE_STATE_SYNCING
+        CHR_VENUE_STATE_SYNCED, CHR_RUN_MODE_LIVE, CHR_RUN_MODE_PAPER, CHR_RUN_MODE_BACKTEST
+        CHR_COMMAND_KILL, CHR_COMMAND_UNKILL, CHR_COMMAND_PAUSE, CHR_COMMAND_RESUME
+        CHR_COMMAND_SET_PARAMETER, CHR_COMMAND_RESYNC, CHR_COMMAND_STOP, CHR_COMMAND_CANCEL_ALL
+        CHR_BOOK_FLAGS_STALE, CHR_BOOK_FLAGS_QUANTITY_IS_CHANGE, CHR_BOOK_FLAGS_INJECTED
+        CHR_BOOK_FLAGS_RESYNC, CHR_ORDER_FLAGS_REDUCE_ONLY, CHR_ORDER_FLAGS_POST_ONLY
+        CHR_REPORT_FLAGS_CARRY_OVER, CHR_REPORT_FLAGS_RECOVERED
+
+    ctypedef packed struct chr_sbe_header_t:
+        uint16_t block_length, template_id, schema_id, version
+
+    ctypedef packed struct chr_group_t:
+        uint16_t block_length, num_in_group, num_groups, num_var_data_fields
+
+    ctypedef packed struct chr_level_t:
+        int64_t price, qty
+
+    uint32_t chr_instrument_offset(uint16_t type_id) nogil
+    uint16_t chr_block_length(uint16_t type_id) nogil
+
+    ctypedef packed struct chr_instrument_t:
+        uint64_t instrument_id
+        int64_t tick_size, lot_size, min_qty, max_qty, min_notional, contract_size
+        int8_t price_exponent, qty_exponent
+        uint8_t contract_kind, book_mode, trading, reserved[3]
+        char venue[16], symbol[32], base_currency[16], quote_currency[16], settle_currency[16]
+
+    ctypedef packed struct chr_book_snapshot_t:
+        uint64_t instrument_id, last_update_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts
+        uint16_t flags
+        uint8_t reserved[6]
+
+    ctypedef packed struct chr_book_delta_t:
+        uint64_t instrument_id, first_update_id, last_update_id, prev_update_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts
+        uint16_t flags
+        uint8_t reserved[6]
+
+    ctypedef packed struct chr_best_bid_ask_t:
+        uint64_t instrument_id, update_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts, bid_price, bid_qty, ask_price, ask_qty
+
+    ctypedef packed struct chr_trade_t:
+        uint64_t instrument_id, trade_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts, price, qty
+        uint8_t aggressor, reserved[7]
+
+    ctypedef packed struct chr_order_add_t:
+        uint64_t instrument_id, venue_seq, order_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts, price, qty
+        uint8_t side, reserved[7]
+
+    ctypedef packed struct chr_order_modify_t:
+        uint64_t instrument_id, venue_seq, order_id, new_order_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts, price, qty
+        uint8_t side, reserved[7]
+
+    ctypedef packed struct chr_order_delete_t:
+        uint64_t instrument_id, venue_seq, order_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts, qty
+        uint8_t side, reserved[7]
+
+    ctypedef packed struct chr_order_execute_t:
+        uint64_t instrument_id, venue_seq, order_id, trade_id, raw_seq
+        int64_t venue_ts, event_ts, recv_ts, price, qty
+        uint8_t side, reserved[7]
+
+    ctypedef packed struct chr_book_reset_t:
+        uint64_t instrument_id, raw_seq
+        int64_t venue_ts, recv_ts
+        uint8_t reason, reserved[7]
+
+    ctypedef packed struct chr_gap_t:
+        uint64_t instrument_id, expected_id, received_id, raw_seq
+        int64_t recv_ts
+        uint8_t reason, reserved[7]
+
+    ctypedef packed struct chr_heartbeat_t:
+        int64_t ts
+        uint64_t count
+
+    ctypedef packed struct chr_venue_status_t:
+        uint64_t instrument_id
+        int64_t recv_ts
+        uint8_t state, reserved[7]
+        char venue[16], reason[64]
+
+    ctypedef packed struct chr_new_order_t:
+        uint64_t instrument_id, cause_queue_id, cause_seq, parent_seq
+        int64_t price, qty, stop_price, valid_until_ns, expire_ns, cause_ts
+        uint32_t cause_epoch, parent_epoch
+        uint16_t flags
+        uint8_t side, order_type, time_in_force, stp_mode, reserved[2]
+        char account[16], tag[16]
+
+    ctypedef packed struct chr_cancel_order_t:
+        uint64_t instrument_id, order_seq, cause_queue_id, cause_seq
+        int64_t valid_until_ns, cause_ts
+        uint32_t cause_epoch, order_epoch
+
+    ctypedef packed struct chr_replace_order_t:
+        uint64_t instrument_id, order_seq, cause_queue_id, cause_seq
+        int64_t price, qty, valid_until_ns, cause_ts
+        uint32_t cause_epoch, order_epoch
+
+    ctypedef packed struct chr_cancel_all_t:
+        uint64_t instrument_id
+        int64_t cause_ts
+        char reason[32]
+
+    ctypedef packed struct chr_submitted_t:
+        uint64_t order_queue_id, order_seq, instrument_id
+        uint32_t order_epoch
+        uint16_t request_template
+        uint8_t reserved[2]
+        char gateway[16], client_order_id[32]
+
+    ctypedef packed struct chr_execution_report_t:
+        uint64_t order_queue_id, order_seq, instrument_id, exec_id, venue_order_id, trade_id, request_seq
+        int64_t price, qty, last_price, last_qty, cum_qty, leaves_qty, fee, venue_ts, order_ts, cause_ts
+        uint32_t order_epoch
+        uint16_t reject_code, flags
+        uint8_t exec_type, side, liquidity, reserved[4]
+        int8_t fee_exponent
+        char fee_currency[16], text[32]
+
+    ctypedef packed struct chr_position_report_t:
+        uint64_t instrument_id, last_exec_id
+        int64_t ts, qty, avg_price, realized_pnl, fees
+        uint16_t flags
+        int8_t pnl_exponent
+        uint8_t reserved[5]
+        char account[16]
+
+    ctypedef packed struct chr_account_report_t:
+        int64_t ts, balance, available
+        int8_t exponent
+        uint8_t reserved[7]
+        char account[16], currency[16]
+
+    ctypedef packed struct chr_risk_event_t:
+        uint64_t instrument_id
+        int64_t ts, limit_value, actual_value
+        uint16_t code
+        uint8_t reserved[6]
+        char strategy[32], text[64]
+
+    ctypedef packed struct chr_control_command_t:
+        int64_t ts
+        uint32_t uid, pid
+        uint8_t command, reserved[7]
+        char user[32], host[32], target[64], value[128], reason[128]
+
+    ctypedef packed struct chr_session_start_t:
+        uint64_t session_id
+        int64_t realtime_ns, monotonic_ns
+        uint8_t mode, reserved[7], config_hash[32]
+        char name[64], code_version[64]
+
+    ctypedef packed struct chr_session_source_t:
+        uint64_t queue_id, start_seq
+        uint32_t epoch
+        uint16_t source
+        uint8_t reserved[2]
+        char path[128]
+
+    ctypedef packed struct chr_dispatch_t:
+        uint64_t first_seq, last_seq
+        int64_t now_ns
+        uint32_t epoch
+        uint16_t source
+        uint8_t muted, reserved
+
+    ctypedef packed struct chr_timer_fired_t:
+        int64_t deadline_ns, now_ns
+        char name[32]
+
+    ctypedef packed struct chr_state_change_t:
+        int64_t now_ns
+        uint64_t instrument_id
+        uint8_t machine, from_state, to_state, reserved[5]
+        char reason[64]
+
+    ctypedef packed struct chr_parameter_t:
+        int64_t now_ns
+        char name[64], value[128]
+
+    ctypedef packed struct chr_kill_change_t:
+        int64_t now_ns
+        uint8_t killed, reserved[7]
+        char reason[64]
+
+    ctypedef packed struct chr_session_stop_t:
+        int64_t now_ns
+        char reason[64]
+
+    ctypedef packed struct chr_open_order_t:
+        uint64_t order_queue_id, order_seq, instrument_id, venue_order_id
+        int64_t price, qty, cum_qty, stop_price, expire_ns, order_ts
+        uint32_t order_epoch
+        uint16_t flags
+        uint8_t side, order_type, time_in_force, stp_mode, reserved[6]
+        char account[16], tag[16]
