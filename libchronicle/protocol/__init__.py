@@ -13,6 +13,7 @@ from libchronicle.protocol import enums, messages
 from libchronicle.protocol.codec import Levels, SbeMessage
 from libchronicle.protocol.decoder import Decoder, MessageFilter, decode, instrument_of
 from libchronicle.protocol.enums import *  # noqa: F403
+from libchronicle.protocol.fixed import format_decimal, parse_decimal
 from libchronicle.protocol.instruments import InstrumentRegistry, instrument_id
 from libchronicle.protocol.messages import *  # noqa: F403
 
@@ -23,8 +24,10 @@ __all__ = [
     "MessageFilter",
     "SbeMessage",
     "decode",
+    "format_decimal",
     "instrument_id",
     "instrument_of",
+    "parse_decimal",
 ]
 __all__ += enums.__all__
 __all__ += messages.__all__

@@ -167,7 +167,7 @@ cdef extern from "messages.h" nogil:
 
     ctypedef packed struct chr_position_report_t:
         uint64_t instrument_id, last_exec_id
-        int64_t ts, qty, avg_price, realized_pnl, fees
+        int64_t ts, qty, avg_price, realized_pnl, fees, open_cost
         uint16_t flags
         int8_t pnl_exponent
         uint8_t reserved[5]

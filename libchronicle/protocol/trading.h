@@ -131,9 +131,10 @@ typedef struct __attribute__((packed)) {
     int8_t pnl_exponent;
     uint8_t reserved[5];
     char account[16];
+    int64_t open_cost; /* exact signed cost of the open quantity, mantissa at pnlExponent: average cost survives a restart without rounding */
 } chr_position_report_t;
-_Static_assert(sizeof(chr_position_report_t) == 80, "PositionReport");
-_Static_assert(offsetof(chr_position_report_t, instrument_id) == 0 && offsetof(chr_position_report_t, ts) == 8 && offsetof(chr_position_report_t, qty) == 16 && offsetof(chr_position_report_t, avg_price) == 24 && offsetof(chr_position_report_t, realized_pnl) == 32 && offsetof(chr_position_report_t, fees) == 40 && offsetof(chr_position_report_t, last_exec_id) == 48 && offsetof(chr_position_report_t, flags) == 56 && offsetof(chr_position_report_t, pnl_exponent) == 58 && offsetof(chr_position_report_t, reserved) == 59 && offsetof(chr_position_report_t, account) == 64, "PositionReport");
+_Static_assert(sizeof(chr_position_report_t) == 88, "PositionReport");
+_Static_assert(offsetof(chr_position_report_t, instrument_id) == 0 && offsetof(chr_position_report_t, ts) == 8 && offsetof(chr_position_report_t, qty) == 16 && offsetof(chr_position_report_t, avg_price) == 24 && offsetof(chr_position_report_t, realized_pnl) == 32 && offsetof(chr_position_report_t, fees) == 40 && offsetof(chr_position_report_t, last_exec_id) == 48 && offsetof(chr_position_report_t, flags) == 56 && offsetof(chr_position_report_t, pnl_exponent) == 58 && offsetof(chr_position_report_t, reserved) == 59 && offsetof(chr_position_report_t, account) == 64 && offsetof(chr_position_report_t, open_cost) == 80, "PositionReport");
 
 /* AccountReport */
 typedef struct __attribute__((packed)) {

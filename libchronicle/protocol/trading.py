@@ -203,8 +203,8 @@ class PositionReport(SbeMessage, kw_only=True, gc=False):
     LAYOUT: ClassVar[Layout] = Layout(
         "PositionReport",
         26,
-        "Q5qQHb5x16s",
-        "instrument_id ts qty avg_price realized_pnl fees last_exec_id flags pnl_exponent account",
+        "Q5qQHb5x16sq",
+        "instrument_id ts qty avg_price realized_pnl fees last_exec_id flags pnl_exponent account open_cost",
         enums={"flags": ReportFlags},
         texts={"account": 16},
     )
@@ -219,6 +219,8 @@ class PositionReport(SbeMessage, kw_only=True, gc=False):
     flags: ReportFlags = ReportFlags(0)
     pnl_exponent: int = 0
     account: str = ""
+    # exact signed cost of the open quantity, mantissa at pnlExponent: average cost survives a restart without rounding
+    open_cost: int = 0
 
 
 class AccountReport(SbeMessage, kw_only=True, gc=False):

@@ -1,0 +1,6 @@
+from typing_extensions import Buffer
+
+__all__ = ["format_decimal", "parse_decimal"]
+
+def parse_decimal(text: str | Buffer, exponent: int) -> int: ...
+def format_decimal(mantissa: int, exponent: int) -> str: ...
