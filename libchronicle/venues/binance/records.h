@@ -178,9 +178,10 @@ static inline int bn_classify(bn_table *t, const bn_fields *f, bn_frame *out)
 
 /* ---------------------------------------------------------------- records */
 
+/* A price or quantity: never below zero. */
 static inline int bn_decimal(const bn_value *v, int exponent, int64_t *mantissa)
 {
-    return chr_parse_decimal((const char *)v->p, v->n, exponent, mantissa);
+    return chr_parse_decimal((const char *)v->p, v->n, exponent, mantissa) || *mantissa < 0;
 }
 
 static inline int bn_expect(const uint8_t **p, const uint8_t *end, const char *text, size_t n)
@@ -198,17 +199,18 @@ static uint8_t *bn_write_group(const bn_value *v, const bn_symbol *s, uint8_t *o
     chr_level_t *level = chr_put_levels(out, (uint16_t)v->levels);
     for (uint32_t i = 0; i < v->levels; i++, level++) {
         int64_t price, qty;
-        int bad;
         if (BN_UNLIKELY(!bn_expect(&p, end, i ? ",[\"" : "[\"", i ? 3 : 2)))
             goto unusual;
-        if (BN_UNLIKELY((bad = chr_scan_decimal((const char **)&p, (const char *)end, s->price_exponent, &price)) != 0))
+        if (BN_UNLIKELY(chr_scan_decimal((const char **)&p, (const char *)end, s->price_exponent, &price) != CHR_DECIMAL_OK))
             goto decimal;
         if (BN_UNLIKELY(!bn_expect(&p, end, "\",\"", 3)))
             goto unusual;
-        if (BN_UNLIKELY((bad = chr_scan_decimal((const char **)&p, (const char *)end, s->qty_exponent, &qty)) != 0))
+        if (BN_UNLIKELY(chr_scan_decimal((const char **)&p, (const char *)end, s->qty_exponent, &qty) != CHR_DECIMAL_OK))
             goto decimal;
         if (BN_UNLIKELY(!bn_expect(&p, end, "\"]", 2)))
             goto unusual;
+        if (BN_UNLIKELY((price | qty) < 0))
+            goto decimal;
         level->price = price;
         level->qty = qty;
     }
