@@ -38,6 +38,7 @@ __all__ = [
     "RouterConfig",
     "StrategiesConfig",
     "StrategyConfig",
+    "daemon_names",
     "load_host",
     "load_strategy",
     "strategy_files",
@@ -219,6 +220,14 @@ def load_strategy(
         _check_against_host(config, host, str(toml))
         limits = host.router.limits.tightened(config.limits)
     return msgspec.structs.replace(config, file=str(code), limits=limits)
+
+
+def daemon_names(config: HostConfig) -> list[str]:
+    """Every daemon of this host by the name its process, counters file and control queue go by."""
+    exchange = ["exchange"] if config.exchange is not None else []
+    feeds = [f"feed-{name}" for name in sorted(config.feeds)]
+    strategies = [f"strategy-{path.stem}" for path in strategy_files(config)]
+    return [*exchange, *feeds, "router", *strategies, "exporter"]
 
 
 def strategy_files(config: HostConfig) -> list[Path]:
