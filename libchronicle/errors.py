@@ -129,6 +129,19 @@ class InvalidName(MisuseError):
     reason: str
 
 
+class EndpointActive(MisuseError):
+    template = "{path}: the endpoint is held by pid {pid}, which is alive; stop it first, or take another name"
+    path: str
+    pid: int
+
+
+class SecondProducer(MisuseError):
+    template = "{channel}: commands come from thread {owner!r}, thread {caller!r} may not send; give it a channel of its own"
+    channel: str
+    owner: str
+    caller: str
+
+
 class ConfigError(MisuseError):
     template = "{file}: {key}: {reason}"
     file: str
@@ -265,6 +278,19 @@ class ReaderForgotten(NotReadyError):
     lag_bytes: int
 
 
+class ChannelFull(NotReadyError):
+    template = "{channel}: {capacity} commands wait already; its consumer does not keep up or stands still"
+    channel: str
+    capacity: int
+
+
+class Busy(NotReadyError):
+    template = "{path}: another process (pid {pid}) was writing for all of {waited_s:.1f} s; try again"
+    path: str
+    pid: int
+    waited_s: float
+
+
 # ---------------------------------------------------------------- the host
 
 
@@ -290,3 +316,9 @@ class HostError(EnvironmentFault):
     template = "{path}: {reason}"
     path: str
     reason: str
+
+
+class CoreUnavailable(EnvironmentFault):
+    template = "core {core} is not available to this process (allowed: {allowed}); check the core number, cpuset and CPUAffinity="
+    core: int
+    allowed: str
