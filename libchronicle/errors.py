@@ -322,3 +322,19 @@ class CoreUnavailable(EnvironmentFault):
     template = "core {core} is not available to this process (allowed: {allowed}); check the core number, cpuset and CPUAffinity="
     core: int
     allowed: str
+
+
+# ---------------------------------------------------------------- money and orders
+
+
+class FixedPointOverflow(MisuseError):
+    template = "{what} does not fit {bits} bits; the order or price is out of any sensible range"
+    what: str
+    bits: int
+
+
+class InvalidTransition(InternalError):
+    template = "{machine}: no transition from {state} on {event}"
+    machine: str
+    state: str
+    event: str
