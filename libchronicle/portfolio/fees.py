@@ -1,7 +1,8 @@
 """Maker and taker fees as integer rates.
 
-A rate is a mantissa at RATE_EXPONENT of the trade's value: 0.1 % = 100_000, a rebate is negative. A fee is rounded up to the next
-unit of money (a rebate toward zero): a simulated account never pays less than the venue would take.
+A rate is a mantissa at RATE_EXPONENT of the trade's value: 0.1 % = 100_000, a rebate is negative. A fee is
+rounded up to the next unit of money (a rebate toward zero): a simulated account never pays less than the
+venue would take.
 """
 
 from __future__ import annotations

@@ -1,14 +1,24 @@
-"""Fixed-point arithmetic: int64 mantissas, products through 128 bits, overflow is an error and never a wrapped number.
+"""Fixed-point arithmetic: int64 mantissas, products through 128 bits, overflow is an error and never a
+wrapped number.
 
-Python's integers do not overflow, which is the trap: a number that fits here must also fit the int64 field it is written to
-and the 128-bit product of the native code that computes the same. So every result passes one of the two guards.
+Python's integers do not overflow, which is the trap: a number that fits here must also fit the int64 field
+it is written to and the 128-bit product of the native code that computes the same. So every result passes
+one of the two guards.
 """
 
 from __future__ import annotations
 
 from libchronicle.errors import FixedPointOverflow
 
-__all__ = ["INT64_MAX", "INT128_MAX", "ceil_div", "checked_i64", "checked_product", "half_even_div", "rescale"]
+__all__ = [
+    "INT64_MAX",
+    "INT128_MAX",
+    "ceil_div",
+    "checked_i64",
+    "checked_product",
+    "half_even_div",
+    "rescale",
+]
 
 INT64_MAX = (1 << 63) - 1
 INT128_MAX = (1 << 127) - 1
@@ -44,7 +54,8 @@ def ceil_div(numerator: int, denominator: int) -> int:
 
 
 def rescale(mantissa: int, exponent: int, to_exponent: int, what: str = "value") -> int:
-    """The mantissa at `to_exponent` of mantissa × 10^exponent, half-even where digits are lost. Raises FixedPointOverflow."""
+    """The mantissa at `to_exponent` of mantissa × 10^exponent, half-even where digits are lost. Raises
+    FixedPointOverflow."""
     shift = exponent - to_exponent
     if shift >= 0:
         return checked_i64(checked_product(mantissa, 10**shift, what), what)

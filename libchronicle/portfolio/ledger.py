@@ -37,8 +37,12 @@ class Ledger:
     open_count: dict[str, int] = field(default_factory=dict)
 
     def define(self, terms: InstrumentTerms) -> None:
-        """Make an instrument known; a definition that comes again changes nothing."""
-        self.terms.setdefault(terms.instrument_id, terms)
+        """Make an instrument known. Tick, lot and filters may change with a later definition, exponents
+        never do."""
+        self.terms[terms.instrument_id] = terms
+        for (_, instrument_id), holding in self.holdings.items():
+            if instrument_id == terms.instrument_id:
+                holding.position.terms = terms
 
     def holding(self, owner: str, instrument_id: int) -> Holding:
         """The holding, flat if there was none. Raises UnknownInstrument."""
@@ -72,7 +76,8 @@ class Ledger:
             holding.open_sell += delta
 
     def fill(self, order: Order, qty: int, price: int, fee: int) -> int:
-        """Book a fill of an open order; returns what it realised. Raises FixedPointOverflow and changes nothing then."""
+        """Book a fill of an open order; returns what it realised. Raises FixedPointOverflow and changes
+        nothing then."""
         realized = self.holding(order.owner, order.instrument_id).position.apply(order.sign * qty, price, fee)
         self.shift_open(order, -qty)
         return realized

@@ -4,10 +4,11 @@
     PENDING     OPEN   REJECTED  -             -       -          -        -         -
     OPEN        -      -         PARTIAL       FILLED  CANCELLED  EXPIRED  OPEN      OPEN
     PARTIAL     -      -         PARTIAL       FILLED  CANCELLED  EXPIRED  PARTIAL   PARTIAL
-    terminal    -      -         -             -       -          -        -         same (a late cancel is refused, the order stays as it is)
+    ended       -      -         -             -       -          -        -         as it was
 
-What the table does not name is a bug of whoever reported it and raises InvalidTransition. Beside the table: cum ≤ qty always, and
-FILL means cum == qty. Every accepted order gets exactly one terminal report, every other one exactly one REJECT.
+What the table does not name is a bug of whoever reported it and raises InvalidTransition. Beside the
+table: cum ≤ qty always, and FILL means cum == qty. Every accepted order gets exactly one terminal report,
+every other one exactly one REJECT.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class OrderState(IntEnum):
 
 TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED})
 
-_LATE = {(state, kind): state for state in TERMINAL for kind in (ExecType.CANCEL_REJECT, ExecType.REPLACE_REJECT)}
+_LATE = {
+    (state, kind): state for state in TERMINAL for kind in (ExecType.CANCEL_REJECT, ExecType.REPLACE_REJECT)
+}
 
 TRANSITIONS: Mapping[tuple[OrderState, ExecType], OrderState] = MappingProxyType(
     {
@@ -117,6 +120,6 @@ class Order:
 def next_state(state: OrderState, event: int) -> OrderState:
     """The state after a report of kind `event`. Raises InvalidTransition."""
     try:
-        return TRANSITIONS[state, event]  # type: ignore[index]  # an ExecType is an int; the plain int hashes alike
+        return TRANSITIONS[state, event]  # type: ignore[index]  # an ExecType hashes as its int
     except KeyError:
         raise InvalidTransition(machine="order", state=state.name, event=ExecType(event).name) from None

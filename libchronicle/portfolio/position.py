@@ -2,10 +2,11 @@
 
 Rules:
 - `qty` is signed; `cost` is what the open quantity was bought for, signed like it (a short's is negative).
-- Opening adds the fill's value to the cost. Closing takes out cost × closed ÷ open, rounded half-even once, and realises the difference.
+- Opening adds the fill's value to the cost. Closing takes out cost × closed ÷ open, rounded half-even
+  once, and realises the difference.
 - A flip closes all, then opens the rest at the fill's price; the two parts' values sum to the fill's value.
-- Always, to the last digit:  realized == cash + cost,  and flat means cost == 0. So equity = cash - fees + value at the mark
-  is what any independent ledger of the same fills says.
+- Always, to the last digit:  realized == cash + cost,  and flat means cost == 0. So equity = cash - fees +
+  value at the mark is what any independent ledger of the same fills says.
 - Fees are kept apart; realised profit is before fees.
 """
 
@@ -61,7 +62,11 @@ class Position:
 
     def unrealized(self, mark: int) -> int:
         """Profit of the open quantity at the price `mark`."""
-        return checked_i64(self.terms.signed_value(mark, self.qty) - self.cost, "unrealised profit") if self.qty else 0
+        return (
+            checked_i64(self.terms.signed_value(mark, self.qty) - self.cost, "unrealised profit")
+            if self.qty
+            else 0
+        )
 
     def equity(self, mark: int) -> int:
         """Cash from all fills, less fees, and the open quantity at `mark`."""

@@ -1,12 +1,14 @@
 """What a quantity at a price is worth, for spot, linear and inverse contracts.
 
-`signed_value(price, qty)` is money that grows with the price for a long quantity, so one ledger serves all three kinds:
+`signed_value(price, qty)` is money that grows with the price for a long quantity, so one ledger serves all
+three kinds:
 
     spot, linear    qty × contract_size × price       in the quote (settle) currency
-    inverse         -qty × contract_size / price      in the base (settle) currency: a long gains coin as the price rises
+    inverse         -qty × contract_size / price      in the base (settle) currency: a long gains coin as
+    the price rises
 
-Money is an int64 mantissa at MONEY_EXPONENT for every instrument: eight decimals, up to ±92 billion. It is rounded half-even once, when
-a fill is valued; from there on sums are exact.
+Money is an int64 mantissa at MONEY_EXPONENT for every instrument: eight decimals, up to ±92 billion. It is
+rounded half-even once, when a fill is valued; from there on sums are exact.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ MONEY_EXPONENT = -8
 
 @dataclass(frozen=True, slots=True)
 class InstrumentTerms:
-    """The frozen terms of one instrument that money and risk depend on. Mantissas; 0 = the venue states none."""
+    """The frozen terms of one instrument that money and risk depend on. Mantissas; 0 = the venue states
+    none."""
 
     instrument_id: int
     tick_size: int
@@ -67,8 +70,8 @@ class InstrumentTerms:
             max_qty=message.max_qty,
             min_notional=message.min_notional,
             trading=bool(message.trading),
-            name=f"{text(message.venue)}:{text(message.symbol)}",
-            settle_currency=text(message.settle_currency) or text(message.quote_currency),
+            name=f"{message.venue}:{message.symbol}",
+            settle_currency=message.settle_currency or message.quote_currency,
         )
 
     @property
@@ -76,7 +79,8 @@ class InstrumentTerms:
         return self.kind == ContractKind.INVERSE
 
     def signed_value(self, price: int, qty: int) -> int:
-        """Money at MONEY_EXPONENT, with the sign of `qty` (inverse: against it). Raises FixedPointOverflow."""
+        """Money at MONEY_EXPONENT, with the sign of `qty` (inverse: against it). Raises
+        FixedPointOverflow."""
         if self.inverse:
             product = checked_product(-qty, self._times, "value")
             return checked_i64(half_even_div(product, price * self._over), "value")
@@ -98,8 +102,3 @@ class InstrumentTerms:
         if denominator < 0:
             numerator, denominator = -numerator, -denominator
         return checked_i64(half_even_div(numerator, denominator), "average price")
-
-
-def text(value: str | bytes) -> str:
-    """A fixed-width text field without its padding."""
-    return value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, bytes) else value.rstrip("\0")

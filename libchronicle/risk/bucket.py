@@ -1,4 +1,5 @@
-"""Token bucket in integer nanoseconds (the generic cell rate algorithm): one number of state, no timer, no float."""
+"""Token bucket in integer nanoseconds (the generic cell rate algorithm): one number of state, no timer, no
+float."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class TokenBucket:
         return max(self._full_at_ns, now_ns) + self._cost_ns <= now_ns + self._depth_ns
 
     def take(self, now_ns: int) -> bool:
-        """Take a token; False and nothing taken when there is none. A clock that steps back refills nothing."""
+        """Take a token; False and nothing taken when there is none. A clock that steps back refills
+        nothing."""
         if not self.has_token(now_ns):
             return False
         self._full_at_ns = max(self._full_at_ns, now_ns) + self._cost_ns

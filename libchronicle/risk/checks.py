@@ -1,12 +1,15 @@
 """Pre-trade checks as one table, the same in the router, a strategy's host and a backtest.
 
 Rules:
-- The checks run in the order of CHECKS; the first breach names the code. Order and codes are part of what strategies rely on.
-- The first group is about validity and holds for every order. The second group is about size and is skipped for an order that can only
-  reduce a position: a limit must never lock a position in.
+- The checks run in the order of CHECKS; the first breach names the code. Order and codes are part of what
+  strategies rely on.
+- The first group is about validity and holds for every order. The second group is about size and is
+  skipped for an order that can only reduce a position: a limit must never lock a position in.
 - Positions count open orders: an order is judged as if everything open on its side had filled.
-- A market order is priced at the opposite best, a sell at no less than the best bid: what it would trade at now.
-- Pure: the situation is passed in, and `check` changes nothing but takes a token from the bucket of an order that passes everything else.
+- A market order is priced at the opposite best, a sell at no less than the best bid: what it would trade
+  at now.
+- Pure: the situation is passed in, and `check` changes nothing but takes a token from the bucket of an
+  order that passes everything else.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from libchronicle.risk.limits import BPS, RiskLimits
 __all__ = ["CHECKS", "Breach", "MarketView", "Proposal", "Situation", "check"]
 
 
+UNLIMITED = RiskLimits()
+
+
 class Breach(NamedTuple):
     """Why an order is refused: the stable code, the limit and what was asked for."""
 
@@ -34,7 +40,8 @@ class Breach(NamedTuple):
 
 
 class MarketView(NamedTuple):
-    """What is known of the market: best prices (0 = that side is empty) and a price to measure others against."""
+    """What is known of the market: best prices (0 = that side is empty) and a price to measure others
+    against."""
 
     best_bid: int
     best_ask: int
@@ -64,13 +71,14 @@ class Situation:
     terms: InstrumentTerms | None
     market: MarketView | None  # None: lost, stale or without a valid book
     holding: Holding | None = None
-    limits: RiskLimits = RiskLimits()
+    limits: RiskLimits = UNLIMITED
     open_orders: int = 0
     bucket: TokenBucket | None = None
 
 
 def check(order: Proposal, now: Situation) -> Breach | None:
-    """The first breach, or None. Never raises for an order's values: what does not fit 64 bits is a breach."""
+    """The first breach, or None. Never raises for an order's values: what does not fit 64 bits is a
+    breach."""
     reducing = None
     for at_all, violated in CHECKS:
         if not at_all:
@@ -89,7 +97,8 @@ def check(order: Proposal, now: Situation) -> Breach | None:
 
 
 def only_reduces(order: Proposal, now: Situation) -> bool:
-    """True when the position cannot grow or turn even if everything open on the order's side fills as well."""
+    """True when the position cannot grow or turn even if everything open on the order's side fills as
+    well."""
     if now.holding is None:
         return False
     if order.reduce_only:
@@ -148,7 +157,7 @@ def _no_market(order: Proposal, now: Situation) -> Breach | None:
 
 def _price_band(order: Proposal, now: Situation) -> Breach | None:
     band = now.limits.price_band_bps
-    if band is None or order.order_type == OrderType.MARKET or now.market is None or not now.market.reference:
+    if band is None or order.order_type == OrderType.MARKET or not now.market or not now.market.reference:
         return None
     reference = now.market.reference
     if abs(order.price - reference) * BPS > reference * band:
@@ -164,12 +173,17 @@ def _reduce_only(order: Proposal, now: Situation) -> Breach | None:
     return Breach(RejectCode.REDUCE_ONLY, reducible, order.qty) if reducible == 0 else None
 
 
-# ---------------------------------------------------------------- size: every order that may enlarge a position
+# ---------------------------------------------------------------- size: every order that may enlarge a
+# position
 
 
 def _order_size(order: Proposal, now: Situation) -> Breach | None:
     limit = now.limits.max_order_qty
-    return Breach(RejectCode.ORDER_SIZE_LIMIT, limit, order.qty) if limit is not None and order.qty > limit else None
+    return (
+        Breach(RejectCode.ORDER_SIZE_LIMIT, limit, order.qty)
+        if limit is not None and order.qty > limit
+        else None
+    )
 
 
 def _order_notional(order: Proposal, now: Situation) -> Breach | None:
@@ -179,7 +193,9 @@ def _order_notional(order: Proposal, now: Situation) -> Breach | None:
     if limit is not None and value > limit:
         return Breach(RejectCode.NOTIONAL_LIMIT, limit, value)
     if now.terms.min_notional:
-        least = rescale(now.terms.min_notional, now.terms.price_exponent + now.terms.qty_exponent, MONEY_EXPONENT)
+        least = rescale(
+            now.terms.min_notional, now.terms.price_exponent + now.terms.qty_exponent, MONEY_EXPONENT
+        )
         if value < least:
             return Breach(RejectCode.NOTIONAL_LIMIT, least, value)
     return None
@@ -189,7 +205,9 @@ def _position_after(order: Proposal, now: Situation) -> int:
     """The largest position the order's side can lead to, not negative."""
     assert now.holding is not None
     held, qty = now.holding, order.qty - order.replaces_leaves
-    after = held.position.qty + held.open_buy + qty if order.is_buy else -held.position.qty + held.open_sell + qty
+    after = (
+        held.position.qty + held.open_buy + qty if order.is_buy else -held.position.qty + held.open_sell + qty
+    )
     return max(0, after)
 
 
@@ -218,7 +236,8 @@ def _open_orders(order: Proposal, now: Situation) -> Breach | None:
 
 
 def _price_now(order: Proposal, now: Situation) -> int:
-    """The price the order would trade at at worst: its limit, the opposite best for a market order. 0 = unknown."""
+    """The price the order would trade at at worst: its limit, the opposite best for a market order. 0 =
+    unknown."""
     bid, ask = (now.market.best_bid, now.market.best_ask) if now.market else (0, 0)
     if order.order_type == OrderType.MARKET:
         return ask if order.is_buy else bid

@@ -14,7 +14,7 @@ BPS = 10_000
 
 
 class ConfiguredLimits(Protocol):
-    """Decimal strings as in the TOML; None = no limit. Quantities in base currency or contracts, notionals in settle currency."""
+    """Decimal strings as in the TOML; None = no limit. Notionals are in the settle currency."""
 
     @property
     def max_order_qty(self) -> str | None: ...
@@ -45,7 +45,8 @@ class RiskLimits:
 
 
 def resolve(limits: ConfiguredLimits, terms: InstrumentTerms) -> RiskLimits:
-    """The limits at the instrument's exponents, rounded down: never wider than what was written. Raises DecimalError."""
+    """The limits at the instrument's exponents, rounded down: never wider than what was written. Raises
+    DecimalError."""
     return RiskLimits(
         max_order_qty=_floor(limits.max_order_qty, terms.qty_exponent),
         max_order_notional=_floor(limits.max_order_notional, MONEY_EXPONENT),

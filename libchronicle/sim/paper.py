@@ -1,16 +1,20 @@
-"""The paper venue: real market data, pretended fills. Pure: orders, books and trades in, events out; the same input gives the same output.
+"""The paper venue: real market data, pretended fills. Pure: orders, books and trades in, events out; the
+same input gives the same output.
 
 Rules:
-- Taking. An incoming order walks the displayed levels from the best, up to its limit, and remembers what it took (`paper_book`).
-  FOK needs all of it at once; IOC and MARKET let the rest expire; POST_ONLY that would take is rejected; GTC and GTD rest.
-- Resting. An order joins the back of its level: all that is displayed there is ahead of it. It fills, at its own price and as maker, when
+- Taking. An incoming order walks the displayed levels from the best, up to its limit, and remembers what
+  it took (`paper_book`). FOK needs all of it at once; IOC and MARKET let the rest expire; POST_ONLY that
+  would take is rejected; GTC and GTD rest.
+- Resting. An order joins the back of its level: all that is displayed there is ahead of it. It fills, at
+  its own price and as maker, when
     * a trade goes strictly through its price: all of it, for the venue would have had to fill it first;
     * a trade against its side prints at its price: the quantity ahead trades first, then our orders by age;
     * the opposite best reaches its price: as much as is displayed there and not yet taken.
   Cancellations ahead are not believed: only trades move the queue.
-- Better prices first, then older orders, over all strategies. Our own orders are not in the market's book, so they never trade with each other
-  and every self-trade mode is kept.
-- Reduce-only never opens or turns a position: it fills up to the position that its owner has at that moment, the rest expires.
+- Better prices first, then older orders, over all strategies. Our own orders are not in the market's book,
+  so they never trade with each other and every self-trade mode is kept.
+- Reduce-only never opens or turns a position: it fills up to the position that its owner has at that
+  moment, the rest expires.
 - A replace keeps its place only if it lowers the quantity at the same price; else it is a new arrival.
 - A report says what stood when it was made; the router turns it into an execution report and appends it.
 """
@@ -29,7 +33,8 @@ __all__ = ["PaperGateway", "VenueEvent"]
 
 
 class VenueEvent(NamedTuple):
-    """One thing that happened to an order, with the order's figures at that moment. `request_seq` 0 = nobody asked for it."""
+    """One thing that happened to an order, with the order's figures at that moment. `request_seq` 0 =
+    nobody asked for it."""
 
     kind: ExecType
     order: Order
@@ -47,7 +52,8 @@ class VenueEvent(NamedTuple):
 
 
 class PaperGateway:
-    """Matches orders of many owners against live books. Positions and open orders are booked in the ledger it is given."""
+    """Matches orders of many owners against live books. Positions and open orders are booked in the ledger
+    it is given."""
 
     def __init__(self, ledger: Ledger, fees: FeeSchedule) -> None:
         self.ledger = ledger
@@ -83,14 +89,20 @@ class PaperGateway:
         return self._drain()
 
     def cancel_all(
-        self, owner: str | None, instrument_id: int = 0, request_seq: int = 0, code: RejectCode = RejectCode.NONE
+        self,
+        owner: str | None,
+        instrument_id: int = 0,
+        request_seq: int = 0,
+        code: RejectCode = RejectCode.NONE,
     ) -> list[VenueEvent]:
         """Cancel every open order of an owner (None: of all) in an instrument (0: in all)."""
         for order in self.ledger.orders_of(owner, instrument_id):
             self._end(ExecType.CANCELLED, order, code=code, request_seq=request_seq)
         return self._drain()
 
-    def replace(self, order: Order, price: int, qty: int, book: BookView, request_seq: int) -> list[VenueEvent]:
+    def replace(
+        self, order: Order, price: int, qty: int, book: BookView, request_seq: int
+    ) -> list[VenueEvent]:
         """Give an open order another price and total quantity."""
         code = self._replace_refusal(order, price, qty, book)
         if code:
@@ -110,7 +122,8 @@ class PaperGateway:
     # ------------------------------------------------------------ the market
 
     def on_trade(self, instrument_id: int, price: int, qty: int, aggressor: int) -> list[VenueEvent]:
-        """A trade printed. Only a sell can have hit our bids, only a buy our offers; an unknown aggressor may be either."""
+        """A trade printed. Only a sell can have hit our bids, only a buy our offers; an unknown aggressor
+        may be either."""
         resting = self._resting.get(instrument_id)
         if resting is None:
             return []
@@ -157,14 +170,16 @@ class PaperGateway:
         return self._expiries[0][0] if self._expiries else 0
 
     def reach(self, instrument_id: int) -> tuple[int, int]:
-        """(highest resting buy, lowest resting sell), 0 where there is none: market data that stays inside concerns no order."""
+        """(highest resting buy, lowest resting sell), 0 = none: what stays between them touches no
+        order."""
         resting = self._resting.get(instrument_id)
         return resting.reach() if resting is not None else (0, 0)
 
     # ------------------------------------------------------------ recovery
 
     def readmit(self, order: Order, book: BookView | None) -> None:
-        """Take up an order that was open when the router stopped: at the back of its level, as any newcomer."""
+        """Take up an order that was open when the router stopped: at the back of its level, as any
+        newcomer."""
         self.ledger.enter(order)
         self._rest(order, book)
 

@@ -3,9 +3,11 @@
 Our fills do not reach the real book, so a level goes on displaying what we have taken. Rules:
 
 - A level offers displayed - taken, never less than nothing.
-- A level that shows less than when we took from it was traded or cancelled at the front, where our quantity stood: `taken` shrinks by as much.
-  A level that shows more got new quantity behind: that is on offer. A level that is gone is forgotten.
-- So the same displayed quantity is never taken twice, by whichever of our orders, and no fill is better than the book allows.
+- A level that shows less than when we took from it was traded or cancelled at the front, where our
+  quantity stood: `taken` shrinks by as much. A level that shows more got new quantity behind: that is on
+  offer. A level that is gone is forgotten.
+- So the same displayed quantity is never taken twice, by whichever of our orders, and no fill is better
+  than the book allows.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Taken:
         self._asks: dict[int, Level] = {}
 
     def offers(self, book: BookView, side: int, limit: int | None, want: int) -> list[Level]:
-        """Levels of `side` that an opposite order may take, best first, up to `want`; `limit` None = at any price."""
+        """Levels of `side` that an opposite order may take, best first, up to `want`; `limit` None = at
+        any price."""
         found: list[Level] = []
         depth, seen = _FIRST_DEPTH, 0
         while True:

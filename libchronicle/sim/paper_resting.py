@@ -1,4 +1,5 @@
-"""The resting paper orders of one instrument, in the order a venue would fill them: better price first, then older."""
+"""The resting paper orders of one instrument, in the order a venue would fill them: better price first,
+then older."""
 
 from __future__ import annotations
 
