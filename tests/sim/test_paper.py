@@ -281,7 +281,7 @@ class AnySequence(RuleBasedStateMachine):
                 self.filled[order.key] += event.last_qty
                 self.position[order.owner] += order.sign * event.last_qty
                 assert event.cum == self.filled[order.key]
-                assert 0 < event.last_qty
+                assert event.last_qty > 0
                 if order.order_type == OrderType.LIMIT:
                     assert event.last_price * order.sign <= event.price * order.sign, "through its limit"
                 if order.post_only:
