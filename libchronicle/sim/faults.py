@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from random import Random
 
 HUGE_BYTES = 4 << 20
-GARBAGE = (b"not json at all", b'{"stream":', b"[]", b'{"stream":"x@depth","data":null}', b"\xc3\xa9" * 9, b"")
+GARBAGE = (
+    b"not json at all",
+    b'{"stream":',
+    b"[]",
+    b'{"stream":"x@depth","data":null}',
+    b"\xc3\xa9" * 9,
+    b"",
+)
 
 
 class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -57,7 +57,9 @@ def stream_key(stream: str) -> str | None:
 _DEPTH_SPEEDS = frozenset({"0ms", "100ms", "250ms", "500ms", "1000ms"})
 
 
-def depth_json(market: str, instrument: Instrument, time_ms: int, ids: Ids, bids: Levels, asks: Levels) -> bytes:
+def depth_json(
+    market: str, instrument: Instrument, time_ms: int, ids: Ids, bids: Levels, asks: Levels
+) -> bytes:
     """`depthUpdate`: quantities are absolute, 0 removes the level."""
     futures = "" if market == SPOT else f'"T":{time_ms},'
     previous = "" if market == SPOT else f'"pu":{ids.previous},'
@@ -87,7 +89,12 @@ def trade_json(market: str, instrument: Instrument, time_ms: int, trade_id: int,
 
 
 def book_ticker_json(
-    market: str, instrument: Instrument, time_ms: int, update_id: int, bid: tuple[int, int], ask: tuple[int, int]
+    market: str,
+    instrument: Instrument,
+    time_ms: int,
+    update_id: int,
+    bid: tuple[int, int],
+    ask: tuple[int, int],
 ) -> bytes:
     price, qty = instrument.price_text, instrument.qty_text
     event = "" if market == SPOT else '"e":"bookTicker",'

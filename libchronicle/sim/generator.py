@@ -89,7 +89,12 @@ class GeneratedMarket:
         if ticker != self._ticker and ticker[0] is not None and ticker[2] is not None:
             self._ticker = ticker
             data = book_ticker_json(
-                self.market, self.instrument, time_ms, self.update_id, (ticker[0], ticker[1]), (ticker[2], ticker[3])
+                self.market,
+                self.instrument,
+                time_ms,
+                self.update_id,
+                (ticker[0], ticker[1]),
+                (ticker[2], ticker[3]),
             )
             key = self._keys[BOOK_TICKER]
             out.append(Frame(time_ns, key, key, data))
@@ -148,7 +153,13 @@ class Generator:
     ended = False
 
     def __init__(
-        self, market: str, instruments: Sequence[Instrument], *, rate: float, start_ns: int, rng: Callable[[str], Random]
+        self,
+        market: str,
+        instruments: Sequence[Instrument],
+        *,
+        rate: float,
+        start_ns: int,
+        rng: Callable[[str], Random],
     ) -> None:
         """`rng` gives each named stream of randomness its own generator: a symbol's flow does not depend on its neighbours."""
         self.market = market

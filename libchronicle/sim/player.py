@@ -278,5 +278,10 @@ def _trade_view(trade: _Trade) -> TradeView:
     quote_qty = Decimal(trade.price) * Decimal(trade.qty)
     decimals = len(trade.price.partition(".")[2])
     return TradeView(
-        trade.trade_id, trade.price, trade.qty, f"{quote_qty:.{decimals}f}", trade.time_ms, trade.buyer_is_maker
+        trade.trade_id,
+        trade.price,
+        trade.qty,
+        f"{quote_qty:.{decimals}f}",
+        trade.time_ms,
+        trade.buyer_is_maker,
     )

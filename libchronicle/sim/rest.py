@@ -50,7 +50,9 @@ class Route(NamedTuple):
 
 
 def _illegal(name: str, pattern: str) -> ApiError:
-    return ApiError(400, -1100, f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'.")
+    return ApiError(
+        400, -1100, f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'."
+    )
 
 
 class RestApi:
@@ -72,7 +74,9 @@ class RestApi:
             "/ping": Route(self._ping, 1, ()),
             "/time": Route(self._time, 1, ()),
             "/exchangeInfo": Route(
-                self._exchange_info, 20, ("symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus")
+                self._exchange_info,
+                20,
+                ("symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus"),
             ),
             "/depth": Route(self._depth, 5, ("symbol", "limit", "symbolStatus")),
             "/trades": Route(self._trades, 25, ("symbol", "limit")),
@@ -117,7 +121,11 @@ class RestApi:
             if name in seen:
                 raise ApiError(400, -1101, f"Duplicate values for parameter '{name}'.")
             if name not in route.params and self._source.market == SPOT:
-                raise ApiError(400, -1104, f"Not all sent parameters were read; read '{len(seen)}' parameter(s) but was sent '{len(pairs)}'.")
+                raise ApiError(
+                    400,
+                    -1104,
+                    f"Not all sent parameters were read; read '{len(seen)}' parameter(s) but was sent '{len(pairs)}'.",
+                )
             seen[name] = value
         return seen
 
@@ -168,7 +176,9 @@ class RestApi:
         try:
             names = msgspec.json.decode(params["symbols"], type=list[str])
         except (msgspec.DecodeError, msgspec.ValidationError):
-            raise _illegal("symbols", '^\\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\\]$') from None
+            raise _illegal(
+                "symbols", '^\\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\\]$'
+            ) from None
         return [self._known(name) for name in names]
 
     def _limit(self, params: Params, default: int) -> int:

@@ -80,7 +80,8 @@ class Subscriptions:
         if method not in METHODS:
             expected = ", ".join(f"`{name}`" for name in METHODS)
             raise ControlError(
-                2, f"Invalid request: unknown variant `{method}`, expected one of {expected} at line 1 column {size}"
+                2,
+                f"Invalid request: unknown variant `{method}`, expected one of {expected} at line 1 column {size}",
             )
         if not _valid_id(request):
             raise ControlError(2, "Invalid request: request ID must be an unsigned integer")

@@ -1,0 +1,50 @@
+"""What one exchange process serves, whichever way it was told: host.toml, flags, or a test."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+from libchronicle.sim.faults import FaultPlan
+
+AtEnd = Literal["hold", "stop", "loop"]
+
+
+class MarketOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One market on one port. `symbols` empty: all that the recording has."""
+
+    market: str
+    port: int = 0
+    symbols: tuple[str, ...] = ()
+
+
+class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    host: str = "127.0.0.1"
+    markets: tuple[MarketOptions, ...]
+    recordings: tuple[str, ...] = ()
+    """Files to play, one symbol each; none = the generator."""
+    speed: float = 1.0
+    """Venue seconds per second; inf = as fast as the subscribers take it."""
+    at_end: AtEnd = "hold"
+    """Of a recording: keep connections and answers, end the process, or begin again."""
+    seed: int = 1
+    rate: float = 200.0
+    """Generator: events per second and symbol."""
+    max_backlog_bytes: int = 8 << 20
+    """Unsent bytes after which a paced subscriber is cut off."""
+    stall_timeout_s: float = 10.0
+    """Without a pace: how long one subscriber may hold back the others before it is cut off."""
+    first_book_wait_s: float = 5.0
+    """Without a pace: how long the player waits, once it has a book, until somebody fetched it by REST."""
+    max_connection_s: float = 24 * 3600.0
+    ping_interval_s: float = 0.0
+    """0 = the venue's own."""
+    weight_limit: int = 0
+    """REST request weight per minute that gets 429; 0 = none."""
+    faults: FaultPlan = FaultPlan()
+
+    @property
+    def paced(self) -> bool:
+        return math.isfinite(self.speed)
