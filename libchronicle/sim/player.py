@@ -4,7 +4,7 @@ Frames of the first pass are the recorded bytes, all of them, in their order. In
 the recorded snapshot: a diff that turns the book as it stands at the end into that snapshot bridges the seam, and
 all ids and times that follow are shifted, so that for a subscriber the stream simply goes on:
 
-    pass 1   … u=900 | bridge U=901 u=901 (pu=900) | first diff beyond the snapshot: U=902 (pu=901) …
+    pass 1   … diff u=900, ticker u=907 | bridge U=901 u=908 (pu=900) | first diff beyond the snapshot: U=909 (pu=908) …
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -24,9 +25,10 @@ from libchronicle.sim.recording import SNAPSHOT, RecordedLine, RecordingInfo, pa
 from libchronicle.sim.source import DepthView, TickerView, TradeView
 from libchronicle.sim.textbook import DepthEvent, SnapshotEvent, TextBook
 
-SEAM_NS = 100_000_000
+SEAM_NS = 1_000_000_000
 """Venue time between the last event of a pass and the bridge of the next."""
 RECENT_TRADES = 1000
+DEPTH_EVENT = "depthUpdate"
 
 _IDS = re.compile(rb'"(E|T|U|u|pu|t)":(\d+)')
 
@@ -81,43 +83,55 @@ class Tape:
 
     def _shifted_pass(self) -> Iterator[RecordedLine]:
         lines = self._read()
-        anchor = next(line for line in lines if line.kind == SNAPSHOT)
+        before: list[RecordedLine] = []
+        for anchor in lines:
+            if anchor.kind == SNAPSHOT:
+                break
+            before.append(anchor)
         snapshot = _snapshot_decoder.decode(anchor.text)
+        newest = max(self.book.last_update_id, _last_id(self._last_ticker))
         shift = _Shift(
-            update=self.book.last_update_id + 1 - snapshot.last_update_id,
+            update=newest + 1 - snapshot.last_update_id,
             time_ns=self._last_ns + SEAM_NS - anchor.local_ns,
         )
-        yield self._bridge(anchor, snapshot, shift)
-        previous = snapshot.last_update_id
+        yield from self._bridge(anchor, snapshot, shift)
+        yield from self._beyond(chain(before, lines), anchor.local_ns, snapshot.last_update_id, shift)
+
+    def _beyond(
+        self, lines: Iterable[RecordedLine], from_ns: int, snapshot_id: int, shift: _Shift
+    ) -> Iterator[RecordedLine]:
+        """What the snapshot does not hold yet, shifted. Some of it was recorded before the snapshot's line."""
         first_diff = True
         for line in lines:
-            if line.kind == TRADE and shift.trade is None:
-                shift.trade = self._last_trade_id + 1 - msgspec.json.decode(line.data, type=_Trade).trade_id
-            elif line.kind == BOOK_TICKER and _last_id(line.data) <= previous:
+            if line.kind == TRADE:
+                if line.local_ns < from_ns:
+                    continue
+                if shift.trade is None:
+                    shift.trade = self._last_trade_id + 1 - _trade_id(line.data)
+            elif line.kind == SNAPSHOT or _last_id(line.data) <= snapshot_id:
                 continue
             elif line.kind == DEPTH and first_diff:
-                if _last_id(line.data) <= previous:
-                    continue
                 first_diff = False
-                line = shift.first_diff(line, previous)
-            if line.kind != SNAPSHOT:
-                yield shift.apply(line)
+                line = shift.first_diff(line, snapshot_id)
+            yield shift.apply(line._replace(local_ns=max(line.local_ns, from_ns)))
 
-    def _bridge(self, anchor: RecordedLine, snapshot: SnapshotEvent, shift: _Shift) -> RecordedLine:
+    def _bridge(self, anchor: RecordedLine, snapshot: SnapshotEvent, shift: _Shift) -> Iterator[RecordedLine]:
+        """The diff from the book as it stands to the snapshot, and the ticker that goes with it."""
+        spot, symbol = self.info.market == SPOT, self.info.instrument.symbol
         bids, asks = self.book.difference(snapshot)
-        event_ms = self.book.event_ms + SEAM_NS // 1_000_000
-        shift.time_ms = event_ms - (snapshot.event_ms or self._anchor_ms(anchor))
-        last = self.book.last_update_id
-        event: dict[str, Any] = {"e": "depthUpdate", "E": event_ms}
-        if self.info.market != SPOT:
-            event["T"] = event_ms
-        event |= {"s": self.info.instrument.symbol, "U": last + 1, "u": last + 1}
-        if self.info.market != SPOT:
-            event["pu"] = last
-        event |= {"b": bids, "a": asks}
-        stream = self.info.depth_stream
-        text = b'{"stream":"%b","data":%b}' % (stream.encode(), msgspec.json.encode(event))
-        return RecordedLine(anchor.local_ns + shift.time_ns, DEPTH, stream, text)
+        event_ms = self.book.event_ms + 1
+        shift.time_ms = event_ms + SEAM_NS // 1_000_000 - (snapshot.event_ms or self._anchor_ms(anchor))
+        last, update_id = self.book.last_update_id, snapshot.last_update_id + shift.update
+        times = {} if spot else {"T": event_ms}
+        previous = {} if spot else {"pu": last}
+        ids = {"s": symbol, "U": last + 1, "u": update_id}
+        depth = {"e": DEPTH_EVENT, "E": event_ms, **times, **ids, **previous, "b": bids, "a": asks}
+        (bid, bid_qty), (ask, ask_qty) = snapshot.bids[0], snapshot.asks[0]
+        best = {"u": update_id, "s": symbol, "b": bid, "B": bid_qty, "a": ask, "A": ask_qty}
+        ticker = best if spot else {"e": BOOK_TICKER, **best, **times, "E": event_ms}
+        time_ns = anchor.local_ns + shift.time_ns
+        yield _made_line(time_ns, DEPTH, self.info.depth_stream, depth)
+        yield _made_line(time_ns, BOOK_TICKER, self._keys[BOOK_TICKER], ticker)
 
     def _anchor_ms(self, anchor: RecordedLine) -> int:
         """Venue time of a snapshot that carries none (spot): the recorder's clock corrected by its first event."""
@@ -158,6 +172,11 @@ class Tape:
             seen.ask_price,
             seen.ask_qty,
         )
+
+
+def _made_line(time_ns: int, kind: str, stream: str, event: dict[str, Any]) -> RecordedLine:
+    text = b'{"stream":"%b","data":%b}' % (stream.encode(), msgspec.json.encode(event))
+    return RecordedLine(time_ns, kind, stream, text)
 
 
 class _Shift:
