@@ -88,8 +88,9 @@ class ExchangeConfig(_Table, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     source: Literal["generator", "recording"] = "generator"
-    recording: str = ""
-    speed: Positive = 1.0
+    recording: str = ""  # one file, or several separated by commas: one symbol of one market each
+    at_end: Literal["hold", "stop", "loop"] = "hold"  # recording: stay as it is, end the process, begin again
+    speed: Positive = 1.0  # venue seconds per second; inf = as fast as the subscribers take it
     seed: int = 1
     rate: Positive = 200.0  # generator: events per second and symbol
     core: Core = -1

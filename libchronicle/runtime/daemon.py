@@ -201,11 +201,13 @@ def run_daemon(
     *,
     description: str,
     arguments: Callable[[argparse.ArgumentParser], object] | None = None,
+    load: Callable[[argparse.Namespace], HostConfig] | None = None,
     argv: Sequence[str] | None = None,
 ) -> int:
     """Parse the arguments, load the configuration, run `body`; the exit code of the process.
 
-    `program` is "chronicle-feed"; `arguments` adds options beside --config, --log-format and --log-level.
+    `program` is "chronicle-feed"; `arguments` adds options beside --config, --log-format and --log-level; `load`
+    makes the configuration where it may come from elsewhere than --config.
     """
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument(
@@ -219,7 +221,7 @@ def run_daemon(
     configure_logging(options.log_format, options.log_level)
     log = Log(program.removeprefix("chronicle-"))
     try:
-        config = load_host(options.config)
+        config = load(options) if load is not None else load_host(options.config)
         log.info("starting", pid=os.getpid(), config=options.config, python=sys.version.split()[0])
         body(config, options, log)
     except Exception as error:  # noqa: BLE001  (the process boundary)

@@ -1,42 +1,59 @@
-"""chronicle-exchange: the embedded venue."""
+"""chronicle-exchange: the embedded venue, from host.toml or from flags alone."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 
-import uvloop
-
-from libchronicle.errors import ChronicleError
+from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import ConfigError
+from libchronicle.runtime.config import ExchangeConfig, HostConfig, load_host
+from libchronicle.runtime.daemon import Daemon, pin_to_core, run_daemon
+from libchronicle.runtime.logging import Log
 from services.exchange.flags import add_flags, apply_flags
-from services.exchange.options import ExchangeOptions
+from services.exchange.metrics import VenueMetrics
+from services.exchange.options import from_config
 from services.exchange.venue import Venue
 
 
-async def serve(options: ExchangeOptions) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Venue(options) as venue:
-        for market, server in venue.servers.items():
-            print(f"{market} on {options.host}:{server.port}", flush=True)
-        run = asyncio.create_task(venue.run())
-        await asyncio.wait([run, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-        run.cancel()
+def load(flags: argparse.Namespace) -> HostConfig:
+    """host.toml, or nothing but the flags when they name a market."""
+    return HostConfig(version=1, exchange=ExchangeConfig()) if flags.market else load_host(flags.config)
+
+
+def body(config: HostConfig, flags: argparse.Namespace, log: Log) -> None:
+    if config.exchange is None:
+        raise ConfigError(
+            file=flags.config, key="exchange", reason="is missing; add the table or give --market"
+        )
+    pin_to_core(config.exchange.core)
+    venue = Venue(apply_flags(from_config(config.exchange), flags), log)
+    metrics = None
+    if not flags.market:
+        metrics = VenueMetrics(
+            BusPaths(config.bus.root_path, config.bus.hot_path).counters("exchange"), venue
+        )
+    daemon = Daemon("exchange", beat=metrics.publish if metrics else None)
+
+    async def serve(daemon: Daemon) -> None:
+        async with venue:
+            for market, server in venue.servers.items():
+                log.info("listening", market=market, address=f"{venue.options.host}:{server.port}")
+            daemon.ready()
+            await venue.run()
+
+    try:
+        daemon.run_async(serve)
+    finally:
+        if metrics:
+            metrics.close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="chronicle-exchange", description=__doc__)
-    add_flags(parser)
-    try:
-        uvloop.run(serve(apply_flags(ExchangeOptions(markets=()), parser.parse_args(argv))))
-    except ChronicleError as error:
-        print(f"chronicle-exchange: {error}", file=sys.stderr)
-        return 71
-    return 0
+    return run_daemon(
+        "chronicle-exchange", body, description=__doc__, arguments=add_flags, load=load, argv=argv
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from libchronicle.runtime.config import ExchangeConfig
 from libchronicle.sim.faults import FaultPlan
 
 AtEnd = Literal["hold", "stop", "loop"]
@@ -48,3 +49,20 @@ class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def paced(self) -> bool:
         return math.isfinite(self.speed)
+
+
+def from_config(config: ExchangeConfig) -> ExchangeOptions:
+    """What host.toml says."""
+    recordings = config.recording.split(",") if config.source == "recording" else []
+    return ExchangeOptions(
+        host=config.host,
+        markets=tuple(
+            MarketOptions(market=name, port=market.port, symbols=market.symbols)
+            for name, market in config.markets.items()
+        ),
+        recordings=tuple(path.strip() for path in recordings),
+        speed=config.speed,
+        at_end=config.at_end,
+        seed=config.seed,
+        rate=config.rate,
+    )

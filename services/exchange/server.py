@@ -121,6 +121,7 @@ class MarketServer:
     def broadcast(self, frames: Sequence[Frame]) -> None:
         """Sends a batch in order: each frame encoded once per form, each connection written once."""
         touched: set[Connection] = set()
+        messages = 0
         routes = self._routes
         for frame in frames:
             for form, connections in routes.get(frame.key, ()):
@@ -129,7 +130,9 @@ class MarketServer:
                 for connection in connections:
                     connection.send(payload, encoded)
                 touched.update(connections)
+                messages += len(connections)
         self.count("frames", len(frames))
+        self.count("messages", messages)
         limit = self.options.max_backlog_bytes if self.options.paced else 0
         for connection in touched:
             connection.flush()

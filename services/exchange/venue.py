@@ -7,6 +7,7 @@ import time
 from typing import Self
 
 from libchronicle.errors import ConfigError
+from libchronicle.runtime.logging import Log
 from services.exchange.options import ExchangeOptions
 from services.exchange.pump import Pump
 from services.exchange.server import MarketServer
@@ -20,13 +21,17 @@ def wall_ms() -> int:
 class Venue:
     """async with Venue(options) as venue: … venue.servers["binance-spot"].port …"""
 
-    def __init__(self, options: ExchangeOptions) -> None:
+    def __init__(self, options: ExchangeOptions, log: Log | None = None) -> None:
         if not options.markets:
             raise ConfigError(
                 file="exchange", key="markets", reason="is empty; name at least one market with its port"
             )
         self.options = options
         sources = [open_source(options, market) for market in options.markets]
+        for source, market in zip(sources, options.markets, strict=True):
+            missing = [symbol for symbol in market.symbols if symbol not in source.instruments]
+            if missing and log is not None:
+                log.warning("not in the recording", market=market.market, symbols=",".join(missing))
         self.servers = {source.market: MarketServer(source, options, wall_ms) for source in sources}
         self.pumps = {market: Pump(server) for market, server in self.servers.items()}
         self._tasks: list[asyncio.Task[None]] = []
