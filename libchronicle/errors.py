@@ -122,6 +122,12 @@ class Closed(MisuseError):
     path: str
 
 
+class QueueMisuse(MisuseError):
+    template = "{path}: {reason}"
+    path: str
+    reason: str
+
+
 class InvalidName(MisuseError):
     template = "{name!r} is no valid {kind} name: {reason}"
     name: str

@@ -46,7 +46,37 @@ cdef extern from "chr_hot.h" nogil:
         uint32_t crc
         uint32_t epoch
 
+    ctypedef struct chr_control:
+        uint32_t segment_size
+        uint32_t epoch
+        uint64_t queue_id
+        uint64_t head
+        uint64_t next_seq
+        int64_t last_ts
+        uint64_t checked
+        uint64_t touched
+        uint64_t synced
+        uint64_t oldest
+        uint64_t oldest_seq
+        uint64_t bytes
+        uint64_t rolls
+        uint64_t roll_stalls
+        uint64_t wakes
+        uint64_t evicted
+        uint64_t forgotten
+        uint64_t sync_errors
+        uint64_t full
+        uint64_t unlinked
+        int64_t heartbeat_ns
+        int64_t heartbeat_real_ns
+        uint32_t pid
+        uint32_t closed
+        uint64_t budget_bytes
+
     ctypedef struct chr_writer:
+        chr_control *control
+        uint64_t offset
+        uint64_t end
         uint64_t seq
         int64_t last_ts
         uint32_t epoch

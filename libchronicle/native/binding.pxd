@@ -1,0 +1,50 @@
+"""What another Cython module may cimport: the handles, and how a core error becomes a Python exception.
+
+    from libchronicle.native.binding cimport Publisher, Subscriber, raise_reader, raise_writer
+    from libchronicle.native.hot cimport chr_append, chr_frame, chr_next
+
+    cdef chr_frame f
+    n = chr_next(subscriber.r, &f)      # nogil; 1 frame, 0 nothing yet, < 0 error
+    if n < 0:
+        raise_reader(subscriber)
+
+`w` and `r` are NULL once the handle is closed; open handles must be checked once, not per message.
+"""
+
+from libchronicle.native.hot cimport chr_control, chr_frame_header, chr_map, chr_reader, chr_writer
+
+
+cdef class Mapping:
+    cdef chr_map *map
+
+
+cdef class Message:
+    cdef const chr_frame_header *frame
+    cdef Mapping mapping
+    cdef Py_ssize_t size
+
+
+cdef class Publisher:
+    cdef chr_writer *w
+    cdef readonly str path
+    cdef readonly object config
+    cdef int full_blocks
+    cdef long long block_timeout_ns
+    cdef long long append_object(self, unsigned int type_id, object payload, long long ts_ns) except -1
+    cdef int wait_for_room(self) except -1
+    cdef chr_control *control(self) except NULL
+
+
+cdef class Subscriber:
+    cdef chr_reader *r
+    cdef chr_map *mapped
+    cdef Mapping mapping
+    cdef readonly str path
+    cdef readonly object name
+    cdef readonly object config
+    cdef int remap(self) except -1
+    cdef chr_control *control(self) except NULL
+
+
+cdef int raise_writer(Publisher publisher) except -1
+cdef int raise_reader(Subscriber subscriber) except -1

@@ -1,0 +1,270 @@
+/* The cold side of the queue: handles, slow paths, agents. Linked into libchronicle.native.binding only; others include chr_hot.h.
+ *
+ * Every function that can fail returns < 0 (or NULL) and fills a chr_error: a code, its facts and the path. Nothing prints, nothing exits.
+ */
+#ifndef CHR_CORE_H
+#define CHR_CORE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "chr_hot.h"
+
+typedef enum {
+    CHR_OK = 0,
+    CHR_E_WRITER_ACTIVE,  /* a = pid */
+    CHR_E_READER_ACTIVE,  /* a = pid */
+    CHR_E_TOO_LARGE,      /* a = size, b = limit */
+    CHR_E_TIME_ORDER,     /* a = ts, b = last */
+    CHR_E_RESERVED_TYPE,  /* a = type_id */
+    CHR_E_FENCED,         /* a = epoch found, b = own */
+    CHR_E_FORKED,         /* a = owner's pid */
+    CHR_E_CLOSED,
+    CHR_E_MISUSE,         /* reason */
+    CHR_E_CORRUPT,        /* a = segment, b = offset, c = seq, reason */
+    CHR_E_CONTROL,        /* reason */
+    CHR_E_READER_PAGE,
+    CHR_E_VERSION,        /* a = found, b = supported */
+    CHR_E_REWOUND,        /* a = from seq, b = to seq */
+    CHR_E_EVICTED,        /* a = from seq, b = to seq */
+    CHR_E_REPLACED,       /* a = queue_id found, b = expected */
+    CHR_E_BROKEN,         /* reason */
+    CHR_E_NOT_READY,
+    CHR_E_FORGOTTEN,      /* a = age ns, b = lag bytes */
+    CHR_E_FULL,           /* a = limit */
+    CHR_E_NO_SPACE,       /* a = bytes */
+    CHR_E_PERMISSION,     /* reason */
+    CHR_E_HOST            /* reason, sys */
+} chr_code;
+
+typedef enum { CHR_FULL_FAIL, CHR_FULL_BLOCK, CHR_FULL_EVICT } chr_on_full;
+typedef enum { CHR_START_RESUME, CHR_START_RESUME_OR_OLDEST, CHR_START_LATEST, CHR_START_EARLIEST, CHR_START_SEQ, CHR_START_TIME } chr_start;
+typedef enum { CHR_WAIT_HYBRID, CHR_WAIT_SPIN, CHR_WAIT_SLEEP } chr_wait_mode;
+
+typedef struct {
+    uint32_t segment_size, retain_segments;
+    uint64_t budget_bytes, reserve_bytes, max_lag_bytes;
+    int64_t block_timeout_ns, reader_ttl_ns, retain_age_ns, max_segment_age_ns, spin_ns;
+    int32_t on_full, wait_mode;
+    int32_t tsc, prefault, memlock, sync, agents;
+    uint32_t durable_size;
+    char durable[CHR_DURABLE_BYTES];
+} chr_config;
+
+/* ---------------------------------------------------------------- agents.c: two native threads serve all handles of a process */
+
+typedef struct chr_task chr_task;
+struct chr_task {
+    chr_task *next;
+    int64_t (*run)(void *owner); /* ns until it wants to run again, < 0: when asked */
+    void *owner;
+    uint32_t wanted;
+    int32_t busy;
+    int64_t due_ns;
+};
+
+typedef enum { CHR_AGENT_PREPARE, CHR_AGENT_CLEAN, CHR_AGENTS } chr_agent_kind;
+
+void chr_task_add(chr_agent_kind kind, chr_task *task, int64_t (*run)(void *), void *owner);
+void chr_task_remove(chr_agent_kind kind, chr_task *task); /* waits until it does not run */
+void chr_task_want(chr_agent_kind kind, chr_task *task);   /* one futex wake */
+void chr_task_note(chr_task *task);                        /* no system call; seen at the next wake-up */
+
+/* ---------------------------------------------------------------- files.c */
+
+int chr_fail(chr_error *e, int32_t code, const char *path, const char *reason, uint64_t a, uint64_t b, uint64_t c);
+int chr_fail_sys(chr_error *e, const char *path, const char *what, uint64_t bytes); /* by errno */
+bool chr_join(char *out, size_t size, const char *dir, const char *name);
+int64_t chr_monotonic_ns(void);
+int64_t chr_realtime_ns(void);
+void chr_boot_id(uint8_t out[16]);
+void chr_host_id(uint8_t out[16]);
+uint64_t chr_start_time(pid_t pid); /* clock ticks since boot, 0 if there is no such process */
+uint64_t chr_random64(void);
+int chr_lock_exclusive(int fd);     /* 0 held, 1 another has it, < 0 errno */
+int chr_lock_probe(int fd);         /* 1 held by someone, 0 free */
+bool chr_same_file(int fd, const char *path);
+int chr_sync_dir(const char *dir);
+int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e); /* 1 made, 0 was there */
+int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
+int chr_reserve_space(int fd, uint64_t size); /* 0 or errno */
+void chr_agent_ensure(chr_agent_kind kind);
+int chr_oldest_segment(const char *dir, uint64_t *number); /* 1 found */
+
+/* ---------------------------------------------------------------- map.c */
+
+chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number); /* takes fd; NULL: errno */
+void chr_map_hold(chr_map *map);
+void chr_map_release(chr_map *map);       /* the last one unmaps, in the clean thread */
+void chr_map_release_now(chr_map *map);
+void chr_map_populate(chr_map *map, uint64_t from, uint64_t to, bool write);
+int64_t chr_map_count(void);
+void chr_map_collect(void);               /* unmap what was released */
+
+/* ---------------------------------------------------------------- segment.c */
+
+void chr_segment_name(char out[32], uint64_t number, const char *suffix);
+chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e);
+chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, chr_error *e);
+chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e);
+void chr_segment_begin(chr_map *map, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch);
+bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id);
+bool chr_seal_valid(const chr_map *map);
+void chr_segment_seal(chr_map *map, uint32_t end, uint32_t flags, uint32_t crc_seed);
+void chr_index_fill(chr_map *index, uint64_t first_slot, uint64_t last_slot, const chr_map *segment, uint64_t offset);
+
+/* ---------------------------------------------------------------- control.c */
+
+typedef struct {
+    chr_map *control, *notify;
+    int fd; /* of control.meta, carries the lock */
+} chr_pages;
+
+int chr_control_create(const char *dir, uint32_t segment_size, chr_error *e);
+int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *e);
+void chr_pages_close(chr_pages *pages);
+uint64_t chr_control_tail(const chr_control *c, uint64_t *seq); /* head and the seq of the next frame, if none stands there */
+
+/* ---------------------------------------------------------------- recover.c */
+
+typedef struct {
+    uint64_t number, offset, seq; /* where the next frame goes, and its seq */
+    int64_t last_ts;
+    uint32_t last_epoch;
+    uint64_t lost_from;           /* < seq: [lost_from, seq) must be declared */
+    uint64_t last_offset;
+    bool fresh;                   /* the segment does not exist yet */
+} chr_tail;
+
+int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error *e);
+
+/* ---------------------------------------------------------------- writer.c */
+
+typedef struct chr_spare {
+    chr_map *segment, *index;
+    uint32_t number;
+} chr_spare;
+
+typedef struct chr_retired chr_retired;
+struct chr_retired {
+    chr_retired *next;
+    chr_map *segment, *index;
+    uint32_t end;
+};
+
+typedef struct chr_publisher chr_publisher;
+struct chr_publisher {
+    chr_writer hot;
+    char dir[400];
+    chr_config config;
+    chr_pages pages;
+    chr_map *segment, *index;
+    uint32_t segment_size, number;
+    uint64_t limit;               /* frames may end here: segment_size - 32 */
+    uint64_t queue_id;
+    pid_t owner;
+    int32_t closed, forked, failed;
+    int64_t began_ns;             /* CLOCK_MONOTONIC when the live segment got its first frame, 0 = none */
+    int64_t beat_every_ns;
+    pthread_mutex_t making;
+    chr_spare spare;              /* under `making` */
+    uint32_t spare_ready;
+    int32_t spare_error;
+    chr_task prepare, clean;
+    chr_retired *retired;         /* lock-free stack, popped by the clean thread */
+    chr_publisher *next_open;     /* of fork.c */
+    uint64_t wakes;
+};
+
+chr_writer *chr_writer_open(const char *dir, const chr_config *config, chr_error *e);
+void chr_writer_close(chr_writer *w);
+int chr_writer_roll(chr_writer *w);
+int chr_writer_heartbeat(chr_writer *w);
+int chr_writer_flush(chr_writer *w, bool all);
+int chr_writer_drain(chr_writer *w); /* run what the agents would do, now */
+
+/* ---------------------------------------------------------------- retain.c */
+
+int64_t chr_clean_run(void *publisher);
+int chr_budget_admit(chr_publisher *p, chr_error *e); /* room for one more segment, or make some */
+
+/* ---------------------------------------------------------------- reader.c, page.c, seek.c, wait.c */
+
+typedef struct chr_subscriber chr_subscriber;
+struct chr_subscriber {
+    chr_reader hot;
+    char dir[400], name[112];     /* name empty = anonymous */
+    chr_config config;
+    chr_pages pages;
+    chr_map *page;                /* of a named reader */
+    uint32_t segment_size, next_slot;
+    uint64_t queue_id, generation;
+    pid_t owner;
+    int32_t closed, forked, dead, durable, read_only;
+    uint64_t beat_period;         /* cycles */
+    int64_t last_beat_ns;
+    chr_map *ahead;               /* next segment, mapped by the prepare thread */
+    uint32_t ahead_number, pad;
+    pthread_mutex_t making;
+    chr_task prepare;
+    uint64_t crossings, gaps;
+    chr_subscriber *next_open;
+    int event_fd;                 /* of fileno(), -1 = none */
+    uint64_t idle_position;       /* where fileno's thread knows the reader to stand */
+    uint32_t armed;
+};
+
+chr_reader *chr_reader_open(const char *dir, const char *name, const chr_config *config, int start, uint64_t seq, int64_t ts_ns, chr_error *e);
+void chr_reader_close(chr_reader *r);
+int chr_reader_commit(chr_reader *r);
+int chr_reader_flush(chr_reader *r);
+int chr_reader_heartbeat(chr_reader *r);
+int chr_reader_peek(chr_reader *r); /* 1 a frame stands at the cursor, 0 none, < 0 next() has an error to tell */
+int chr_reader_seek_seq(chr_reader *r, uint64_t seq);
+int chr_reader_seek_time(chr_reader *r, int64_t ts_ns);
+int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64_t seq, chr_error *e);
+int chr_reader_alive(chr_subscriber *s);
+uint64_t chr_reader_position(const chr_reader *r);
+int chr_reader_wait(chr_reader *r, int64_t timeout_ns); /* 1 ready, 0 time is up, -EINTR a signal came: call again */
+int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns);
+int chr_reader_fileno(chr_reader *r);
+void chr_reader_forget_fd(chr_subscriber *s);
+
+int chr_page_open(chr_subscriber *s, chr_error *e);
+int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation); /* slot index, -1 none was ever written, -2 both bad */
+void chr_page_store(chr_subscriber *s, const chr_slot *slot);
+void chr_page_beat(chr_subscriber *s);
+
+/* ---------------------------------------------------------------- fork.c */
+
+void chr_fork_add_publisher(chr_publisher *p);
+void chr_fork_remove_publisher(chr_publisher *p);
+void chr_fork_add_subscriber(chr_subscriber *s);
+void chr_fork_remove_subscriber(chr_subscriber *s);
+extern const uint8_t chr_zero_page[CHR_PAGE];
+void chr_agents_fork_prepare(void);
+void chr_agents_fork_parent(void);
+void chr_agents_fork_child(void);
+void chr_maps_fork_child(void);
+
+/* ---------------------------------------------------------------- clock.c */
+
+void chr_clock_init(chr_clock *clock, bool tsc);
+bool chr_clock_tsc_usable(void);
+
+static inline int chr_examine_full(const uint8_t *base, uint64_t offset, uint64_t size, uint32_t seed, uint64_t *next)
+{
+    int verdict = chr_examine(base, offset, size, seed, next);
+    const chr_frame_header *f = (const chr_frame_header *)(base + offset);
+    if (verdict == CHR_FRAME_OK && f->type_id != CHR_TYPE_PADDING && *next > size - CHR_FRAME_HEADER)
+        return CHR_FRAME_BAD_LENGTH;
+    return verdict;
+}
+
+const char *chr_verdict_text(int verdict);
+
+#endif

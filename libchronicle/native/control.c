@@ -1,0 +1,107 @@
+/* control.meta and notify.meta: made whole under a temporary name and published by link, so nobody ever maps half a page. */
+#include "chr_core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int chr_control_create(const char *dir, uint32_t segment_size, chr_error *e)
+{
+    static _Thread_local chr_control c;
+    static _Thread_local chr_notify n;
+    memset(&c, 0, sizeof c);
+    memset(&n, 0, sizeof n);
+    c.magic = CHR_MAGIC_CONTROL;
+    c.version = CHR_FORMAT_VERSION;
+    c.segment_size = segment_size;
+    c.queue_id = chr_random64();
+    c.created_ns = chr_realtime_ns();
+    chr_host_id(c.host_id);
+    c.crc = chr_checksum(&c, offsetof(chr_control, crc));
+    c.head = c.checked = c.touched = c.synced = CHR_SEGMENT_DATA;
+    n.magic = CHR_MAGIC_NOTIFY;
+    n.queue_id = c.queue_id;
+    int made = chr_create_once(dir, "control.meta", 0640, &c, sizeof c, e);
+    if (made < 0 || chr_create_once(dir, "notify.meta", 0660, &n, sizeof n, e) < 0)
+        return -1;
+    return made;
+}
+
+static int check(const chr_control *c, const char *path, chr_error *e)
+{
+    if (c->magic != CHR_MAGIC_CONTROL)
+        return chr_fail(e, CHR_E_CONTROL, path, "no queue's magic number", 0, 0, 0);
+    if (c->version != CHR_FORMAT_VERSION || c->features_incompat != 0)
+        return chr_fail(e, CHR_E_VERSION, path, "control", c->version, CHR_FORMAT_VERSION, 0);
+    if (c->crc != chr_checksum(c, offsetof(chr_control, crc)))
+        return chr_fail(e, CHR_E_CONTROL, path, "checksum of its geometry", 0, 0, 0);
+    if (c->segment_size < CHR_SEGMENT_MIN || c->segment_size > CHR_SEGMENT_MAX || c->segment_size % CHR_PAGE)
+        return chr_fail(e, CHR_E_CONTROL, path, "segment size", c->segment_size, 0, 0);
+    return 0;
+}
+
+static chr_map *open_page(const char *path, bool writable, int *keep_fd, chr_error *e)
+{
+    struct stat st;
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0) {
+        chr_fail_sys(e, path, "open", 0);
+        return NULL;
+    }
+    if (fstat(fd, &st) != 0 || st.st_size < CHR_PAGE) {
+        close(fd);
+        chr_fail(e, CHR_E_CONTROL, path, "shorter than a page", 0, 0, 0);
+        return NULL;
+    }
+    chr_map *map = chr_map_fd(fd, CHR_PAGE, writable, 0);
+    if (map == NULL)
+        chr_fail_sys(e, path, "map", CHR_PAGE);
+    else if (keep_fd)
+        *keep_fd = fd;
+    return map;
+}
+
+int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *e)
+{
+    char path[640];
+    memset(out, 0, sizeof *out);
+    chr_join(path, sizeof path, dir, "control.meta");
+    out->control = open_page(path, writable, &out->fd, e);
+    if (out->control == NULL)
+        return e->sys == ENOENT || e->sys == ENOTDIR ? chr_fail(e, CHR_E_NOT_READY, dir, NULL, 0, 0, 0) : -1;
+    if (check((const chr_control *)out->control->base, path, e) < 0) {
+        chr_pages_close(out);
+        return -1;
+    }
+    chr_join(path, sizeof path, dir, "notify.meta");
+    out->notify = open_page(path, true, NULL, e);
+    if (out->notify == NULL && !writable && (e->code == CHR_E_PERMISSION || e->code == CHR_E_NOT_READY))
+        out->notify = open_page(path, false, NULL, e); /* such a reader cannot ask to be woken: it polls */
+    if (out->notify == NULL) {
+        chr_pages_close(out);
+        return e->sys == ENOENT ? chr_fail(e, CHR_E_NOT_READY, dir, NULL, 0, 0, 0) : -1;
+    }
+    e->code = 0;
+    return 0;
+}
+
+void chr_pages_close(chr_pages *pages)
+{
+    if (pages->control != NULL)
+        chr_map_release_now(pages->control); /* closes the descriptor, and with it the lock */
+    if (pages->notify != NULL)
+        chr_map_release_now(pages->notify);
+    memset(pages, 0, sizeof *pages);
+    pages->fd = -1;
+}
+
+/* The writer stores next_seq before head, and both after the commit. So with no frame committed at `head` after next_seq was
+ * read, next_seq is that of the frame that will stand there; else the frame itself tells. The caller looks at the frame. */
+uint64_t chr_control_tail(const chr_control *c, uint64_t *seq)
+{
+    uint64_t head = chr_load_acquire64(&c->head);
+    *seq = chr_load_acquire64(&c->next_seq);
+    return head;
+}

@@ -1,0 +1,97 @@
+"""chr_core.h for the binding: the cold side of the queue."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from libchronicle.native.hot cimport chr_clock, chr_control, chr_error, chr_map, chr_reader, chr_writer
+
+
+cdef extern from "chr_core.h" nogil:
+    enum:
+        CHR_DURABLE_BYTES
+        CHR_SEGMENT_MIN
+        CHR_SEGMENT_MAX
+        CHR_E_WRITER_ACTIVE
+        CHR_E_READER_ACTIVE
+        CHR_E_TOO_LARGE
+        CHR_E_TIME_ORDER
+        CHR_E_RESERVED_TYPE
+        CHR_E_FENCED
+        CHR_E_FORKED
+        CHR_E_CLOSED
+        CHR_E_MISUSE
+        CHR_E_CORRUPT
+        CHR_E_CONTROL
+        CHR_E_READER_PAGE
+        CHR_E_VERSION
+        CHR_E_REWOUND
+        CHR_E_EVICTED
+        CHR_E_REPLACED
+        CHR_E_BROKEN
+        CHR_E_NOT_READY
+        CHR_E_FORGOTTEN
+        CHR_E_FULL
+        CHR_E_NO_SPACE
+        CHR_E_PERMISSION
+        CHR_E_HOST
+
+    ctypedef struct chr_config:
+        uint32_t segment_size
+        uint32_t retain_segments
+        uint64_t budget_bytes
+        uint64_t reserve_bytes
+        uint64_t max_lag_bytes
+        int64_t block_timeout_ns
+        int64_t reader_ttl_ns
+        int64_t retain_age_ns
+        int64_t max_segment_age_ns
+        int64_t spin_ns
+        int32_t on_full
+        int32_t wait_mode
+        int32_t tsc
+        int32_t prefault
+        int32_t memlock
+        int32_t sync
+        int32_t agents
+        uint32_t durable_size
+        char durable[1024]
+
+    ctypedef struct chr_pages:
+        chr_map *control
+        chr_map *notify
+        int fd
+
+    ctypedef struct chr_subscriber:
+        chr_pages pages
+        uint32_t segment_size
+        uint64_t queue_id
+        uint64_t crossings
+        uint64_t gaps
+
+    void chr_map_hold(chr_map *map)
+    void chr_map_release(chr_map *map)
+    int64_t chr_map_count()
+    void chr_map_collect()
+    int64_t chr_monotonic_ns()
+    void chr_clock_init(chr_clock *clock, bint tsc)
+    bint chr_clock_tsc_usable()
+
+    chr_writer *chr_writer_open(const char *path, const chr_config *config, chr_error *e)
+    void chr_writer_close(chr_writer *w)
+    int chr_writer_roll(chr_writer *w)
+    int chr_writer_heartbeat(chr_writer *w)
+    int chr_writer_flush(chr_writer *w, bint all)
+    int chr_writer_drain(chr_writer *w)
+
+    chr_reader *chr_reader_open(const char *path, const char *name, const chr_config *config, int start, uint64_t seq,
+                                int64_t ts_ns, chr_error *e)
+    void chr_reader_close(chr_reader *r)
+    int chr_reader_commit(chr_reader *r)
+    int chr_reader_flush(chr_reader *r)
+    int chr_reader_heartbeat(chr_reader *r)
+    int chr_reader_seek_seq(chr_reader *r, uint64_t seq)
+    int chr_reader_seek_time(chr_reader *r, int64_t ts_ns)
+    uint64_t chr_reader_position(const chr_reader *r)
+    int chr_reader_wait(chr_reader *r, int64_t timeout_ns)
+    int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns)
+    int chr_reader_fileno(chr_reader *r)
+    int chr_reader_peek(chr_reader *r)

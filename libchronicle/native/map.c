@@ -1,0 +1,187 @@
+/* Mappings of queue files: counted references, prefault, and the SIGBUS handler.
+ *
+ * Rules
+ *  - A map lives until its last reference goes (a handle, or a Message in Python that still points into it); then it is put on a stack and
+ *    unmapped by the clean thread, 2 MiB at a time: unmapping 128 MiB at once would stop every thread of the process for milliseconds.
+ *  - Writable maps are MADV_DONTFORK: a child has no way to write into a queue that is not its own.
+ *  - A file shortened by a stranger, or a disk that cannot read, raises SIGBUS. The handler finds the map by address, sets `broken`, and puts
+ *    zero pages under it, so the access that faulted sees "not committed" and the slow path reports Broken(file). A SIGBUS elsewhere goes to
+ *    whoever handled it before.
+ */
+#include "chr_core.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define CHR_MAPS_WATCHED 8192
+#define CHR_CHUNK (2u << 20)
+
+static chr_map *watched[CHR_MAPS_WATCHED];
+static int64_t maps_alive;
+static struct sigaction previous_bus;
+static pthread_once_t bus_once = PTHREAD_ONCE_INIT;
+
+static void on_bus(int signal_number, siginfo_t *info, void *context)
+{
+    uint8_t *at = info->si_addr;
+    for (int i = 0; i < CHR_MAPS_WATCHED; i++) {
+        chr_map *map = __atomic_load_n(&watched[i], __ATOMIC_ACQUIRE);
+        if (map == NULL || at < map->base || at >= map->base + map->size)
+            continue;
+        chr_store_release32(&map->broken, 1);
+        int protection = map->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+        if (mmap(map->base, map->size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == map->base)
+            return;
+    }
+    if (previous_bus.sa_flags & SA_SIGINFO) {
+        previous_bus.sa_sigaction(signal_number, info, context);
+    } else if (previous_bus.sa_handler == SIG_DFL || previous_bus.sa_handler == SIG_IGN) {
+        signal(SIGBUS, SIG_DFL); /* the access is repeated and ends the process as it would have */
+    } else {
+        previous_bus.sa_handler(signal_number);
+    }
+}
+
+static void install_bus_handler(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_bus;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+    sigaction(SIGBUS, &action, &previous_bus);
+}
+
+static void watch(chr_map *map)
+{
+    static uint32_t hint;
+    uint32_t start = chr_fetch_add32(&hint, 1);
+    map->slot = -1; /* with all slots taken the map works, unguarded */
+    for (uint32_t i = 0; i < CHR_MAPS_WATCHED; i++) {
+        uint32_t at = (start + i) % CHR_MAPS_WATCHED;
+        chr_map *empty = NULL;
+        if (__atomic_compare_exchange_n(&watched[at], &empty, map, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+            map->slot = (int32_t)at;
+            return;
+        }
+    }
+}
+
+chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number)
+{
+    pthread_once(&bus_once, install_bus_handler);
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    chr_map *map = calloc(1, sizeof *map);
+    void *base = map ? mmap(NULL, size, protection, MAP_SHARED, fd, 0) : MAP_FAILED;
+    if (base == MAP_FAILED) {
+        int sys = errno;
+        free(map);
+        close(fd);
+        errno = sys;
+        return NULL;
+    }
+    if (writable)
+        madvise(base, size, MADV_DONTFORK);
+    map->base = base;
+    map->size = size;
+    map->number = number;
+    map->refs = 1;
+    map->writable = writable;
+    map->fd = fd;
+    watch(map);
+    __atomic_fetch_add(&maps_alive, 1, __ATOMIC_RELAXED);
+    return map;
+}
+
+int64_t chr_map_count(void) { return __atomic_load_n(&maps_alive, __ATOMIC_RELAXED); }
+
+/* ---------------------------------------------------------------- release */
+
+typedef struct chr_pending chr_pending;
+struct chr_pending {
+    chr_pending *next;
+    chr_map *map;
+};
+static chr_pending *pending;
+
+static void unmap(chr_map *map)
+{
+    if (map->slot >= 0)
+        __atomic_store_n(&watched[map->slot], NULL, __ATOMIC_RELEASE);
+    for (uint64_t at = 0; at < map->size; at += CHR_CHUNK)
+        munmap(map->base + at, map->size - at < CHR_CHUNK ? map->size - at : CHR_CHUNK);
+    close(map->fd);
+    free(map);
+    __atomic_fetch_sub(&maps_alive, 1, __ATOMIC_RELAXED);
+}
+
+void chr_map_hold(chr_map *map) { __atomic_fetch_add(&map->refs, 1, __ATOMIC_RELAXED); }
+
+static bool let_go(chr_map *map) { return map != NULL && __atomic_fetch_sub(&map->refs, 1, __ATOMIC_ACQ_REL) == 1; }
+
+void chr_map_release_now(chr_map *map)
+{
+    if (let_go(map))
+        unmap(map);
+}
+
+void chr_map_release(chr_map *map)
+{
+    if (!let_go(map))
+        return;
+    chr_pending *p = map->size > CHR_CHUNK ? malloc(sizeof *p) : NULL;
+    if (p == NULL) {
+        unmap(map);
+        return;
+    }
+    p->map = map;
+    p->next = __atomic_load_n(&pending, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&pending, &p->next, p, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+}
+
+void chr_map_collect(void)
+{
+    chr_pending *p = __atomic_exchange_n(&pending, NULL, __ATOMIC_ACQUIRE);
+    while (p != NULL) {
+        chr_pending *next = p->next;
+        unmap(p->map);
+        free(p);
+        p = next;
+    }
+}
+
+/* A child keeps its parent's read-only maps until it closes the handles; the writable ones are not there. */
+void chr_maps_fork_child(void)
+{
+    for (int i = 0; i < CHR_MAPS_WATCHED; i++) {
+        chr_map *map = watched[i];
+        if (map != NULL && map->writable)
+            mmap(map->base, map->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    }
+}
+
+/* ---------------------------------------------------------------- prefault */
+
+/* First-touch faults are the p99. Page tables are per mapping: only the mapping that will be used is worth populating. */
+void chr_map_populate(chr_map *map, uint64_t from, uint64_t to, bool write)
+{
+    from &= ~(uint64_t)(CHR_PAGE - 1);
+    for (uint64_t at = from; at < to; at += CHR_CHUNK) {
+        uint64_t size = to - at < CHR_CHUNK ? to - at : CHR_CHUNK;
+        if (madvise(map->base + at, size, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == 0)
+            continue;
+        if (errno != EINVAL)
+            return;
+        for (uint64_t page = at; page < at + size; page += CHR_PAGE) /* kernels before 5.14: by reading, which cannot harm live data */
+            (void)*(volatile uint8_t *)(map->base + page);
+    }
+}

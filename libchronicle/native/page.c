@@ -1,0 +1,97 @@
+/* Reader pages: readers/<name>.meta, one per named reader, written by its owner only.
+ *
+ * Two slots, written in turn, each with a checksum: a crash in the middle of one leaves the other, and the highest valid generation wins.
+ * The owner holds an OFD lock on the page; nobody takes a page over by time.
+ */
+#include "chr_core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool slot_valid(const chr_slot *s)
+{
+    return s->generation != 0 && s->crc == chr_checksum(s, offsetof(chr_slot, crc));
+}
+
+static bool slot_blank(const chr_slot *s) { return s->generation == 0 && s->crc == 0; }
+
+int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation)
+{
+    chr_slot slots[2];
+    memcpy(slots, page->slots, sizeof slots);
+    bool valid[2] = {slot_valid(&slots[0]), slot_valid(&slots[1])};
+    if (!valid[0] && !valid[1])
+        return slot_blank(&slots[0]) && slot_blank(&slots[1]) ? -1 : -2;
+    int best = valid[0] && (!valid[1] || slots[0].generation > slots[1].generation) ? 0 : 1;
+    *out = slots[best];
+    *generation = slots[best].generation;
+    return best;
+}
+
+static uint32_t holder(const chr_map *map) { return ((const chr_reader_page *)map->base)->pid; }
+
+int chr_page_open(chr_subscriber *s, chr_error *e)
+{
+    char dir[640], name[128], path[768];
+    static _Thread_local chr_reader_page blank;
+    memset(&blank, 0, sizeof blank);
+    blank.magic = CHR_MAGIC_READER;
+    blank.version = CHR_FORMAT_VERSION;
+    chr_join(dir, sizeof dir, s->dir, "readers");
+    snprintf(name, sizeof name, "%s.meta", s->name);
+    chr_join(path, sizeof path, dir, name);
+    if (chr_create_once(dir, name, 0640, &blank, sizeof blank, e) < 0)
+        return -1;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return chr_fail_sys(e, path, "open", 0);
+    if (st.st_size < CHR_PAGE) {
+        close(fd);
+        return chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0);
+    }
+    int held = chr_lock_exclusive(fd);
+    chr_map *map = chr_map_fd(fd, CHR_PAGE, true, 0);
+    if (map == NULL)
+        return chr_fail_sys(e, path, "map", CHR_PAGE);
+    chr_reader_page *page = (chr_reader_page *)map->base;
+    int rc = 0;
+    if (held > 0)
+        rc = chr_fail(e, CHR_E_READER_ACTIVE, s->dir, s->name, holder(map), 0, 0);
+    else if (page->magic != CHR_MAGIC_READER)
+        rc = chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0);
+    else if (page->version != CHR_FORMAT_VERSION)
+        rc = chr_fail(e, CHR_E_VERSION, path, "reader page", page->version, CHR_FORMAT_VERSION, 0);
+    if (rc < 0) {
+        chr_map_release_now(map);
+        return -1;
+    }
+    page->pid = (uint32_t)s->owner;
+    page->start_time = chr_start_time(s->owner);
+    chr_boot_id(page->boot_id);
+    s->page = map;
+    chr_page_beat(s);
+    return 0;
+}
+
+void chr_page_store(chr_subscriber *s, const chr_slot *slot)
+{
+    chr_reader_page *page = (chr_reader_page *)s->page->base;
+    chr_slot full = *slot;
+    full.generation = ++s->generation;
+    full.crc = chr_checksum(&full, offsetof(chr_slot, crc));
+    memcpy(&page->slots[s->next_slot], &full, sizeof full);
+    s->next_slot ^= 1;
+}
+
+void chr_page_beat(chr_subscriber *s)
+{
+    s->last_beat_ns = chr_monotonic_ns();
+    if (s->page != NULL)
+        chr_store_relaxed64((uint64_t *)&((chr_reader_page *)s->page->base)->heartbeat_ns, (uint64_t)s->last_beat_ns);
+}

@@ -1,0 +1,114 @@
+/* Seek: the first record at or after a seq or a time. The index is a hint; what decides is the walk over frames.
+ *
+ * Segments are ordered by first_seq and by first_ts, so the segment comes from a binary search over headers, the place to begin from its index (an entry
+ * counts only if the frame it names matches), and the rest is a scan of at most 64 KiB when the index is whole, of the segment when it is not.
+ */
+#include "chr_core.h"
+
+#include <errno.h>
+
+typedef struct {
+    bool by_time;
+    uint64_t seq;
+    int64_t ts_ns;
+} target;
+
+/* Does the record lie before the target? */
+static bool before(const target *t, uint64_t seq, int64_t ts_ns) { return t->by_time ? ts_ns < t->ts_ns : seq < t->seq; }
+
+static const chr_control *control_of(const chr_subscriber *s) { return (const chr_control *)s->pages.control->base; }
+
+/* May the target lie in an earlier segment than this one? A header's first_ts is the last time before it, so equality means: look earlier. */
+static bool starts_after(const target *t, const chr_segment_header *h)
+{
+    if (h->first_seq == CHR_SEQ_UNKNOWN)
+        return true;
+    return t->by_time ? h->first_ts >= t->ts_ns : h->first_seq > t->seq;
+}
+
+static int find_segment(chr_subscriber *s, const target *t, uint64_t *number, chr_error *e)
+{
+    uint64_t low = chr_load_acquire64(&control_of(s)->oldest);
+    uint64_t high = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    while (low < high) {
+        uint64_t middle = (low + high + 1) / 2;
+        chr_map *map = chr_segment_open(s->dir, middle, s->segment_size, s->queue_id, false, e);
+        if (map == NULL && e->sys != ENOENT)
+            return -1;
+        bool after = map != NULL && starts_after(t, (const chr_segment_header *)map->base);
+        chr_map_release_now(map);
+        if (map == NULL)
+            low = middle; /* retention took it meanwhile: the target is later or gone */
+        else if (after)
+            high = middle - 1;
+        else
+            low = middle;
+    }
+    *number = low;
+    return 0;
+}
+
+/* The greatest indexed frame before the target; the segment's first frame if there is none. */
+static uint64_t hint(const chr_subscriber *s, const target *t, const chr_map *index)
+{
+    uint64_t best = CHR_SEGMENT_DATA, next;
+    const chr_index_entry *entries = (const chr_index_entry *)(index->base + sizeof(chr_index_header));
+    uint32_t low = 0, high = chr_index_slots(s->segment_size);
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        chr_index_entry entry = entries[middle];
+        bool sound = entry.offset >= CHR_SEGMENT_DATA && entry.offset % CHR_ALIGN == 0 && entry.offset <= s->segment_size - CHR_FRAME_HEADER &&
+                     entry.crc == chr_checksum(&entry, offsetof(chr_index_entry, crc));
+        if (!sound || !before(t, entry.seq, entry.ts_ns)) {
+            high = middle; /* not filled yet, or damaged: only earlier ones can help */
+            continue;
+        }
+        const chr_frame_header *f = (const chr_frame_header *)(s->hot.base + entry.offset);
+        if (chr_examine_full(s->hot.base, entry.offset, s->segment_size, s->hot.crc_seed, &next) == CHR_FRAME_OK && f->seq == entry.seq &&
+            f->ts_ns == entry.ts_ns && f->type_id != CHR_TYPE_PADDING)
+            best = entry.offset;
+        low = middle + 1;
+    }
+    return best;
+}
+
+static int seek(chr_subscriber *s, const target *t)
+{
+    chr_error *e = &s->hot.error;
+    uint64_t number, next;
+    chr_frame frame;
+    if (chr_reader_alive(s) < 0 || find_segment(s, t, &number, e) < 0)
+        return -1;
+    if (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
+        return -1;
+    chr_map *index = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
+    uint64_t from = index ? hint(s, t, index) : CHR_SEGMENT_DATA;
+    chr_map_release_now(index);
+    if (from != CHR_SEGMENT_DATA) {
+        const chr_frame_header *f = (const chr_frame_header *)(s->hot.base + from);
+        if (chr_reader_place(s, number, from, f->seq, e) < 0)
+            return -1;
+    }
+    for (;;) { /* the same walk as every read, undone by one frame when it has gone far enough */
+        int rc = chr_reader_peek(&s->hot);
+        if (rc <= 0)
+            return rc;
+        const chr_frame_header *f = (const chr_frame_header *)(s->hot.base + s->hot.offset);
+        if (chr_examine_full(s->hot.base, s->hot.offset, s->segment_size, s->hot.crc_seed, &next) == CHR_FRAME_OK && !before(t, f->seq, f->ts_ns))
+            return 0;
+        if (chr_next(&s->hot, &frame) < 0)
+            return -1;
+    }
+}
+
+int chr_reader_seek_seq(chr_reader *r, uint64_t seq)
+{
+    target t = {.by_time = false, .seq = seq};
+    return seek((chr_subscriber *)r, &t);
+}
+
+int chr_reader_seek_time(chr_reader *r, int64_t ts_ns)
+{
+    target t = {.by_time = true, .ts_ns = ts_ns};
+    return seek((chr_subscriber *)r, &t);
+}

@@ -1,0 +1,132 @@
+/* Waiting without a lost wake-up.
+ *
+ * The futex word is generation << 1 | waiter.
+ *
+ *   reader   w = fetch_or(word, 1) | 1;  fence;  look at the cursor;  futex_wait(word, w)
+ *   writer   store commit; fence; load word; only if odd: fetch_add(word, 1), wake all
+ *
+ * fetch_add clears the bit and moves the generation in one step, so a reader that read the word before cannot go to sleep on it after. No sleep is
+ * longer than min(timeout, ttl / 4, 1 s): then heartbeat, look, sleep again; a writer killed between its commit and its wake delays a reader by that.
+ * A reader that may not write the word, and an anonymous one, leaves no bit and polls every millisecond.
+ */
+#include "chr_core.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CHR_POLL_NS 1000000ll
+#define CHR_SLEEP_MAX_NS 1000000000ll
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+typedef struct {
+    uint64_t val, uaddr;
+    uint32_t flags, reserved;
+} waitv_entry; /* struct futex_waitv of Linux 5.16, which older headers lack */
+
+#define WAITV_SIZE_U32 2u
+
+static bool can_ask(const chr_subscriber *s) { return s->name[0] && !s->read_only && s->config.wait_mode != CHR_WAIT_SLEEP; }
+
+static struct timespec span(int64_t ns) { return (struct timespec){ns / 1000000000, ns % 1000000000}; }
+
+static int pause_for(int64_t ns)
+{
+    struct timespec t = span(ns);
+    return nanosleep(&t, NULL) == 0 ? 0 : -errno;
+}
+
+static int any_ready(chr_reader **readers, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (chr_reader_peek(readers[i]) != 0)
+            return 1;
+    return 0;
+}
+
+static int64_t longest_sleep(chr_reader **readers, int count)
+{
+    int64_t longest = CHR_SLEEP_MAX_NS;
+    for (int i = 0; i < count; i++) {
+        int64_t ttl = ((chr_subscriber *)readers[i])->config.reader_ttl_ns / 4;
+        if (ttl < longest)
+            longest = ttl;
+    }
+    return longest;
+}
+
+static bool all_can_ask(chr_reader **readers, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!can_ask((chr_subscriber *)readers[i]))
+            return false;
+    return true;
+}
+
+static int sleep_on_words(chr_reader **readers, int count, int64_t ns)
+{
+    waitv_entry entries[128];
+    uint32_t *words[128];
+    if (count > 128 || !all_can_ask(readers, count))
+        return pause_for(ns < CHR_POLL_NS ? ns : CHR_POLL_NS);
+    for (int i = 0; i < count; i++) {
+        chr_subscriber *s = (chr_subscriber *)readers[i];
+        words[i] = &((chr_notify *)s->pages.notify->base)->word;
+        entries[i] = (waitv_entry){.val = chr_fetch_or32(words[i], 1) | 1, .uaddr = (uintptr_t)words[i], .flags = WAITV_SIZE_U32};
+    }
+    chr_fence();
+    if (any_ready(readers, count))
+        return 0;
+    struct timespec t = span(ns);
+    if (count == 1)
+        return syscall(SYS_futex, words[0], FUTEX_WAIT, (uint32_t)entries[0].val, &t, NULL, 0) == 0 ? 0 : -errno;
+    int64_t until = chr_monotonic_ns() + ns;
+    t = span(until);
+    long rc = syscall(SYS_futex_waitv, entries, (unsigned)count, 0u, &t, CLOCK_MONOTONIC);
+    if (rc < 0 && (errno == ENOSYS || errno == EINVAL))
+        return pause_for(ns < CHR_POLL_NS ? ns : CHR_POLL_NS);
+    return rc >= 0 ? 0 : -errno;
+}
+
+static int spin(chr_reader **readers, int count, int64_t until)
+{
+    for (uint32_t turn = 0;; turn++) {
+        if (any_ready(readers, count))
+            return 1;
+        chr_pause();
+        if ((turn & 63) == 63 && chr_monotonic_ns() >= until)
+            return 0;
+    }
+}
+
+/* One bounded stretch of waiting; the caller repeats it, after looking for signals. 1 ready, 0 time is up, -EINTR, -EAGAIN = call again. */
+int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns)
+{
+    int64_t began = chr_monotonic_ns(), deadline = timeout_ns < 0 ? INT64_MAX : began + timeout_ns;
+    int64_t slice = longest_sleep(readers, count), slice_end = began + slice;
+    const chr_config *config = &((chr_subscriber *)readers[0])->config;
+    int64_t spin_until = config->wait_mode == CHR_WAIT_SPIN ? slice_end : began + config->spin_ns;
+    if (config->wait_mode == CHR_WAIT_SLEEP)
+        spin_until = began;
+    if (spin(readers, count, spin_until < deadline ? spin_until : deadline))
+        return 1;
+    int64_t now = chr_monotonic_ns();
+    while (now < deadline && now < slice_end) {
+        int64_t left = deadline - now < slice_end - now ? deadline - now : slice_end - now;
+        int rc = sleep_on_words(readers, count, left);
+        for (int i = 0; i < count; i++)
+            chr_reader_alive((chr_subscriber *)readers[i]);
+        if (any_ready(readers, count))
+            return 1;
+        if (rc == -EINTR)
+            return -EINTR;
+        now = chr_monotonic_ns();
+    }
+    return now >= deadline ? 0 : -EAGAIN;
+}
+
+int chr_reader_wait(chr_reader *r, int64_t timeout_ns) { return chr_readers_wait(&r, 1, timeout_ns); }

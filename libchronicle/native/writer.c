@@ -1,0 +1,528 @@
+/* The writer's cold side: open, the end of a step, the roll, heartbeat, close.
+ *
+ *   open     lock control.meta -> recover -> epoch + 1, made durable -> map the live segment -> READY
+ *   step     every 64 KiB: note how far bytes may be touched, how far all is good, fill the index, heartbeat; from three quarters on
+ *            ask the prepare thread for the next segment
+ *   roll     next segment begun -> padding committed -> marks, head -> the old one goes to the clean thread (seal, sync, unmap) -> wake
+ *
+ * A roll that finds the next segment ready makes no system call (but for a sleeping reader). If it is not ready the writer makes it itself and counts
+ * roll_stalls. The seal is written by the clean thread, for it holds a checksum of the whole segment.
+ *
+ * States: open -> closed; open -> forked (in a child), open -> fenced (another epoch stands in the control page). Only close leads out of the latter two.
+ */
+#include "chr_core.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CHR_BEAT_NS 100000000ll
+
+static chr_publisher *publisher(chr_writer *w) { return (chr_publisher *)w; }
+
+static int refuse_gone(chr_publisher *p)
+{
+    chr_writer *w = &p->hot;
+    if (p->closed)
+        return chr_fail(&w->error, CHR_E_CLOSED, p->dir, NULL, 0, 0, 0);
+    if (p->forked)
+        return chr_fail(&w->error, CHR_E_FORKED, p->dir, NULL, (uint64_t)p->owner, 0, 0);
+    uint32_t epoch = chr_load_relaxed32(&w->control->epoch);
+    if (*w->broken || p->pages.control->broken)
+        return chr_fail(&w->error, CHR_E_BROKEN, p->dir, "segment or control page lost its file", 0, 0, 0);
+    if (epoch != w->epoch)
+        return chr_fail(&w->error, CHR_E_FENCED, p->dir, NULL, epoch, w->epoch, 0);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- preparing the next segment */
+
+static int make_spare(chr_publisher *p, chr_spare *spare, chr_error *e)
+{
+    spare->segment = chr_segment_make(p->dir, spare->number, p->segment_size, p->queue_id, e);
+    if (spare->segment == NULL)
+        return -1;
+    spare->index = chr_index_open(p->dir, spare->number, p->segment_size, p->queue_id, true, e);
+    if (spare->index == NULL) {
+        chr_map_release(spare->segment);
+        spare->segment = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+static void prefault(const chr_publisher *p, const chr_spare *spare, uint64_t from)
+{
+    if (p->config.prefault) {
+        chr_map_populate(spare->segment, from, p->segment_size, true);
+        chr_map_populate(spare->index, 0, spare->index->size, true);
+    }
+    if (p->config.memlock)
+        mlock(spare->segment->base, p->segment_size);
+}
+
+/* Runs in the prepare thread. */
+static int64_t prepare_run(void *owner)
+{
+    chr_publisher *p = owner;
+    chr_error e = {0};
+    int64_t again = -1;
+    pthread_mutex_lock(&p->making);
+    chr_spare spare = {.number = chr_load_acquire32(&p->number) + 1};
+    if (!p->spare_ready && !p->closed) {
+        if (chr_budget_admit(p, &e) < 0 || make_spare(p, &spare, &e) < 0) {
+            again = 50000000; /* full disk or budget: look again; the writer tells the caller if it comes to that */
+        } else {
+            prefault(p, &spare, 0);
+            p->spare = spare;
+            chr_store_release32(&p->spare_ready, 1);
+        }
+    }
+    pthread_mutex_unlock(&p->making);
+    return again;
+}
+
+static void drop_spare(chr_publisher *p)
+{
+    if (!p->spare_ready)
+        return;
+    chr_map_release(p->spare.segment);
+    chr_map_release(p->spare.index);
+    p->spare_ready = 0;
+}
+
+/* The next segment, made here and now if the prepare thread has none: stale work is dropped by number. */
+static int take_spare(chr_publisher *p, chr_spare *out, chr_error *e)
+{
+    if (chr_load_acquire32(&p->spare_ready) && p->spare.number == p->number + 1) {
+        *out = p->spare;
+        p->spare_ready = 0;
+        return 0;
+    }
+    pthread_mutex_lock(&p->making);
+    int rc = 0;
+    if (p->spare_ready && p->spare.number != p->number + 1)
+        drop_spare(p);
+    out->number = p->number + 1;
+    if (p->spare_ready) {
+        *out = p->spare;
+        p->spare_ready = 0;
+    } else if (chr_budget_admit(p, e) < 0 || make_spare(p, out, e) < 0) {
+        rc = -1;
+    }
+    chr_fetch_add64(&p->hot.control->roll_stalls, rc == 0);
+    pthread_mutex_unlock(&p->making);
+    return rc;
+}
+
+/* ---------------------------------------------------------------- roll */
+
+static void commit_padding(chr_publisher *p)
+{
+    chr_writer *w = &p->hot;
+    chr_frame_header *f = (chr_frame_header *)(w->base + w->offset);
+    uint32_t commit = CHR_COMMIT_TAG | (uint32_t)(p->segment_size - w->offset - CHR_FRAME_HEADER);
+    f->type_id = CHR_TYPE_PADDING;
+    f->flags = 0;
+    f->version = CHR_FRAME_VERSION;
+    f->seq = w->seq;
+    f->ts_ns = w->last_ts;
+    f->epoch = w->epoch;
+    f->crc = chr_frame_crc(w->crc_seed, commit, f, f + 1, 0);
+    chr_store_release32(&f->commit, commit);
+}
+
+static void live_in(chr_publisher *p, const chr_spare *spare, uint64_t offset)
+{
+    chr_writer *w = &p->hot;
+    p->segment = spare->segment;
+    p->index = spare->index;
+    chr_store_release32(&p->number, spare->number);
+    p->began_ns = 0;
+    w->base = spare->segment->base;
+    w->broken = &spare->segment->broken;
+    w->offset = offset;
+    w->last_offset = 0;
+    w->position_base = chr_position(p->segment_size, spare->number, 0);
+    w->end = 0; /* the first frame takes a step */
+}
+
+/* Where a walk may begin so that it sees the last frame, and with it the last epoch and time. */
+static uint64_t last_position(const chr_writer *w)
+{
+    return w->position_base + (w->last_offset ? w->last_offset : w->offset);
+}
+
+static void publish_head(chr_writer *w)
+{
+    chr_store_release64(&w->control->next_seq, w->seq);
+    chr_store_release64(&w->control->head, w->position_base + w->offset);
+}
+
+static int roll(chr_publisher *p)
+{
+    chr_writer *w = &p->hot;
+    chr_spare spare = {0};
+    chr_retired *old = malloc(sizeof *old);
+    if (old == NULL || take_spare(p, &spare, &w->error) < 0) {
+        free(old);
+        return old ? -1 : chr_fail(&w->error, CHR_E_HOST, p->dir, "out of memory", 0, 0, 0);
+    }
+    uint32_t prev_epoch = w->last_offset ? ((const chr_frame_header *)(w->base + w->last_offset))->epoch
+                                         : ((const chr_segment_header *)w->base)->prev_epoch;
+    chr_segment_begin(spare.segment, w->seq, w->last_ts, prev_epoch);
+    chr_index_fill(p->index, w->end / CHR_STEP, p->segment_size / CHR_STEP, p->segment, w->last_offset);
+    *old = (chr_retired){.segment = p->segment, .index = p->index, .end = (uint32_t)w->offset};
+    commit_padding(p);
+    live_in(p, &spare, CHR_SEGMENT_DATA);
+    chr_store_release64(&w->control->touched, w->position_base + CHR_SEGMENT_DATA);
+    chr_store_release64(&w->control->checked, w->position_base + CHR_SEGMENT_DATA);
+    publish_head(w);
+    chr_store_relaxed64(&w->control->rolls, w->control->rolls + 1);
+    old->next = __atomic_load_n(&p->retired, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&p->retired, &old->next, old, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    chr_task_note(&p->clean);
+    chr_fence();
+    if (chr_load_relaxed32(&w->notify->word) & 1)
+        w->ops->wake(w);
+    return 0;
+}
+
+int chr_writer_roll(chr_writer *w)
+{
+    chr_publisher *p = publisher(w);
+    if (refuse_gone(p) < 0)
+        return -1;
+    if (w->reserved)
+        return chr_fail(&w->error, CHR_E_MISUSE, p->dir, "a reservation is open", 0, 0, 0);
+    return w->offset == CHR_SEGMENT_DATA ? 0 : roll(p);
+}
+
+/* ---------------------------------------------------------------- the end of a step */
+
+static void step(chr_publisher *p, uint64_t end)
+{
+    chr_writer *w = &p->hot;
+    uint64_t upto = (end + CHR_STEP - 1) / CHR_STEP * CHR_STEP;
+    if (upto > p->limit)
+        upto = p->limit;
+    chr_store_release64(&w->control->touched, w->position_base + upto);
+    chr_store_release64(&w->control->checked, last_position(w));
+    if (w->end)
+        chr_index_fill(p->index, w->end / CHR_STEP, (upto - 1) / CHR_STEP, p->segment, w->last_offset);
+    int64_t now = chr_monotonic_ns();
+    if (p->began_ns == 0) {
+        p->began_ns = now;
+    } else if (w->offset >= CHR_STEP && __atomic_load_n(&p->retired, __ATOMIC_RELAXED) != NULL) {
+        chr_task_want(CHR_AGENT_CLEAN, &p->clean);
+    }
+    w->end = upto;
+    if (upto * 4 >= (uint64_t)p->segment_size * 3 && !chr_load_acquire32(&p->spare_ready) && p->config.agents)
+        chr_task_want(CHR_AGENT_PREPARE, &p->prepare);
+    chr_store_relaxed64((uint64_t *)&w->control->heartbeat_ns, (uint64_t)now);
+}
+
+static void *slow_reserve(chr_writer *w, uint16_t type_id, uint32_t size)
+{
+    chr_publisher *p = publisher(w);
+    if (refuse_gone(p) < 0)
+        return NULL;
+    if (w->reserved) {
+        chr_fail(&w->error, CHR_E_MISUSE, p->dir, "a reservation is open", 0, 0, 0);
+        return NULL;
+    }
+    if (type_id >= CHR_TYPE_RESERVED) {
+        chr_fail(&w->error, CHR_E_RESERVED_TYPE, p->dir, NULL, type_id, 0, 0);
+        return NULL;
+    }
+    if (size > chr_payload_limit(p->segment_size)) {
+        chr_fail(&w->error, CHR_E_TOO_LARGE, p->dir, NULL, size, chr_payload_limit(p->segment_size), 0);
+        return NULL;
+    }
+    if (w->offset + chr_frame_bytes(size) > p->limit && roll(p) < 0)
+        return NULL;
+    if (w->offset + chr_frame_bytes(size) > w->end)
+        step(p, w->offset + chr_frame_bytes(size));
+    w->reserved_type = type_id;
+    w->reserved = (uint64_t)size + 1;
+    return w->base + w->offset + CHR_FRAME_HEADER;
+}
+
+static int64_t slow_refuse(chr_writer *w, uint32_t size, int64_t ts_ns)
+{
+    chr_publisher *p = publisher(w);
+    if (refuse_gone(p) < 0)
+        return -1;
+    if (w->reserved == 0)
+        return chr_fail(&w->error, CHR_E_MISUSE, p->dir, "nothing is reserved", 0, 0, 0);
+    if (size >= w->reserved)
+        return chr_fail(&w->error, CHR_E_TOO_LARGE, p->dir, NULL, size, w->reserved - 1, 0);
+    return chr_fail(&w->error, CHR_E_TIME_ORDER, p->dir, NULL, (uint64_t)ts_ns, (uint64_t)w->last_ts, 0);
+}
+
+/* ---------------------------------------------------------------- liveness */
+
+static void slow_wake(chr_writer *w)
+{
+    chr_fetch_add32(&w->notify->word, 1); /* clears the waiter bit and moves the generation in one step */
+    syscall(SYS_futex, &w->notify->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    chr_store_relaxed64(&w->control->wakes, w->control->wakes + 1);
+}
+
+static void slow_beat(chr_writer *w, int64_t ts_ns)
+{
+    chr_publisher *p = publisher(w);
+    int64_t now = chr_monotonic_ns();
+    chr_store_relaxed64((uint64_t *)&w->control->heartbeat_ns, (uint64_t)now);
+    chr_store_relaxed64((uint64_t *)&w->control->heartbeat_real_ns, (uint64_t)chr_realtime_ns());
+    w->beat_ts = ts_ns + CHR_BEAT_NS;
+    if (p->config.max_segment_age_ns && p->began_ns && now - p->began_ns >= p->config.max_segment_age_ns && w->reserved == 0 &&
+        w->offset > CHR_SEGMENT_DATA) {
+        chr_error kept = w->error;
+        if (roll(p) < 0)
+            w->error = kept; /* full: the next append that needs the room will say so */
+    }
+}
+
+int chr_writer_heartbeat(chr_writer *w)
+{
+    chr_publisher *p = publisher(w);
+    if (refuse_gone(p) < 0)
+        return -1;
+    slow_beat(w, w->last_ts);
+    if (__atomic_load_n(&p->retired, __ATOMIC_RELAXED) != NULL)
+        chr_task_want(CHR_AGENT_CLEAN, &p->clean);
+    return 0;
+}
+
+static const chr_writer_ops writer_ops = {slow_reserve, slow_refuse, slow_beat, slow_wake};
+
+/* ---------------------------------------------------------------- open, close */
+
+static int take_lock(chr_publisher *p, chr_error *e)
+{
+    char path[640], text[64] = "";
+    int held = chr_lock_exclusive(p->pages.fd);
+    if (held == 0)
+        return 0;
+    chr_join(path, sizeof path, p->dir, "writer.lock");
+    FILE *f = held > 0 ? fopen(path, "re") : NULL;
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    text[n] = 0;
+    const char *pid = strstr(text, "pid=");
+    if (held > 0)
+        return chr_fail(e, CHR_E_WRITER_ACTIVE, p->dir, NULL, pid ? strtoull(pid + 4, NULL, 10) : 0, 0, 0);
+    errno = -held;
+    return chr_fail_sys(e, p->dir, "lock", 0);
+}
+
+static int make_directories(const char *dir, chr_error *e)
+{
+    char readers[640];
+    chr_join(readers, sizeof readers, dir, "readers");
+    if (mkdir(dir, 0750) == 0)
+        chmod(dir, 02750);
+    else if (errno != EEXIST)
+        return chr_fail_sys(e, dir, "mkdir", 0);
+    if (mkdir(readers, 0770) == 0)
+        chmod(readers, 03770);
+    else if (errno != EEXIST)
+        return chr_fail_sys(e, readers, "mkdir", 0);
+    return 0;
+}
+
+/* Lock the control page that stands under the name now: between open and lock it may have been replaced. */
+static int open_locked(chr_publisher *p, chr_error *e)
+{
+    char path[640];
+    chr_join(path, sizeof path, p->dir, "control.meta");
+    for (int attempt = 0; attempt < 8; attempt++) {
+        if (chr_control_create(p->dir, p->config.segment_size, e) < 0 || chr_control_open(p->dir, true, &p->pages, e) < 0)
+            return -1;
+        if (take_lock(p, e) == 0 && chr_same_file(p->pages.fd, path))
+            return 0;
+        chr_pages_close(&p->pages);
+        if (e->code)
+            return -1;
+    }
+    return chr_fail(e, CHR_E_HOST, p->dir, "control.meta keeps being replaced", 0, 0, 0);
+}
+
+static void sign_control(chr_publisher *p)
+{
+    chr_control *c = p->hot.control;
+    c->pid = (uint32_t)p->owner;
+    c->start_time = chr_start_time(p->owner);
+    c->closed = 0;
+    c->budget_bytes = p->config.budget_bytes;
+    c->max_lag_bytes = p->config.max_lag_bytes;
+    c->reader_ttl_ns = p->config.reader_ttl_ns;
+    c->on_full = (uint32_t)p->config.on_full;
+    c->durable_size = p->config.durable_size;
+    memcpy(c->durable, p->config.durable, CHR_DURABLE_BYTES);
+}
+
+/* Where recovery ended, made into marks, head and epoch; the epoch is on the medium before the first append. */
+static int adopt(chr_publisher *p, const chr_tail *tail, chr_error *e)
+{
+    chr_writer *w = &p->hot;
+    chr_control *c = w->control;
+    chr_spare spare = {.number = (uint32_t)tail->number};
+    spare.segment = tail->fresh ? chr_segment_make(p->dir, tail->number, p->segment_size, p->queue_id, e)
+                                : chr_segment_open(p->dir, tail->number, p->segment_size, p->queue_id, true, e);
+    spare.index = spare.segment ? chr_index_open(p->dir, tail->number, p->segment_size, p->queue_id, true, e) : NULL;
+    if (spare.index == NULL) {
+        if (spare.segment)
+            chr_map_release_now(spare.segment);
+        return -1;
+    }
+    w->seq = tail->lost_from < tail->seq ? tail->lost_from : tail->seq;
+    if (tail->fresh)
+        chr_segment_begin(spare.segment, tail->lost_from < tail->seq ? tail->seq : w->seq, tail->last_ts, tail->last_epoch);
+    prefault(p, &spare, tail->offset);
+    live_in(p, &spare, tail->offset);
+    w->last_ts = tail->last_ts;
+    w->last_offset = tail->last_offset;
+    w->seq = tail->seq;
+    chr_boot_id(c->boot_id);
+    c->epoch = w->epoch = c->epoch + 1;
+    c->last_ts = w->last_ts;
+    c->touched = w->position_base + w->offset;
+    c->checked = last_position(w);
+    publish_head(w);
+    sign_control(p);
+    if (msync(c, CHR_PAGE, MS_SYNC) != 0)
+        return chr_fail_sys(e, p->dir, "sync control.meta", 0);
+    return 0;
+}
+
+/* The first record of a segment that follows a quarantined one. */
+static int declare_lost(chr_publisher *p, const chr_tail *tail)
+{
+    chr_writer *w = &p->hot;
+    if (tail->lost_from >= tail->seq)
+        return 0;
+    chr_lost lost = {tail->lost_from, tail->seq - 1};
+    void *to = slow_reserve(w, 0, sizeof lost);
+    if (to == NULL)
+        return -1;
+    memcpy(to, &lost, sizeof lost);
+    int64_t now = chr_now_ns(&w->clock);
+    chr_publish(w, CHR_TYPE_LOST, sizeof lost, now > w->last_ts ? now : w->last_ts, 0);
+    return 0;
+}
+
+static int announce(chr_publisher *p, chr_error *e)
+{
+    char text[256], boot[33] = "";
+    for (int i = 0; i < 16; i++)
+        snprintf(boot + 2 * i, 3, "%02x", p->hot.control->boot_id[i]);
+    snprintf(text, sizeof text, "pid=%d start_time=%llu boot_id=%s epoch=%u\n", (int)p->owner,
+             (unsigned long long)p->hot.control->start_time, boot, p->hot.epoch);
+    if (chr_replace_text(p->dir, "writer.lock", 0640, text, e) < 0)
+        return -1;
+    snprintf(text, sizeof text, "queue_id=%016llx version=%u\n", (unsigned long long)p->queue_id, CHR_FORMAT_VERSION);
+    if (chr_create_once(p->dir, "READY", 0640, text, strlen(text), e) < 0)
+        return -1;
+    chr_fetch_add32(&p->hot.notify->word, 2); /* a sleeper of the writer before looks again */
+    syscall(SYS_futex, &p->hot.notify->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    return 0;
+}
+
+static int start(chr_publisher *p, chr_error *e)
+{
+    chr_writer *w = &p->hot;
+    chr_tail tail;
+    if (make_directories(p->dir, e) < 0 || open_locked(p, e) < 0)
+        return -1;
+    w->control = (chr_control *)p->pages.control->base;
+    w->notify = (chr_notify *)p->pages.notify->base;
+    p->segment_size = w->control->segment_size;
+    p->limit = p->segment_size - CHR_FRAME_HEADER;
+    p->queue_id = w->control->queue_id;
+    w->crc_seed = chr_crc_seed(p->queue_id);
+    chr_clock_init(&w->clock, p->config.tsc);
+    if (chr_recover(p->dir, w->control, &tail, e) < 0 || adopt(p, &tail, e) < 0)
+        return -1;
+    if (declare_lost(p, &tail) < 0) {
+        *e = w->error;
+        return -1;
+    }
+    return announce(p, e);
+}
+
+static void dispose(chr_publisher *p)
+{
+    pthread_mutex_lock(&p->making);
+    drop_spare(p);
+    pthread_mutex_unlock(&p->making);
+    if (p->segment)
+        chr_map_release(p->segment);
+    if (p->index)
+        chr_map_release(p->index);
+    chr_map_collect();
+    chr_pages_close(&p->pages);
+    pthread_mutex_destroy(&p->making);
+    free(p);
+}
+
+chr_writer *chr_writer_open(const char *dir, const chr_config *config, chr_error *e)
+{
+    chr_publisher *p = calloc(1, sizeof *p);
+    if (p == NULL || strlen(dir) >= sizeof p->dir) {
+        free(p);
+        chr_fail(e, CHR_E_HOST, dir, p ? "path too long" : "out of memory", 0, 0, 0);
+        return NULL;
+    }
+    strcpy(p->dir, dir);
+    p->config = *config;
+    p->owner = getpid();
+    p->hot.ops = &writer_ops;
+    pthread_mutex_init(&p->making, NULL);
+    e->code = 0;
+    if (start(p, e) < 0) {
+        dispose(p);
+        return NULL;
+    }
+    slow_beat(&p->hot, p->hot.last_ts);
+    chr_fork_add_publisher(p);
+    chr_task_add(CHR_AGENT_PREPARE, &p->prepare, prepare_run, p);
+    chr_task_add(CHR_AGENT_CLEAN, &p->clean, chr_clean_run, p);
+    return &p->hot;
+}
+
+void chr_writer_close(chr_writer *w)
+{
+    chr_publisher *p = publisher(w);
+    chr_fork_remove_publisher(p);
+    if (!p->forked) {
+        chr_abort(w);
+        chr_task_remove(CHR_AGENT_PREPARE, &p->prepare);
+        chr_task_remove(CHR_AGENT_CLEAN, &p->clean);
+        chr_clean_run(p);
+        chr_control *c = w->control;
+        if (chr_load_relaxed32(&c->epoch) == w->epoch && !p->pages.control->broken) {
+            chr_store_release64(&c->checked, last_position(w));
+            c->heartbeat_ns = chr_monotonic_ns();
+            c->closed = 1;
+        }
+    }
+    dispose(p);
+}
+
+int chr_writer_drain(chr_writer *w)
+{
+    chr_task_note(&publisher(w)->clean);
+    chr_task_want(CHR_AGENT_CLEAN, &publisher(w)->clean);
+    return 0;
+}

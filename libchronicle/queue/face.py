@@ -1,0 +1,63 @@
+"""`Queue`: where publishers and subscribers come from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from libchronicle.errors import NotReady
+from libchronicle.native.binding import Publisher, Subscriber
+from libchronicle.queue.config import QueueConfig
+from libchronicle.queue.names import encode_name
+
+Start = Literal["resume", "resume_or_oldest", "latest", "earliest"]
+
+
+class Queue:
+    """A directory of segments. Not instantiated: its functions open handles."""
+
+    @staticmethod
+    def open_publisher(path: str | os.PathLike[str], config: QueueConfig | None = None) -> Publisher:
+        """Become the writer, making the queue if there is none.
+
+        Raises WriterAlreadyActive, UnsupportedVersion, CorruptControl, NoSpace, NoPermission.
+        """
+        where = Path(path)
+        where.parent.mkdir(parents=True, exist_ok=True)
+        return Publisher(str(where), config or QueueConfig())
+
+    @staticmethod
+    def open_subscriber(
+        path: str | os.PathLike[str],
+        name: str | None,
+        config: QueueConfig | None = None,
+        start: Start = "resume",
+        *,
+        seq: int | None = None,
+        time_ns: int | None = None,
+    ) -> Subscriber:
+        """Open a reader. `name` None = anonymous: leaves no page, is never waited for, polls.
+
+        `start` is used unless `seq` or `time_ns` says where. "resume" goes on where the name last committed, at the oldest record for a new name;
+        it raises Evicted when that place is gone, "resume_or_oldest" skips to the oldest instead.
+        Raises NotReady, ReaderAlreadyActive, Rewound, QueueReplaced, Evicted, CorruptReader, UnsupportedVersion.
+        """
+        encoded = None if name is None else encode_name(name)
+        return Subscriber(os.fspath(path), encoded, config or QueueConfig(), start, seq, time_ns)
+
+    @staticmethod
+    def try_open_subscriber(
+        path: str | os.PathLike[str],
+        name: str | None,
+        config: QueueConfig | None = None,
+        start: Start = "resume",
+        *,
+        seq: int | None = None,
+        time_ns: int | None = None,
+    ) -> Subscriber | None:
+        """open_subscriber, but None while there is no queue yet."""
+        try:
+            return Queue.open_subscriber(path, name, config, start, seq=seq, time_ns=time_ns)
+        except NotReady:
+            return None
