@@ -1,0 +1,36 @@
+import itertools
+
+import pytest
+
+from libchronicle.bus.feed_states import TRANSITIONS, FeedState, Observation, advance
+
+W, C, D = FeedState.WAITING, FeedState.CONNECTED, FeedState.DISCONNECTED
+
+
+def test_a_feed_that_comes_goes_and_comes_again() -> None:
+    story = [
+        (Observation.ABSENT, ()),
+        (Observation.READY, (C,)),
+        (Observation.READY, ()),
+        (Observation.LOST, (D,)),
+        (Observation.ABSENT, ()),
+        (Observation.READY, (C,)),
+        (Observation.REOPENED, (D, C)),
+    ]
+    state = W
+    for observation, entered in story:
+        assert advance(state, observation) == entered
+        state = entered[-1] if entered else state
+    assert state is C
+
+
+def test_nothing_ever_leads_back_to_waiting_and_each_entry_is_a_change() -> None:
+    for (state, _), entered in TRANSITIONS.items():
+        assert W not in entered
+        for before, after in itertools.pairwise((state, *entered)):
+            assert before is not after
+
+
+def test_a_connected_feed_cannot_be_absent() -> None:
+    with pytest.raises(KeyError):
+        advance(C, Observation.ABSENT)
