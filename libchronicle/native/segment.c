@@ -123,8 +123,13 @@ chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint6
         chr_map *map = chr_segment_open(dir, number, size, queue_id, true, e);
         if (map != NULL && chr_load_acquire32((const uint32_t *)(map->base + CHR_SEGMENT_DATA)) == 0)
             return map;
-        if (map != NULL)
+        if (map != NULL) {
             chr_map_release_now(map);
+            chr_fail(e, CHR_E_CORRUPT, path, "a segment to come holds frames already", number, CHR_SEGMENT_DATA, 0);
+            return NULL;
+        }
+        if (e->code != CHR_E_CORRUPT && e->code != CHR_E_BROKEN)
+            return NULL;
         move_aside(path);
     }
     write_header(header, queue_id, (uint32_t)number, size, CHR_SEQ_UNKNOWN, 0, 0);

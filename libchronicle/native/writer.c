@@ -75,7 +75,7 @@ static int64_t prepare_run(void *owner)
     chr_error e = {0};
     int64_t again = -1;
     pthread_mutex_lock(&p->making);
-    chr_spare spare = {.number = chr_load_acquire32(&p->number) + 1};
+    chr_spare spare = {.number = p->number + 1};
     if (!p->spare_ready && !p->closed) {
         if (chr_budget_admit(p, &e) < 0 || make_spare(p, &spare, &e) < 0) {
             again = 50000000; /* full disk or budget: look again; the writer tells the caller if it comes to that */
@@ -98,28 +98,22 @@ static void drop_spare(chr_publisher *p)
     p->spare_ready = 0;
 }
 
-/* The next segment, made here and now if the prepare thread has none: stale work is dropped by number. */
+/* The next segment, made here and now if the prepare thread has none. Called with `making` held until `number` has moved on, else the prepare thread
+ * could take the segment just handed over for one still to be made. Stale work is dropped by number. */
 static int take_spare(chr_publisher *p, chr_spare *out, chr_error *e)
 {
-    if (chr_load_acquire32(&p->spare_ready) && p->spare.number == p->number + 1) {
-        *out = p->spare;
-        p->spare_ready = 0;
-        return 0;
-    }
-    pthread_mutex_lock(&p->making);
-    int rc = 0;
     if (p->spare_ready && p->spare.number != p->number + 1)
         drop_spare(p);
     out->number = p->number + 1;
     if (p->spare_ready) {
         *out = p->spare;
         p->spare_ready = 0;
-    } else if (chr_budget_admit(p, e) < 0 || make_spare(p, out, e) < 0) {
-        rc = -1;
+        return 0;
     }
-    chr_fetch_add64(&p->hot.control->roll_stalls, rc == 0);
-    pthread_mutex_unlock(&p->making);
-    return rc;
+    if (chr_budget_admit(p, e) < 0 || make_spare(p, out, e) < 0)
+        return -1;
+    chr_fetch_add64(&p->hot.control->roll_stalls, 1);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- roll */
@@ -144,7 +138,7 @@ static void live_in(chr_publisher *p, const chr_spare *spare, uint64_t offset)
     chr_writer *w = &p->hot;
     p->segment = spare->segment;
     p->index = spare->index;
-    chr_store_release32(&p->number, spare->number);
+    p->number = spare->number;
     p->began_ns = 0;
     w->base = spare->segment->base;
     w->broken = &spare->segment->broken;
@@ -171,9 +165,13 @@ static int roll(chr_publisher *p)
     chr_writer *w = &p->hot;
     chr_spare spare = {0};
     chr_retired *old = malloc(sizeof *old);
-    if (old == NULL || take_spare(p, &spare, &w->error) < 0) {
+    if (old == NULL)
+        return chr_fail(&w->error, CHR_E_HOST, p->dir, "out of memory", 0, 0, 0);
+    pthread_mutex_lock(&p->making);
+    if (take_spare(p, &spare, &w->error) < 0) {
+        pthread_mutex_unlock(&p->making);
         free(old);
-        return old ? -1 : chr_fail(&w->error, CHR_E_HOST, p->dir, "out of memory", 0, 0, 0);
+        return -1;
     }
     uint32_t prev_epoch = w->last_offset ? ((const chr_frame_header *)(w->base + w->last_offset))->epoch
                                          : ((const chr_segment_header *)w->base)->prev_epoch;
@@ -182,6 +180,7 @@ static int roll(chr_publisher *p)
     *old = (chr_retired){.segment = p->segment, .index = p->index, .end = (uint32_t)w->offset};
     commit_padding(p);
     live_in(p, &spare, CHR_SEGMENT_DATA);
+    pthread_mutex_unlock(&p->making);
     chr_store_release64(&w->control->touched, w->position_base + CHR_SEGMENT_DATA);
     chr_store_release64(&w->control->checked, w->position_base + CHR_SEGMENT_DATA);
     publish_head(w);
