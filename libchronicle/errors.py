@@ -268,6 +268,30 @@ class DecimalError(CorruptError):
     reason: str
 
 
+# ---------------------------------------------------------------- venues
+
+
+class UnknownSymbol(MisuseError):
+    template = "{venue} lists no symbol {symbol!r}: {hint}"
+    venue: str
+    symbol: str
+    hint: str
+
+
+class VenueDataError(CorruptError):
+    template = "{venue}: {what} cannot be read: {reason}"
+    venue: str
+    what: str
+    reason: str
+
+
+class VenueUnavailable(NotReadyError):
+    template = "{venue}: {url}: {reason}; it is tried again"
+    venue: str
+    url: str
+    reason: str
+
+
 # ---------------------------------------------------------------- not yet
 
 

@@ -13,7 +13,7 @@ enum {
     BN_ROLLED = 9,              /* a new segment began: write its head first, then push again */
     BN_DUPLICATE = -7,
     BN_REORDERED = -8,
-    BN_QUEUE_ERROR = -9,        /* w->error says why */
+    BN_QUEUE_ERROR = -9,        /* writer->error says why */
 };
 
 typedef struct {
@@ -26,12 +26,22 @@ typedef struct {
     uint64_t late_trades;
 } bn_decoder;
 
+static inline int bn_admit_diff(bn_symbol *s, const bn_frame *f)
+{
+    if (BN_UNLIKELY(!s->open))
+        return BN_SYNC;
+    bn_follow how = bn_follows(s->chain, f->before, f->last);
+    if (BN_LIKELY(how == BN_NEXT))
+        return BN_OK;
+    return how == BN_SEEN && ++s->old_diffs <= BN_OLD_RUN ? BN_DUPLICATE : BN_SYNC;
+}
+
 static inline int bn_admit(bn_decoder *d)
 {
     bn_symbol *s = d->frame.symbol;
     uint64_t id = d->frame.last;
     if (d->frame.kind == BN_DEPTH)
-        return BN_LIKELY(s->open && bn_follows(s->chain, d->frame.before, id) == BN_NEXT) ? BN_OK : BN_SYNC;
+        return bn_admit_diff(s, &d->frame);
     int code = BN_OK;
     if (d->frame.kind == BN_TRADE) {
         if (BN_UNLIKELY(bn_trade_seen(s, id)))
@@ -54,6 +64,7 @@ static inline void bn_note(bn_decoder *d)
     switch (d->frame.kind) {
     case BN_DEPTH:
         s->chain = d->frame.last;
+        s->old_diffs = 0;
         break;
     case BN_TRADE:
         d->late_trades += d->frame.last < s->last_trade;
@@ -63,6 +74,8 @@ static inline void bn_note(bn_decoder *d)
         s->last_ticker = d->frame.last;
     }
 }
+
+static inline uint64_t bn_segment(const chr_writer *w) { return w->position_base; }
 
 /* The kind (> 0) of the record appended; BN_REPLY, BN_SYNC, BN_ROLLED: the caller's turn; < 0: why the frame was not taken. */
 static int bn_push(bn_decoder *d, const uint8_t *p, size_t n, int64_t recv_ts)

@@ -38,7 +38,8 @@ typedef struct {
     /* sync gate: while open, a diff that continues the chain is appended at once (continuity.h) */
     uint64_t chain;
     uint32_t open;
-    uint32_t old_run;           /* frames in a row that were behind: the venue may have started anew */
+    uint32_t old_run;           /* trades and tickers in a row that were behind: the venue may have started anew */
+    uint32_t old_diffs;         /* the same of diffs */
     uint64_t last_ticker, last_trade;
     uint64_t trade_window[64];  /* bit (id mod 4096): the trade was seen */
 } bn_symbol;
