@@ -285,9 +285,14 @@ class VenueDataError(CorruptError):
     reason: str
 
 
-class VenueUnavailable(NotReadyError):
-    template = "{venue}: {url}: {reason}; it is tried again"
-    venue: str
+class ConnectFailed(NotReadyError):
+    template = "{url}: no connection: {reason}"
+    url: str
+    reason: str
+
+
+class HttpFailed(NotReadyError):
+    template = "{url}: {reason}"
     url: str
     reason: str
 

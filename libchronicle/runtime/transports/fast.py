@@ -1,0 +1,163 @@
+"""The fast client: picows parses frames natively and hands out views of its read buffer (0.3–1.5 µs a frame here)."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from picows import (
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
+
+from libchronicle.errors import ConnectFailed
+from libchronicle.runtime.transports.interface import FrameListener, Limits, WebSocket
+
+__all__ = ["open_fast"]
+
+TEXT, BINARY, CONT, CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+READ_BUFFER_BYTES = 256 << 10
+
+
+async def open_fast(
+    url: str,
+    listener: FrameListener,
+    clock: Callable[[], int],
+    limits: Limits,
+    tls: ssl.SSLContext | None,
+) -> WebSocket:
+    connection = _Connection(listener, clock, limits, asyncio.get_running_loop())
+    try:
+        await ws_connect(
+            lambda: connection,
+            url,
+            ssl_context=tls,
+            websocket_handshake_timeout=limits.open_timeout_s,
+            enable_auto_ping=True,
+            auto_ping_idle_timeout=limits.ping_after_s,
+            auto_ping_reply_timeout=max(limits.dead_after_s - limits.ping_after_s, 0.001),
+            max_frame_size=limits.max_frame_bytes,
+            max_redirects=0,
+            read_buffer_init_size=READ_BUFFER_BYTES,
+            use_aiofastnet=False,
+        )
+    except WSHandshakeError as error:
+        raise ConnectFailed(url=url, reason=_handshake_reason(error)) from None
+    except TimeoutError:
+        raise ConnectFailed(url=url, reason=f"not open after {limits.open_timeout_s:g} s") from None
+    except OSError as error:
+        raise ConnectFailed(url=url, reason=error.strerror or str(error)) from None
+    except WSError as error:
+        raise ConnectFailed(url=url, reason=str(error)) from None
+    return connection
+
+
+class _Connection(WSListener):
+    def __init__(
+        self, listener: FrameListener, clock: Callable[[], int], limits: Limits, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__()
+        self._listener = listener
+        self._on_text = listener.on_text
+        self._clock = clock
+        self._limits = limits
+        self._loop = loop
+        self._transport: WSTransport | None = None
+        self._fresh_read = True
+        self._recv_ts = 0
+        self._fragments: list[bytes] = []
+        self._fragment_is_text = False
+        self._reason = ""
+        self._closed: asyncio.Future[None] = loop.create_future()
+
+    # ------------------------------------------------------------ picows
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._fresh_read:
+            self._recv_ts = self._clock()
+        self._fresh_read = frame.last_in_buffer
+        if frame.msg_type == TEXT and frame.fin:
+            self._on_text(frame.get_payload_as_memoryview(), self._recv_ts)
+        else:
+            self._other_frame(transport, frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if not self._closed.done():
+            self._closed.set_result(None)
+            self._listener.on_closed(self._why(transport))
+
+    # ------------------------------------------------------------ the rarer frames
+
+    def _other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == CLOSE:
+            self._reason = f"closed by the server: {frame.get_close_code().value} {frame.get_close_reason() or ''}".rstrip()
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif kind == CONT or (kind in (TEXT, BINARY) and not frame.fin):
+            self._fragment(frame)
+        elif kind == BINARY:
+            self._listener.on_binary(frame.payload_size)
+
+    def _fragment(self, frame: WSFrame) -> None:
+        if frame.msg_type != CONT:
+            self._fragment_is_text = frame.msg_type == TEXT
+        self._fragments.append(frame.get_payload_as_bytes())
+        if sum(map(len, self._fragments)) > self._limits.max_frame_bytes:
+            self._fragments = []
+            self._reason = "message too large"
+            self._listener.on_too_large()
+            self.drop(self._reason)
+        elif frame.fin:
+            whole = b"".join(self._fragments)
+            self._fragments = []
+            if self._fragment_is_text:
+                self._on_text(whole, self._recv_ts)
+            else:
+                self._listener.on_binary(len(whole))
+
+    def _why(self, transport: WSTransport) -> str:
+        if self._reason:
+            return self._reason
+        sent = transport.close_handshake.sent if transport.close_handshake else None
+        if sent is not None and sent.code.value == 1009:
+            self._listener.on_too_large()
+            return f"protocol error: {sent.reason or 'message too large'}"
+        return f"closed with {sent.code.value} {sent.reason or ''}".rstrip() if sent is not None else "connection lost"
+
+    # ------------------------------------------------------------ the interface
+
+    def send_text(self, text: str) -> None:
+        if self._transport is not None:
+            self._transport.send(TEXT, text.encode())
+
+    def close(self) -> None:
+        if self._transport is not None and not self._closed.done():
+            self._reason = self._reason or "closed by us"
+            self._transport.send_close()
+            self._loop.call_later(self._limits.close_timeout_s, self.drop, "closed by us")
+
+    def drop(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    async def wait_closed(self) -> None:
+        await asyncio.shield(self._closed)
+
+
+def _handshake_reason(error: WSHandshakeError) -> str:
+    response = error.response
+    if response is None:
+        return f"handshake failed: {error}"
+    text = (error.raw_body or b"")[:200].decode("utf-8", "replace").strip()
+    return f"HTTP {int(response.status)} {response.status.phrase} {text}".rstrip()

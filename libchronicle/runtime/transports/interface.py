@@ -1,0 +1,52 @@
+"""What a WebSocket client offers, and what it tells its listener.
+
+Rules
+- One loop, one thread: every callback runs on the loop that called `connect`, from within the read of the socket.
+- A frame's buffer belongs to the client: it is valid during the callback only.
+- `recv_ts` is read once a socket read, before the first of its frames.
+- `on_closed` comes exactly once after a `connect` that succeeded, and nothing after it.
+- A ping of the server is answered by the client itself. A connection that is silent gets a ping of ours after
+  `ping_after_s`, and is dropped after `dead_after_s`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Buffer", "FrameListener", "Limits", "WebSocket"]
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    max_frame_bytes: int = 8 << 20  # a larger message ends the connection
+    open_timeout_s: float = 10.0
+    close_timeout_s: float = 0.5
+    ping_after_s: float = 20.0
+    dead_after_s: float = 60.0
+
+
+class FrameListener(Protocol):
+    """Whoever takes the frames."""
+
+    def on_text(self, frame: Buffer, recv_ts: int) -> None: ...
+
+    def on_binary(self, size: int) -> None: ...
+
+    def on_too_large(self) -> None:
+        """A message beyond the limit arrived; the connection is being closed."""
+
+    def on_closed(self, reason: str) -> None: ...
+
+
+class WebSocket(Protocol):
+    """An open connection."""
+
+    def send_text(self, text: str) -> None: ...
+
+    def close(self) -> None:
+        """Start the closing handshake; the connection is dropped if it takes longer than `close_timeout_s`."""
+
+    async def wait_closed(self) -> None: ...
