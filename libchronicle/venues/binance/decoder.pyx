@@ -17,6 +17,7 @@ from libchronicle.venues.binance.push cimport (
     BN_INCONSISTENT,
     BN_MALFORMED,
     BN_NEXT,
+    BN_NONE,
     BN_OK,
     BN_QUEUE_ERROR,
     BN_REORDERED,
@@ -118,9 +119,16 @@ cdef class Decoder:
         self.d.table.count = index + 1
         return index
 
-    def attach(self, Publisher publisher):
+    def attach(self, Publisher publisher not None):
         self.publisher = publisher
         self.d.writer = publisher.w
+        self.d.position_base = <uint64_t>-1
+        if publisher.w == NULL:
+            raise_writer(publisher)
+
+    def detach(self):
+        self.publisher = None
+        self.d.writer = NULL
 
     # ------------------------------------------------------------ frames
 
@@ -147,7 +155,7 @@ cdef class Decoder:
         cdef const uint8_t[::1] view = frame
         cdef const uint8_t *p = &view[0] if view.shape[0] else <const uint8_t *>b""
         cdef bytearray record
-        self.d.frame.kind = <int>0
+        self.d.frame.kind = BN_NONE
         self.d.frame.symbol = NULL
         cdef int code = bn_scan(p, view.shape[0], &self.d.fields)
         if code != BN_SCAN_OK:
