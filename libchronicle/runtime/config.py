@@ -96,6 +96,13 @@ class ExchangeConfig(_Table, frozen=True, kw_only=True):
     core: Core = -1
     markets: dict[str, MarketConfig] = {}
 
+    @property
+    def recordings(self) -> tuple[str, ...]:
+        """Files to play; empty = the generator."""
+        if self.source == "generator":
+            return ()
+        return tuple(path.strip() for path in self.recording.split(",") if path.strip())
+
 
 class FeedConfig(_Table, frozen=True, kw_only=True):
     """One feed daemon. The feed's name is its queue's name: market_data/queue/<name>."""

@@ -22,7 +22,6 @@ A hot daemon runs a plain loop:                      An async one is a coroutine
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import enum
 import os
@@ -150,6 +149,8 @@ class Daemon:
         """Run `main(self)` on uvloop until it returns or a stop cancels it. The loop beats by itself while
         it turns.
         """
+        import asyncio  # here: a hot daemon needs none of it, and it is memory
+
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -157,6 +158,8 @@ class Daemon:
         self._notifier.close()
 
     async def _supervise(self, main: Callable[[Daemon], Coroutine[Any, Any, None]]) -> None:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         work = loop.create_task(main(self), name=self.name)
         self.on_stop(lambda: loop.call_soon_threadsafe(work.cancel))
@@ -175,6 +178,8 @@ class Daemon:
             self._wakers.clear()
 
     async def _beat_forever(self) -> None:
+        import asyncio
+
         while True:
             self.beat()
             await asyncio.sleep(self._interval_ns / 1e9)

@@ -96,7 +96,7 @@ HOST_ERRORS = [
         "exchange.recording",
         "needs a file",
     ),
-    ("[router.limits]", "[exchange]\nspeed = 0\n[router.limits]", "exchange.speed", "> 0"),
+    ("[router.limits]", "[exchange]\nspeed = -1\n[router.limits]", "exchange.speed", "> 0"),
     (
         "[router.limits]",
         "[exchange]\nsource='tape'\n[router.limits]",
