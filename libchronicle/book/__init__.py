@@ -1,1 +1,7 @@
-"""Order books in fixed-point."""
+"""Order books, native and fixed-point."""
+
+from __future__ import annotations
+
+from libchronicle.book.l2 import L2Book
+
+__all__ = ["L2Book"]

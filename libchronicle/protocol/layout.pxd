@@ -59,80 +59,96 @@ cdef extern from "messages.h" nogil:
     uint16_t chr_block_length(uint16_t type_id) nogil
 
     ctypedef packed struct chr_instrument_t:
+        uint8_t reserved[3]
+        char venue[16]
+        char symbol[32]
+        char base_currency[16]
+        char quote_currency[16]
+        char settle_currency[16]
         uint64_t instrument_id
         int64_t tick_size, lot_size, min_qty, max_qty, min_notional, contract_size
         int8_t price_exponent, qty_exponent
-        uint8_t contract_kind, book_mode, trading, reserved[3]
-        char venue[16], symbol[32], base_currency[16], quote_currency[16], settle_currency[16]
+        uint8_t contract_kind, book_mode, trading
 
     ctypedef packed struct chr_book_snapshot_t:
+        uint8_t reserved[6]
         uint64_t instrument_id, last_update_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts
         uint16_t flags
-        uint8_t reserved[6]
 
     ctypedef packed struct chr_book_delta_t:
+        uint8_t reserved[6]
         uint64_t instrument_id, first_update_id, last_update_id, prev_update_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts
         uint16_t flags
-        uint8_t reserved[6]
 
     ctypedef packed struct chr_best_bid_ask_t:
         uint64_t instrument_id, update_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, bid_price, bid_qty, ask_price, ask_qty
 
     ctypedef packed struct chr_trade_t:
+        uint8_t reserved[7]
         uint64_t instrument_id, trade_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, price, qty
-        uint8_t aggressor, reserved[7]
+        uint8_t aggressor
 
     ctypedef packed struct chr_order_add_t:
+        uint8_t reserved[7]
         uint64_t instrument_id, venue_seq, order_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, price, qty
-        uint8_t side, reserved[7]
+        uint8_t side
 
     ctypedef packed struct chr_order_modify_t:
+        uint8_t reserved[7]
         uint64_t instrument_id, venue_seq, order_id, new_order_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, price, qty
-        uint8_t side, reserved[7]
+        uint8_t side
 
     ctypedef packed struct chr_order_delete_t:
+        uint8_t reserved[7]
         uint64_t instrument_id, venue_seq, order_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, qty
-        uint8_t side, reserved[7]
+        uint8_t side
 
     ctypedef packed struct chr_order_execute_t:
+        uint8_t reserved[7]
         uint64_t instrument_id, venue_seq, order_id, trade_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, price, qty
-        uint8_t side, reserved[7]
+        uint8_t side
 
     ctypedef packed struct chr_book_reset_t:
+        uint8_t reserved[7]
         uint64_t instrument_id, raw_seq
         int64_t venue_ts, recv_ts
-        uint8_t reason, reserved[7]
+        uint8_t reason
 
     ctypedef packed struct chr_gap_t:
+        uint8_t reserved[7]
         uint64_t instrument_id, expected_id, received_id, raw_seq
         int64_t recv_ts
-        uint8_t reason, reserved[7]
+        uint8_t reason
 
     ctypedef packed struct chr_heartbeat_t:
         int64_t ts
         uint64_t count
 
     ctypedef packed struct chr_venue_status_t:
+        uint8_t reserved[7]
+        char venue[16]
+        char reason[64]
         uint64_t instrument_id
         int64_t recv_ts
-        uint8_t state, reserved[7]
-        char venue[16], reason[64]
+        uint8_t state
 
     ctypedef packed struct chr_new_order_t:
+        uint8_t reserved[2]
+        char account[16]
+        char tag[16]
         uint64_t instrument_id, cause_queue_id, cause_seq, parent_seq
         int64_t price, qty, stop_price, valid_until_ns, expire_ns, cause_ts
         uint32_t cause_epoch, parent_epoch
         uint16_t flags
-        uint8_t side, order_type, time_in_force, stp_mode, reserved[2]
-        char account[16], tag[16]
+        uint8_t side, order_type, time_in_force, stp_mode
 
     ctypedef packed struct chr_cancel_order_t:
         uint64_t instrument_id, order_seq, cause_queue_id, cause_seq
@@ -145,65 +161,78 @@ cdef extern from "messages.h" nogil:
         uint32_t cause_epoch, order_epoch
 
     ctypedef packed struct chr_cancel_all_t:
+        char reason[32]
         uint64_t instrument_id
         int64_t cause_ts
-        char reason[32]
 
     ctypedef packed struct chr_submitted_t:
+        uint8_t reserved[2]
+        char gateway[16]
+        char client_order_id[32]
         uint64_t order_queue_id, order_seq, instrument_id
         uint32_t order_epoch
         uint16_t request_template
-        uint8_t reserved[2]
-        char gateway[16], client_order_id[32]
 
     ctypedef packed struct chr_execution_report_t:
+        uint8_t reserved[4]
+        char fee_currency[16]
+        char text[32]
         uint64_t order_queue_id, order_seq, instrument_id, exec_id, venue_order_id, trade_id, request_seq
         int64_t price, qty, last_price, last_qty, cum_qty, leaves_qty, fee, venue_ts, order_ts, cause_ts
         uint32_t order_epoch
         uint16_t reject_code, flags
-        uint8_t exec_type, side, liquidity, reserved[4]
+        uint8_t exec_type, side, liquidity
         int8_t fee_exponent
-        char fee_currency[16], text[32]
 
     ctypedef packed struct chr_position_report_t:
+        uint8_t reserved[5]
+        char account[16]
         uint64_t instrument_id, last_exec_id
         int64_t ts, qty, avg_price, realized_pnl, fees, open_cost
         uint16_t flags
         int8_t pnl_exponent
-        uint8_t reserved[5]
-        char account[16]
 
     ctypedef packed struct chr_account_report_t:
+        uint8_t reserved[7]
+        char account[16]
+        char currency[16]
         int64_t ts, balance, available
         int8_t exponent
-        uint8_t reserved[7]
-        char account[16], currency[16]
 
     ctypedef packed struct chr_risk_event_t:
+        uint8_t reserved[6]
+        char strategy[32]
+        char text[64]
         uint64_t instrument_id
         int64_t ts, limit_value, actual_value
         uint16_t code
-        uint8_t reserved[6]
-        char strategy[32], text[64]
 
     ctypedef packed struct chr_control_command_t:
+        uint8_t reserved[7]
+        char user[32]
+        char host[32]
+        char target[64]
+        char value[128]
+        char reason[128]
         int64_t ts
         uint32_t uid, pid
-        uint8_t command, reserved[7]
-        char user[32], host[32], target[64], value[128], reason[128]
+        uint8_t command
 
     ctypedef packed struct chr_session_start_t:
+        uint8_t reserved[7]
+        uint8_t config_hash[32]
+        char name[64]
+        char code_version[64]
         uint64_t session_id
         int64_t realtime_ns, monotonic_ns
-        uint8_t mode, reserved[7], config_hash[32]
-        char name[64], code_version[64]
+        uint8_t mode
 
     ctypedef packed struct chr_session_source_t:
+        uint8_t reserved[2]
+        char path[128]
         uint64_t queue_id, start_seq
         uint32_t epoch
         uint16_t source
-        uint8_t reserved[2]
-        char path[128]
 
     ctypedef packed struct chr_dispatch_t:
         uint64_t first_seq, last_seq
@@ -213,32 +242,37 @@ cdef extern from "messages.h" nogil:
         uint8_t muted, reserved
 
     ctypedef packed struct chr_timer_fired_t:
-        int64_t deadline_ns, now_ns
         char name[32]
+        int64_t deadline_ns, now_ns
 
     ctypedef packed struct chr_state_change_t:
+        uint8_t reserved[5]
+        char reason[64]
         int64_t now_ns
         uint64_t instrument_id
-        uint8_t machine, from_state, to_state, reserved[5]
-        char reason[64]
+        uint8_t machine, from_state, to_state
 
     ctypedef packed struct chr_parameter_t:
+        char name[64]
+        char value[128]
         int64_t now_ns
-        char name[64], value[128]
 
     ctypedef packed struct chr_kill_change_t:
-        int64_t now_ns
-        uint8_t killed, reserved[7]
+        uint8_t reserved[7]
         char reason[64]
+        int64_t now_ns
+        uint8_t killed
 
     ctypedef packed struct chr_session_stop_t:
-        int64_t now_ns
         char reason[64]
+        int64_t now_ns
 
     ctypedef packed struct chr_open_order_t:
+        uint8_t reserved[6]
+        char account[16]
+        char tag[16]
         uint64_t order_queue_id, order_seq, instrument_id, venue_order_id
         int64_t price, qty, cum_qty, stop_price, expire_ns, order_ts
         uint32_t order_epoch
         uint16_t flags
-        uint8_t side, order_type, time_in_force, stp_mode, reserved[6]
-        char account[16], tag[16]
+        uint8_t side, order_type, time_in_force, stp_mode

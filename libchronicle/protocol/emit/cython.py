@@ -46,9 +46,14 @@ def declarations(schema: Schema) -> str:
 def _struct(message: MessageLayout) -> str:
     by_type: dict[str, list[str]] = {}
     for f in message.fields:
-        name = snake(f.name) + (f"[{f.length}]" if f.length > 1 else "")
-        by_type.setdefault(C_TYPES[f.primitive], []).append(name)
+        if f.length == 1:
+            by_type.setdefault(C_TYPES[f.primitive], []).append(snake(f.name))
     lines = [f"\n    ctypedef packed struct {struct(message)}:\n"]
+    lines += [
+        f"        {C_TYPES[f.primitive]} {snake(f.name)}[{f.length}]\n"
+        for f in message.fields
+        if f.length > 1
+    ]
     for c_type, names in by_type.items():
         lines += [f"        {c_type} {line}\n" for line in _wrap(names)]
     return "".join(lines)
