@@ -19,8 +19,8 @@
      - the content never depends on where the window is: moving it changes speed only
 
    The division needs no divide: tick = odd << shift, and for an exact multiple of tick the slot is
-   rotr(distance * odd^-1 mod 2^64, shift). That map is a bijection of 64-bit numbers, so a result below `slots`
-   (with slots * tick <= 2^64) proves the distance to be that multiple, and one comparison tests grid and range at once.
+   rotr(distance * odd^-1 mod 2^64, shift). That map is a bijection of 64-bit numbers and the window ends where int64
+   does, so a result below `slots` proves the distance to be that multiple: one comparison tests grid and range at once.
 
    Memory: the window is 512 KiB of address space, of which the kernel hands out what is touched; far grows by doubling to
    CHR_FAR_MAX levels, then -1 (the book becomes invalid rather than wrong). Nothing is allocated in steady state. */
@@ -208,18 +208,19 @@ static inline uint32_t chr_ladder_count(const chr_ladder *l) {
 
 /* ------------------------------------------------------------------ where the window stands */
 
-/* Puts slot CHR_WINDOW / 2 on `key`, or lower where int64 ends. The window must be empty. */
+/* Puts slot CHR_WINDOW / 2 on `key`, less where int64 ends below or above. The window must be empty. */
 static inline void chr_ladder_aim(chr_ladder *l, int64_t key, uint64_t tick) {
     uint64_t odd = tick >> __builtin_ctzll(tick), inverse = odd; /* right for 3 bits, each step doubles them */
     for (int i = 0; i < 5; i++) inverse *= 2 - odd * inverse;
     uint64_t below = ((uint64_t)key - (uint64_t)INT64_MIN) / tick;
     if (below > CHR_WINDOW / 2) below = CHR_WINDOW / 2;
-    uint64_t most = UINT64_MAX / tick;
+    int64_t base = (int64_t)((uint64_t)key - below * tick);
+    uint64_t last = ((uint64_t)INT64_MAX - (uint64_t)base) / tick;
     l->tick = tick;
     l->shift = (uint32_t)__builtin_ctzll(tick);
     l->inverse = inverse;
-    l->slots = most < CHR_WINDOW ? (uint32_t)most : CHR_WINDOW;
-    l->base = (int64_t)((uint64_t)key - below * tick);
+    l->slots = last < CHR_WINDOW ? (uint32_t)last + 1 : CHR_WINDOW;
+    l->base = base;
 }
 
 /* Moves every level of the window to far. -1 when there is no memory; nothing has changed then. */
