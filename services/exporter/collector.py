@@ -11,7 +11,7 @@ Every sample `name{labels}` of a counters file becomes `chronicle_name{daemon="â
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -29,14 +29,23 @@ ERRORS_SUFFIX = ".errors"
 class CountersCollector(Collector):
     """All counters files of one directory. `expected` are daemons that count as down while they have no file."""
 
-    def __init__(self, directory: Path, ttl_s: float, expected: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        ttl_s: float,
+        expected: Iterable[str] = (),
+        on_scrape: Callable[[], object] | None = None,
+    ) -> None:
         self.directory = directory
         self.ttl_s = ttl_s
         self.expected = tuple(expected)
+        self.on_scrape = on_scrape
         self.unreadable = 0
 
     def collect(self) -> Iterator[Metric]:
         """Read every file anew: one scrape is one consistent look at each daemon."""
+        if self.on_scrape is not None:
+            self.on_scrape()
         snapshots = dict(self._snapshots())
         yield from self._about_daemons(snapshots)
         yield from _families(snapshots)
@@ -88,7 +97,7 @@ def _families(snapshots: dict[str, Snapshot]) -> Iterator[Metric]:
 def _family(name: str, kind: str, keys: list[str], samples: list[tuple[str, Sample]]) -> Metric:
     text = next((sample.help for _, sample in samples if sample.help), name)
     labels = ["daemon", *keys]
-    full = PREFIX + name
+    full = name if name.startswith(PREFIX) else PREFIX + name
     if kind == "histogram":
         histogram = HistogramMetricFamily(full, text, labels=labels)
         for daemon, sample in samples:
