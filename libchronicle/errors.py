@@ -136,7 +136,9 @@ class InvalidName(MisuseError):
 
 
 class EndpointActive(MisuseError):
-    template = "{path}: the endpoint is held by pid {pid}, which is alive; stop it first, or take another name"
+    template = (
+        "{path}: the endpoint is held by pid {pid}, which is alive; stop it first, or take another name"
+    )
     path: str
     pid: int
 

@@ -38,7 +38,14 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if not _SEGMENT_MIN <= self.segment_size <= _SEGMENT_MAX or self.segment_size % 4096:
             reason = f"{self.segment_size}: a multiple of 4096 from {_SEGMENT_MIN} to {_SEGMENT_MAX}"
             raise ConfigError(file="QueueConfig", key="segment_size", reason=reason)
-        for key in ("block_timeout_s", "retain_age_s", "max_segment_age_s", "spin_us", "budget_bytes", "max_lag_bytes"):
+        for key in (
+            "block_timeout_s",
+            "retain_age_s",
+            "max_segment_age_s",
+            "spin_us",
+            "budget_bytes",
+            "max_lag_bytes",
+        ):
             if getattr(self, key) < 0:
                 raise ConfigError(file="QueueConfig", key=key, reason="must not be negative")
         if self.reader_ttl_s <= 0:

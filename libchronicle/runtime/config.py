@@ -128,7 +128,9 @@ class Limits(_Table, frozen=True, kw_only=True):
     max_position_notional: Amount | None = None
     max_open_orders: Annotated[int, msgspec.Meta(ge=0)] | None = None  # of the strategy
     max_orders_per_s: Annotated[int, msgspec.Meta(ge=1)] | None = None  # of the strategy
-    price_band_bps: Annotated[int, msgspec.Meta(ge=1)] | None = None  # a limit price's distance from the market
+    price_band_bps: Annotated[int, msgspec.Meta(ge=1)] | None = (
+        None  # a limit price's distance from the market
+    )
 
     def tightened(self, own: Limits) -> Limits:
         """These limits with `own` taking the place of each one it sets."""
@@ -151,7 +153,9 @@ class RouterConfig(_Table, frozen=True, kw_only=True):
     )
     maker_fee_bps: Annotated[float, msgspec.Meta(ge=-100, le=1000)] = 0.0
     taker_fee_bps: Annotated[float, msgspec.Meta(ge=-100, le=1000)] = 0.0
-    on_market_lost: Literal["keep", "cancel"] = "keep"  # what becomes of resting orders; new ones are rejected
+    on_market_lost: Literal["keep", "cancel"] = (
+        "keep"  # what becomes of resting orders; new ones are rejected
+    )
     core: Core = -1
     limits: Limits = Limits()
 

@@ -10,7 +10,9 @@ from services.exporter.daemon import run
 
 def main() -> int:
     """Console script."""
-    return run_daemon("chronicle-exporter", run, description="Serves the counters of all daemons to Prometheus.")
+    return run_daemon(
+        "chronicle-exporter", run, description="Serves the counters of all daemons to Prometheus."
+    )
 
 
 if __name__ == "__main__":

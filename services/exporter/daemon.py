@@ -7,14 +7,13 @@ import threading
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from libchronicle.bus import BusPaths
+from libchronicle.bus.paths import BusPaths
 from libchronicle.counters import CounterFile
 from libchronicle.errors import HostError
 from libchronicle.runtime.config import HostConfig, daemon_names
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
 from services.exporter.collector import CountersCollector
-from services.exporter.queues import QueuesCollector
 
 NAME = "exporter"
 TTL_S = 5.0
@@ -36,7 +35,6 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
         daemon.on_stop(stop.set)
         registry = CollectorRegistry()
         registry.register(CountersCollector(paths.services_dir, TTL_S, daemon_names(config), scrapes.add))
-        registry.register(QueuesCollector(paths, TTL_S))
         host, port = config.exporter.host, config.exporter.port
         try:
             server, thread = start_http_server(port, host, registry)

@@ -9,7 +9,10 @@ SMALL = QueueConfig(segment_size=1 << 16)
 
 
 def test_a_reader_gets_what_was_appended_in_order(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         for i in range(5000):
             assert writer.append(7, str(i).encode()) == i
         got = [(m.seq, m.type_id, bytes(m)) for m in reader]
@@ -44,7 +47,10 @@ def test_a_view_outlives_the_roll_and_the_reader(tmp_path):
 
 
 def test_an_exception_inside_reserve_leaves_no_trace(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         with pytest.raises(ZeroDivisionError), writer.reserve(1, 100) as view:
             view[:] = b"x" * 100
             1 / 0  # noqa: B018
@@ -55,7 +61,10 @@ def test_an_exception_inside_reserve_leaves_no_trace(tmp_path):
 
 
 def test_misuse_is_refused_and_leaves_no_trace(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         with pytest.raises(PayloadTooLarge):
             writer.append(1, bytes(1 << 16))
         with pytest.raises(ReservedType):

@@ -60,7 +60,11 @@ async def open_fast(
 
 class _Connection(WSListener):
     def __init__(
-        self, listener: FrameListener, clock: Callable[[], int], limits: Limits, loop: asyncio.AbstractEventLoop
+        self,
+        listener: FrameListener,
+        clock: Callable[[], int],
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__()
         self._listener = listener
@@ -132,7 +136,11 @@ class _Connection(WSListener):
         if sent is not None and sent.code.value == 1009:
             self._listener.on_too_large()
             return f"protocol error: {sent.reason or 'message too large'}"
-        return f"closed with {sent.code.value} {sent.reason or ''}".rstrip() if sent is not None else "connection lost"
+        return (
+            f"closed with {sent.code.value} {sent.reason or ''}".rstrip()
+            if sent is not None
+            else "connection lost"
+        )
 
     # ------------------------------------------------------------ the interface
 

@@ -38,7 +38,9 @@ class HttpResponse:
         return float(value) if value.isdigit() else None
 
 
-async def get(url: str, *, limits: HttpLimits | None = None, tls: ssl.SSLContext | None = None) -> HttpResponse:
+async def get(
+    url: str, *, limits: HttpLimits | None = None, tls: ssl.SSLContext | None = None
+) -> HttpResponse:
     """The answer to GET `url`, whatever its status. Raises HttpFailed when there is none."""
     chosen = limits or HttpLimits()
     parts = urlsplit(url)

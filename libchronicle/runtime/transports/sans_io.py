@@ -185,7 +185,9 @@ class _Connection(asyncio.Protocol):
             self._pinged = True
             self._protocol.send_ping(b"")
             self._flush()
-        self._timer = self._loop.call_later(min(self._limits.ping_after_s, self._limits.dead_after_s) / 4, self._watch)
+        self._timer = self._loop.call_later(
+            min(self._limits.ping_after_s, self._limits.dead_after_s) / 4, self._watch
+        )
 
     # ------------------------------------------------------------ the interface
 

@@ -36,10 +36,12 @@ async def connect(
         try:
             from libchronicle.runtime.transports.fast import open_fast
         except ImportError as error:
-            reason = f"{error}; install libchronicle[fast], or use client = \"websockets\""
+            reason = f'{error}; install libchronicle[fast], or use client = "websockets"'
             raise ConfigError(file="client", key="picows", reason=reason) from None
         return await open_fast(url, listener, clock, chosen, context)
-    raise ConfigError(file="client", key=client, reason=f"no such WebSocket client; take one of {', '.join(CLIENTS)}")
+    raise ConfigError(
+        file="client", key=client, reason=f"no such WebSocket client; take one of {', '.join(CLIENTS)}"
+    )
 
 
 @cache

@@ -81,7 +81,9 @@ def _instrument(entry: _Symbol, profile: Profile, known: Mapping[int, Instrument
     filters = {f.filterType: f for f in entry.filters}
     price, lot = filters.get("PRICE_FILTER"), filters.get("LOT_SIZE")
     if price is None or lot is None:
-        raise VenueDataError(venue=profile.venue, what=f"exchangeInfo of {entry.symbol}", reason="no PRICE_FILTER or LOT_SIZE")
+        raise VenueDataError(
+            venue=profile.venue, what=f"exchangeInfo of {entry.symbol}", reason="no PRICE_FILTER or LOT_SIZE"
+        )
     floor = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL")
     notional = "0" if floor is None else floor.minNotional if Decimal(floor.minNotional) else floor.notional
     old = known.get(number)

@@ -68,7 +68,10 @@ class Pipeline:
         self.decoder = Decoder(profile.futures)
         for instrument in self.instruments:
             self.decoder.add(
-                instrument.symbol, instrument.instrument_id, instrument.price_exponent, instrument.qty_exponent
+                instrument.symbol,
+                instrument.instrument_id,
+                instrument.price_exponent,
+                instrument.qty_exponent,
             )
         self.machines = [sync.SymbolSync(profile.futures) for _ in self.instruments]
         self.writer = RawWriter(self.decoder, publisher, self.instruments, self._segment_began)
@@ -107,7 +110,11 @@ class Pipeline:
             return self._diff(frame, recv_ts)
         if code == REPLY or code == UNKNOWN_STREAM:
             return self._control(frame, code)
-        if code in (BAD_DECIMAL, INCONSISTENT, MALFORMED) and self.decoder.kind == DEPTH and self.decoder.index >= 0:
+        if (
+            code in (BAD_DECIMAL, INCONSISTENT, MALFORMED)
+            and self.decoder.kind == DEPTH
+            and self.decoder.index >= 0
+        ):
             index = self.decoder.index
             self._apply(index, self._machine(index).damaged(), recv_ts)
         return code
@@ -128,7 +135,9 @@ class Pipeline:
         code = self._push(usual, recv_ts)
         if code == ROLLED:
             code = self._push_at_head(usual, recv_ts)
-        return (MALFORMED if code == UNUSUAL else code), (frame if code in (UNKNOWN_STREAM, UNUSUAL) else usual)
+        return (MALFORMED if code == UNUSUAL else code), (
+            frame if code in (UNKNOWN_STREAM, UNUSUAL) else usual
+        )
 
     def _control(self, frame: Buffer, code: int) -> int:
         control = strict.read_reply(frame)
@@ -155,7 +164,9 @@ class Pipeline:
 
     def status(self, state: VenueState, reason: str, recv_ts: int) -> None:
         """The venue as a whole: CONNECTING, CONNECTED, DISCONNECTED."""
-        self.writer.put(VenueStatus(recv_ts=recv_ts, state=state, venue=self.profile.venue, reason=reason[:64]))
+        self.writer.put(
+            VenueStatus(recv_ts=recv_ts, state=state, venue=self.profile.venue, reason=reason[:64])
+        )
 
     def connected(self, recv_ts: int) -> None:
         """Frames will come, and none before: every symbol starts to sync."""
@@ -224,7 +235,13 @@ class Pipeline:
             case sync.DeclareGap(expected, received, reason):
                 self.gaps += 1
                 self.writer.put(
-                    Gap(instrument_id=number, recv_ts=recv_ts, expected_id=expected, received_id=received, reason=reason)
+                    Gap(
+                        instrument_id=number,
+                        recv_ts=recv_ts,
+                        expected_id=expected,
+                        received_id=received,
+                        reason=reason,
+                    )
                 )
             case sync.Ask():
                 self._on_ask(index)
@@ -239,7 +256,9 @@ class Pipeline:
         if output.resync:
             mark(output.record, BookFlags.RESYNC)
         self.snapshots += output.snapshot
-        self.writer.append(BookSnapshot.TEMPLATE_ID if output.snapshot else BookDelta.TEMPLATE_ID, output.record)
+        self.writer.append(
+            BookSnapshot.TEMPLATE_ID if output.snapshot else BookDelta.TEMPLATE_ID, output.record
+        )
 
     def _symbol_status(self, number: int, state: VenueState, reason: str, recv_ts: int) -> None:
         self.writer.put(

@@ -195,7 +195,11 @@ class SymbolSync:
 
     @property
     def gate(self) -> int | None:
-        if self.state in (State.LIVE, State.REFRESHING) and self._chain is not None and self._chain >= self._base:
+        if (
+            self.state in (State.LIVE, State.REFRESHING)
+            and self._chain is not None
+            and self._chain >= self._base
+        ):
             return self._chain
         return None
 
