@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Processes that tests start must import the installed packages too, not the sources in the working directory.
+os.environ["PYTHONSAFEPATH"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
