@@ -175,9 +175,8 @@ class Connection(asyncio.Protocol):
                 self.server.count("message_limit")
                 self.close(1008, "Too many requests")
                 return
-            if event.opcode is Opcode.PONG and self._pong_due is not None:
-                self._pong_due.cancel()
-                self._pong_due = None
+            if event.opcode is Opcode.PONG:
+                self._pong()
             elif event.opcode in (Opcode.TEXT, Opcode.CONT, Opcode.BINARY):
                 self._fragments += event.data
                 if event.fin:
@@ -213,6 +212,12 @@ class Connection(asyncio.Protocol):
         if self._pong_due is None:
             timeout_s = LIMITS[self.server.market].pong_timeout_s
             self._pong_due = asyncio.get_running_loop().call_later(timeout_s, self.abort, "pong_timeout")
+
+    def _pong(self) -> None:
+        self.server.count("pongs")
+        if self._pong_due is not None:
+            self._pong_due.cancel()
+            self._pong_due = None
 
     def _after(self, delay_s: float, action: Any) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(delay_s, action))
