@@ -14,7 +14,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice, takewhile
 from typing import Any
 
 import msgspec
@@ -82,12 +82,9 @@ class Tape:
             yield parse_line(line, number, path)
 
     def _shifted_pass(self) -> Iterator[RecordedLine]:
-        lines = self._read()
-        before: list[RecordedLine] = []
-        for anchor in lines:
-            if anchor.kind == SNAPSHOT:
-                break
-            before.append(anchor)
+        before = list(takewhile(lambda line: line.kind != SNAPSHOT, self._read()))
+        lines = islice(self._read(), len(before), None)
+        anchor = next(lines)
         snapshot = _snapshot_decoder.decode(anchor.text)
         newest = max(self.book.last_update_id, _last_id(self._last_ticker))
         shift = _Shift(

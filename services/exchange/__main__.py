@@ -52,7 +52,12 @@ def body(config: HostConfig, flags: argparse.Namespace, log: Log) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     return run_daemon(
-        "chronicle-exchange", body, description=__doc__, arguments=add_flags, load=load, argv=argv
+        "chronicle-exchange",
+        body,
+        description="The embedded venue.",
+        arguments=add_flags,
+        load=load,
+        argv=argv,
     )
 
 

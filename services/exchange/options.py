@@ -53,14 +53,13 @@ class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def from_config(config: ExchangeConfig) -> ExchangeOptions:
     """What host.toml says."""
-    recordings = config.recording.split(",") if config.source == "recording" else []
     return ExchangeOptions(
         host=config.host,
         markets=tuple(
             MarketOptions(market=name, port=market.port, symbols=market.symbols)
             for name, market in config.markets.items()
         ),
-        recordings=tuple(path.strip() for path in recordings),
+        recordings=config.recordings,
         speed=config.speed,
         at_end=config.at_end,
         seed=config.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import select
 import signal
@@ -35,32 +36,32 @@ port = 0
 symbols = ["BTCUSDT"]
 """
 
+LISTENING = re.compile(r"event=listening market=(\S+) address=[^:]*:(\d+)\n")
+
 Start = Callable[..., "Daemon"]
 
 
 class Daemon:
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "services.exchange", *arguments]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        assert self.process.stderr is not None
+        self._log_fd = self.process.stderr.fileno()
         self.log = ""
 
     def ports(self, markets: int) -> dict[str, int]:
         """Reads the log until every market listens."""
-        assert self.process.stderr is not None
         deadline = time.monotonic() + 30
-        found: dict[str, int] = {}
-        while len(found) < markets:
-            ready, _, _ = select.select([self.process.stderr], [], [], max(0.0, deadline - time.monotonic()))
-            line = self.process.stderr.readline() if ready else ""
-            assert line, f"it does not listen: {self.log}"
-            self.log += line
-            if match := re.search(r"event=listening market=(\S+) address=[^:]*:(\d+)", line):
-                found[match[1]] = int(match[2])
-        return found
+        while len(found := dict(LISTENING.findall(self.log))) < markets:
+            ready, _, _ = select.select([self._log_fd], [], [], max(0.0, deadline - time.monotonic()))
+            text = os.read(self._log_fd, 1 << 16).decode() if ready else ""
+            assert text, f"it does not listen: {self.log}"
+            self.log += text
+        return {market: int(port) for market, port in found.items()}
 
     def end(self) -> int:
         _, rest = self.process.communicate(timeout=30)
-        self.log += rest
+        self.log += rest.decode()
         return self.process.returncode
 
 
