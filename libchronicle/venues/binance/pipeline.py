@@ -48,7 +48,7 @@ class Pipeline:
     """All symbols of one feed. Symbols are named by index: their place in `instruments`.
 
     `on_ask(index)`: fetch a snapshot and hand it to `snapshot`, or say `snapshot_failed`. `on_control(message)`: an answer or a
-    notice of the server that is no plain success.
+    notice of the server that is no plain success. `on_sync(index, reason)`: a symbol went out of sync, or (None) is in sync again.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Pipeline:
         *,
         on_ask: Callable[[int], object] = _ignore,
         on_control: Callable[[strict.Control], object] = _ignore,
+        on_sync: Callable[[int, str | None], object] = _ignore,
     ) -> None:
         self.profile = profile
         self.instruments = tuple(instruments)
@@ -79,12 +80,16 @@ class Pipeline:
         self._slots = self.tally.slots
         self._on_ask = on_ask
         self._on_control = on_control
+        self._on_sync = on_sync
         self._refresh_due = False
 
     # ------------------------------------------------------------ frames
 
     def frame(self, frame: Buffer, recv_ts: int) -> None:
         """One text frame. Every frame is counted once, by kind or by the reason it was not taken."""
+        if self.writer.fault is not None and not self.writer.flush():
+            self._slots[codes.QUEUE_FULL] += 1
+            return
         try:
             code = self._push(frame, recv_ts)
         except EnvironmentFault as fault:
@@ -168,15 +173,15 @@ class Pipeline:
             VenueStatus(recv_ts=recv_ts, state=state, venue=self.profile.venue, reason=reason[:64])
         )
 
-    def connected(self, recv_ts: int) -> None:
-        """Frames will come, and none before: every symbol starts to sync."""
-        for index in range(len(self.instruments)):
+    def connected(self, recv_ts: int, symbols: Sequence[int] | None = None) -> None:
+        """Frames of these symbols (None = all) will come, and none came before: they start to sync."""
+        for index in self._indices(symbols):
             self.decoder.forget(index)
             self._apply(index, self._machine(index).connected(), recv_ts)
 
-    def lost(self, recv_ts: int) -> None:
-        """No connection is left: what the venue sends now is missed."""
-        for index in range(len(self.instruments)):
+    def lost(self, recv_ts: int, symbols: Sequence[int] | None = None) -> None:
+        """No connection carries these symbols: what the venue sends now is missed."""
+        for index in self._indices(symbols):
             self._apply(index, self._machine(index).lost(), recv_ts)
 
     def snapshot(self, index: int, body: Buffer, recv_ts: int) -> None:
@@ -192,8 +197,16 @@ class Pipeline:
         self._apply(index, self._machine(index).refresh(), recv_ts)
 
     def refresh_all(self, recv_ts: int) -> None:
-        for index in range(len(self.instruments)):
+        for index in self._indices(None):
             self.refresh(index, recv_ts)
+
+    def _indices(self, symbols: Sequence[int] | None) -> Sequence[int]:
+        return range(len(self.instruments)) if symbols is None else symbols
+
+    def chain(self, index: int) -> int:
+        """Update id of the last diff of this symbol that was taken; 0 = none since it was connected."""
+        machine = self.machines[index]
+        return self.decoder.chain(index) if machine.gate is not None else machine.chain or 0
 
     def synced(self) -> int:
         """How many symbols have a valid book."""
@@ -247,8 +260,10 @@ class Pipeline:
                 self._on_ask(index)
             case sync.Syncing(text):
                 self._symbol_status(number, VenueState.SYNCING, text, recv_ts)
+                self._on_sync(index, text)
             case sync.Synced():
                 self._symbol_status(number, VenueState.SYNCED, "", recv_ts)
+                self._on_sync(index, None)
 
     def _append(self, output: sync.Append) -> None:
         if output.stale:

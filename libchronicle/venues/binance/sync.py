@@ -204,6 +204,11 @@ class SymbolSync:
         return None
 
     @property
+    def chain(self) -> int | None:
+        """Update id of the last diff that passed through the machine or was told by `advance`."""
+        return self._chain
+
+    @property
     def waiting(self) -> int:
         return len(self._waiting)
 

@@ -1,0 +1,134 @@
+"""Fetches order book snapshots over REST: one request a symbol at a time, within the venue's request weight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from libchronicle.errors import HttpFailed
+from libchronicle.runtime.backoff import Backoff
+from libchronicle.runtime.logging import Log
+from libchronicle.runtime.transports import HttpResponse
+from libchronicle.venues.binance.pipeline import Pipeline
+from libchronicle.venues.binance.profile import Profile
+from libchronicle.venues.binance.strict import FrameError
+from libchronicle.venues.binance.sync import State
+
+__all__ = ["SnapshotFetcher", "WeightBudget"]
+
+Get = Callable[[str], Awaitable[HttpResponse]]
+
+CONCURRENT = 4
+WEIGHT_SHARE = 0.5  # of what the venue allows an address; others live there too
+
+
+class WeightBudget:
+    """A bucket that fills at the venue's rate. Pure: time is passed in."""
+
+    def __init__(self, per_minute: float, now: float) -> None:
+        self._capacity = per_minute
+        self._level = per_minute
+        self._at = now
+
+    def wait_s(self, weight: float, now: float) -> float:
+        """Takes `weight`; seconds until it may be used."""
+        self._level = min(self._capacity, self._level + (now - self._at) * self._capacity / 60)
+        self._at = now
+        self._level -= weight
+        return max(0.0, -self._level * 60 / self._capacity)
+
+
+class SnapshotFetcher:
+    """`ask(symbol)` starts a fetch; its answer goes to the pipeline. A new ask replaces one under way."""
+
+    def __init__(
+        self, profile: Profile, get: Get, random: Callable[[], float], clock: Callable[[], int], log: Log
+    ) -> None:
+        self._profile = profile
+        self._get = get
+        self._random = random
+        self._clock = clock
+        self._log = log
+        self._pipeline: Pipeline | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._backoffs: dict[int, Backoff] = {}
+        self._gate = asyncio.Semaphore(CONCURRENT)
+        loop = asyncio.get_running_loop()
+        self._budget = WeightBudget(profile.weight_per_minute * WEIGHT_SHARE, loop.time())
+        self._blocked_until = 0.0
+        self.failures = 0
+
+    def serve(self, pipeline: Pipeline) -> None:
+        """The pipeline that asks and gets the answers."""
+        self._pipeline = pipeline
+        self._backoffs = {
+            index: Backoff(self._random, first_s=0.1, cap_s=30.0) for index in range(len(pipeline.instruments))
+        }
+
+    def ask(self, index: int) -> None:
+        self.cancel((index,))
+        self._tasks[index] = asyncio.get_running_loop().create_task(self._fetch(index), name=f"snapshot-{index}")
+
+    def cancel(self, symbols: Sequence[int]) -> None:
+        """Answers to requests made until now are no longer of use."""
+        current = asyncio.current_task() if self._tasks else None
+        for index in symbols:
+            task = self._tasks.pop(index, None)
+            if task is not None and task is not current:
+                task.cancel()
+
+    async def close(self) -> None:
+        tasks = list(self._tasks.values())
+        self.cancel(tuple(self._tasks))
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------ one fetch
+
+    async def _fetch(self, index: int) -> None:
+        backoff = self._backoffs[index]
+        if backoff.tries:
+            await asyncio.sleep(backoff.next_s())
+        else:
+            backoff.next_s()  # the first is free
+        await self._wait_for_weight()
+        async with self._gate:
+            body = await self._body(index)
+        pipeline = self._pipeline
+        assert pipeline is not None
+        now = self._clock()
+        self._tasks.pop(index, None)
+        if body is None:
+            self.failures += 1
+            pipeline.snapshot_failed(index, now)
+            return
+        try:
+            pipeline.snapshot(index, body, now)
+            if pipeline.machines[index].state is State.LIVE:
+                backoff.reset()
+        except FrameError as error:
+            self.failures += 1
+            self._log.warning("snapshot malformed", symbol=pipeline.instruments[index].symbol, reason=str(error))
+            pipeline.snapshot_failed(index, now)
+
+    async def _wait_for_weight(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        wait = max(self._budget.wait_s(self._profile.depth_weight, now), self._blocked_until - now)
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def _body(self, index: int) -> bytes | None:
+        assert self._pipeline is not None
+        symbol = self._pipeline.instruments[index].symbol
+        try:
+            answer = await self._get(self._profile.depth_target(symbol))
+        except HttpFailed as error:
+            self._log.warning("no snapshot", symbol=symbol, reason=str(error))
+            return None
+        if answer.status == 200:
+            return answer.body
+        if answer.retry_after_s is not None and answer.status in (418, 429):
+            self._blocked_until = asyncio.get_running_loop().time() + answer.retry_after_s
+        text = answer.body[:200].decode("utf-8", "replace")
+        self._log.warning("no snapshot", symbol=symbol, status=answer.status, answer=text)
+        return None
