@@ -32,7 +32,9 @@ class FeedMetrics:
             "snapshots": self._counter("feed_snapshots_total", "snapshots written"),
             "connects": self._counter("feed_connects_total", "connections opened"),
             "renewals": self._counter("feed_renewals_total", "connections replaced without a gap"),
-            "snapshot_failures": self._counter("feed_snapshot_failures_total", "snapshot requests without an answer"),
+            "snapshot_failures": self._counter(
+                "feed_snapshot_failures_total", "snapshot requests without an answer"
+            ),
             "missing_trades": self._counter("feed_missing_trades_total", "trade ids jumped over"),
             "late_trades": self._counter("feed_late_trades_total", "trades that came after a later one"),
             "connected": self._gauge("feed_connected", "connections that are up"),

@@ -51,13 +51,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     own = parser.add_argument_group("feed")
     own.add_argument("--name", help="which of [feeds.*]; may be left out where there is one")
     own.add_argument("--symbols", metavar="A,B", help="instead of the configured ones")
-    own.add_argument("--queue", type=Path, metavar="DIR", help="the raw queue; default <root>/market_data/queue/NAME")
+    own.add_argument(
+        "--queue", type=Path, metavar="DIR", help="the raw queue; default <root>/market_data/queue/NAME"
+    )
     own.add_argument("--core-id", type=int, metavar="N", help="pin to this core; -1 = not pinned")
     own.add_argument("--client", choices=CLIENTS, help="WebSocket client")
     own.add_argument("--rest-url", metavar="URL")
     own.add_argument("--ws-url", metavar="URL")
     bare = parser.add_argument_group("without host.toml")
-    bare.add_argument("--venue", choices=sorted(PROFILES), help="read no configuration: this venue and the flags alone")
+    bare.add_argument(
+        "--venue", choices=sorted(PROFILES), help="read no configuration: this venue and the flags alone"
+    )
     bare.add_argument("--bus-root", default="run", metavar="DIR", help="with --venue (%(default)s)")
 
 
@@ -74,7 +78,9 @@ def load(flags: argparse.Namespace) -> HostConfig:
         rest_url=flags.rest_url or profile.rest_url,
         ws_url=flags.ws_url or profile.ws_url,
     )
-    config = HostConfig(version=1, bus=BusConfig(root=flags.bus_root), feeds={flags.name or flags.venue: feed})
+    config = HostConfig(
+        version=1, bus=BusConfig(root=flags.bus_root), feeds={flags.name or flags.venue: feed}
+    )
     check_host(config, "flags")
     return config
 
@@ -86,7 +92,9 @@ def feed_options(config: HostConfig, flags: argparse.Namespace) -> FeedOptions:
     feed = config.feeds.get(name)
     if feed is None:
         there = ", ".join(config.feeds) or "none"
-        raise ConfigError(file=file, key="feeds", reason=f"--name {name!r} is none of them; there are: {there}")
+        raise ConfigError(
+            file=file, key="feeds", reason=f"--name {name!r} is none of them; there are: {there}"
+        )
     given = {
         "symbols": _symbols(flags.symbols) if flags.symbols else None,
         "core": flags.core_id,

@@ -1,10 +1,10 @@
 """The feed daemon's work: instruments, connections, snapshots, and one raw queue.
 
-    exchangeInfo ──▶ Pipeline ◀── frames ── LinkGroup (one per connection)
-                        │  ▲
-                        │  └── snapshots ── SnapshotFetcher ◀── asks
-                        ▼
-                    raw queue
+exchangeInfo ──▶ Pipeline ◀── frames ── LinkGroup (one per connection)
+                    │  ▲
+                    │  └── snapshots ── SnapshotFetcher ◀── asks
+                    ▼
+                raw queue
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from itertools import batched
 
 from libchronicle.clock import now_ns
 from libchronicle.errors import ConfigError, HttpFailed, UnknownSymbol, VenueDataError
@@ -93,6 +92,8 @@ class FeedService:
                 for group in self.groups:
                     tasks.create_task(group.run())
                 tasks.create_task(self._refresh(pipeline))
+        except ExceptionGroup as errors:  # one failed, the rest were cancelled
+            raise errors.exceptions[0] from None
         finally:
             await self.fetcher.close()
 
@@ -181,7 +182,8 @@ class FeedService:
 
     def _shares(self, symbols: int) -> list[tuple[int, ...]]:
         """Symbols of each connection: a venue limits the streams one may carry."""
-        return list(batched(range(symbols), self.profile.streams_limit // 3))
+        share = self.profile.streams_limit // 3
+        return [tuple(range(start, min(start + share, symbols))) for start in range(0, symbols, share)]
 
     def _group(self, pipeline: Pipeline, symbols: Sequence[int]) -> LinkGroup:
         names = [pipeline.instruments[index].symbol for index in symbols]
@@ -235,5 +237,3 @@ class FeedService:
 def _error_code(answer: HttpResponse) -> int | None:
     control = strict.read_reply(answer.body)
     return control.code if control is not None else None
-
-

@@ -62,12 +62,15 @@ class SnapshotFetcher:
         """The pipeline that asks and gets the answers."""
         self._pipeline = pipeline
         self._backoffs = {
-            index: Backoff(self._random, first_s=0.1, cap_s=30.0) for index in range(len(pipeline.instruments))
+            index: Backoff(self._random, first_s=0.1, cap_s=30.0)
+            for index in range(len(pipeline.instruments))
         }
 
     def ask(self, index: int) -> None:
         self.cancel((index,))
-        self._tasks[index] = asyncio.get_running_loop().create_task(self._fetch(index), name=f"snapshot-{index}")
+        self._tasks[index] = asyncio.get_running_loop().create_task(
+            self._fetch(index), name=f"snapshot-{index}"
+        )
 
     def cancel(self, symbols: Sequence[int]) -> None:
         """Answers to requests made until now are no longer of use."""
@@ -107,7 +110,9 @@ class SnapshotFetcher:
                 backoff.reset()
         except FrameError as error:
             self.failures += 1
-            self._log.warning("snapshot malformed", symbol=pipeline.instruments[index].symbol, reason=str(error))
+            self._log.warning(
+                "snapshot malformed", symbol=pipeline.instruments[index].symbol, reason=str(error)
+            )
             pipeline.snapshot_failed(index, now)
 
     async def _wait_for_weight(self) -> None:

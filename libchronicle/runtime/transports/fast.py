@@ -41,7 +41,9 @@ async def open_fast(
             websocket_handshake_timeout=limits.open_timeout_s,
             enable_auto_ping=True,
             auto_ping_idle_timeout=limits.ping_after_s,
-            auto_ping_reply_timeout=max(limits.dead_after_s - limits.ping_after_s, 0.001),
+            auto_ping_reply_timeout=min(
+                max(limits.dead_after_s - limits.ping_after_s, 0.001), limits.ping_after_s
+            ),
             max_frame_size=limits.max_frame_bytes,
             max_redirects=0,
             read_buffer_init_size=READ_BUFFER_BYTES,
@@ -68,7 +70,6 @@ class _Connection(WSListener):
     ) -> None:
         super().__init__()
         self._listener = listener
-        self._on_text = listener.on_text
         self._clock = clock
         self._limits = limits
         self._loop = loop
@@ -90,7 +91,7 @@ class _Connection(WSListener):
             self._recv_ts = self._clock()
         self._fresh_read = frame.last_in_buffer
         if frame.msg_type == TEXT and frame.fin:
-            self._on_text(frame.get_payload_as_memoryview(), self._recv_ts)
+            self._listener.on_text(frame.get_payload_as_memoryview(), self._recv_ts)
         else:
             self._other_frame(transport, frame)
 
@@ -125,7 +126,7 @@ class _Connection(WSListener):
             whole = b"".join(self._fragments)
             self._fragments = []
             if self._fragment_is_text:
-                self._on_text(whole, self._recv_ts)
+                self._listener.on_text(whole, self._recv_ts)
             else:
                 self._listener.on_binary(len(whole))
 
