@@ -177,11 +177,17 @@ class PaperGateway:
 
     # ------------------------------------------------------------ recovery
 
-    def readmit(self, order: Order, book: BookView | None) -> None:
-        """Take up an order that was open when the router stopped: at the back of its level, as any
-        newcomer."""
-        self.ledger.enter(order)
-        self._rest(order, book)
+    def readmit(self, order: Order) -> None:
+        """Take up an order that was open when the router stopped; the ledger has it already."""
+        order.ahead = _UNKNOWN_AHEAD
+        self._rest(order)
+
+    def place_readmitted(self, instrument_id: int, book: BookView) -> None:
+        """The book is there again: orders taken up stand at the back of their levels, as any newcomer."""
+        for side in (Side.BUY, Side.SELL):
+            for order in self._resting_of(instrument_id).by_priority(side):
+                if order.ahead == _UNKNOWN_AHEAD:
+                    order.ahead = displayed_at(book, side, order.price)
 
     # ------------------------------------------------------------ inside
 
@@ -233,10 +239,10 @@ class PaperGateway:
         elif order.reduce_only and self._allowed(order) == 0:
             self._end(ExecType.EXPIRED, order, code=RejectCode.REDUCE_ONLY)
         else:
-            self._rest(order, book)
+            order.ahead = displayed_at(book, order.side, order.price)
+            self._rest(order)
 
-    def _rest(self, order: Order, book: BookView | None) -> None:
-        order.ahead = displayed_at(book, order.side, order.price) if book is not None and book.valid else 0
+    def _rest(self, order: Order) -> None:
         self._resting_of(order.instrument_id).add(order)
         if order.time_in_force == TimeInForce.GTD:
             heappush(self._expiries, (order.expire_ns, order.key))
@@ -245,6 +251,8 @@ class PaperGateway:
         used = 0  # of the print, by our orders: it cannot fill two of them with the same quantity
         for order in resting.by_priority(side):
             if order.price == price:
+                if order.ahead == _UNKNOWN_AHEAD:
+                    continue
                 ahead = min(order.ahead, qty)
                 order.ahead -= ahead
                 here = min(order.leaves, qty - ahead - used)
@@ -331,3 +339,4 @@ class PaperGateway:
 
 
 _IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
+_UNKNOWN_AHEAD = -1  # no trade at the price uses it up; one through it still fills

@@ -256,7 +256,10 @@ def test_two_resting_reduce_only_orders_do_not_turn_the_position(desk: Desk) -> 
 def test_an_order_taken_up_after_a_restart_stands_at_the_back(desk: Desk) -> None:
     order = desk.order(BUY, 8, 99)
     order.state, order.cum = OrderState.PARTIAL, 2
-    desk.gateway.readmit(order, desk.book)
+    desk.ledger.enter(order)
+    desk.gateway.readmit(order)
+    assert desk.gateway.on_trade(7, 99, 10**9, SELL) == []
+    desk.gateway.place_readmitted(7, desk.book)
     assert (order.ahead, order.leaves, desk.ledger.holding("alpha", 7).open_buy) == (5, 6, 6)
 
 
