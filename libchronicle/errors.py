@@ -375,3 +375,8 @@ class InvalidTransition(InternalError):
     machine: str
     state: str
     event: str
+
+
+class CorruptJournal(CorruptError):
+    template = "the router's journal contradicts itself: {reason}; run `chronicle queue verify` on sessions/queue/router"
+    reason: str

@@ -1,0 +1,332 @@
+"""The router's decisions: a request or market event in, a journaled and delivered step out. No clock, no
+file, no socket of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+from libchronicle.errors import DecodeError
+from libchronicle.portfolio import Order, OrderKey
+from libchronicle.protocol import (
+    CancelAll,
+    CancelOrder,
+    Dispatch,
+    ExecType,
+    ExecutionReport,
+    NewOrder,
+    OrderType,
+    RejectCode,
+    ReplaceOrder,
+    ReportFlags,
+    RiskEvent,
+    Side,
+    Submitted,
+)
+from libchronicle.protocol.codec import SbeMessage
+from libchronicle.risk import Breach, MarketView, Proposal, RiskLimits, Situation, check
+from libchronicle.sim.paper import PaperGateway, VenueEvent
+from libchronicle.sim.paper_book import BookView
+from services.router.journal import Journal
+from services.router.reports import account_report, execution_report, position_report, refusal
+from services.router.state import Client, State, order_of
+
+__all__ = ["Engine", "Markets", "Request"]
+
+_GATEWAY = "paper"
+_UNLIMITED = RiskLimits()
+
+
+class Request(NamedTuple):
+    """One record of an orders_out."""
+
+    type_id: int
+    payload: bytes | memoryview
+    epoch: int
+    seq: int
+    ts_ns: int
+
+
+class Markets(Protocol):
+    """What the engine asks of the market data."""
+
+    def book(self, instrument_id: int) -> BookView | None: ...
+    def view(self, instrument_id: int) -> MarketView | None: ...
+    def dispatches(self, now_ns: int) -> list[Dispatch]: ...
+
+
+class Engine:
+    """Takes one step at a time; each is journaled and committed before any of it is delivered."""
+
+    def __init__(
+        self,
+        state: State,
+        gateway: PaperGateway,
+        journal: Journal,
+        markets: Markets,
+        killed: Callable[[], bool],
+        *,
+        valid_for_ns: int,
+    ) -> None:
+        self.state = state
+        self.gateway = gateway
+        self.journal = journal
+        self.markets = markets
+        self.killed = killed
+        self.valid_for_ns = valid_for_ns
+        self.requests = 0
+        self.rejects = 0
+        self.fills = 0
+        self._out: list[tuple[Client, bytes]] = []
+        self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
+        self._handlers = {
+            NewOrder.TEMPLATE_ID: self._new,
+            CancelOrder.TEMPLATE_ID: self._cancel,
+            ReplaceOrder.TEMPLATE_ID: self._replace,
+            CancelAll.TEMPLATE_ID: self._cancel_all,
+        }
+        gateway.next_order_id = state.last_order_id + 1
+        gateway.next_trade_id = state.last_trade_id + 1
+        for order in state.ledger.open_orders.values():
+            gateway.readmit(order)
+
+    # ------------------------------------------------------------ steps
+
+    def on_request(self, client: Client, request: Request, now_ns: int) -> None:
+        """Answer one request of a strategy; one that has its answer already is skipped."""
+        if (request.epoch, request.seq) <= client.handled:
+            return
+        self._begin(now_ns)
+        handler = self._handlers.get(request.type_id)
+        if handler is not None:
+            self.requests += 1
+            try:
+                handler(client, request, now_ns)
+            except DecodeError:
+                self._refuse_malformed(client, request, now_ns)
+        client.handled = (request.epoch, request.seq)
+        self.state.undecided.pop(OrderKey(client.queue_id, request.epoch, request.seq), None)
+        self._finish(
+            Dispatch(
+                first_seq=request.seq, last_seq=request.seq, now_ns=now_ns, epoch=request.epoch, source=client.rank
+            ),
+            now_ns,
+        )  # fmt: skip
+
+    def on_market(
+        self, events: Iterable[VenueEvent], cause: Dispatch, others: Iterable[Dispatch], now_ns: int
+    ) -> None:
+        """Fills that a market record brought; `others` are market records of other feeds read before it."""
+        for dispatch in others:
+            self.journal.commit(dispatch)
+        self._report(events, now_ns)
+        self._finish(cause, now_ns)
+
+    def on_event(self, events: list[VenueEvent], cause: SbeMessage, now_ns: int) -> None:
+        """A step that neither a request nor a market record caused: a timer, a kill, a lost market."""
+        self._begin(now_ns)
+        self._report(events, now_ns)
+        self._finish(cause, now_ns)
+
+    # ------------------------------------------------------------ requests
+
+    def _new(self, client: Client, request: Request, now_ns: int) -> None:
+        message = NewOrder.decode(request.payload)
+        key = OrderKey(client.queue_id, request.epoch, request.seq)
+        if key in self.state.undecided:
+            self._refuse_new(client, key, message, request, RejectCode.LOST, now_ns, ReportFlags.RECOVERED)
+            return
+        if message.side not in (Side.BUY, Side.SELL):
+            self._refuse_new(client, key, message, request, RejectCode.MALFORMED, now_ns)
+            return
+        order = order_of(message, key, client, request.ts_ns)
+        valid_until = message.valid_until_ns or request.ts_ns + self.valid_for_ns
+        proposal = Proposal(
+            order.is_buy, order.qty, order.price, order.order_type, order.reduce_only, valid_until
+        )
+        breach = check(proposal, self._situation(client, order.instrument_id, now_ns))
+        if breach is not None:
+            self._note_breach(client, order.instrument_id, breach, now_ns)
+            self._refuse_new(client, key, message, request, breach.code, now_ns)
+            return
+        book = self.markets.book(order.instrument_id)
+        assert book is not None, "an order without a market passed the checks"
+        self.journal.note(NewOrder.TEMPLATE_ID, bytes(request.payload))
+        self._submitted(client, key, order.instrument_id, request)
+        self._report(self.gateway.submit(order, book, now_ns), now_ns)
+
+    def _cancel(self, client: Client, request: Request, now_ns: int) -> None:
+        message = CancelOrder.decode(request.payload)
+        key = OrderKey(client.queue_id, message.order_epoch, message.order_seq)
+        order = self._open(client, message.order_epoch, message.order_seq)
+        code = RejectCode.UNKNOWN_ORDER if order is None else RejectCode.NONE
+        if order is not None and 0 < message.valid_until_ns < now_ns:
+            code = RejectCode.STALE
+        if order is None or code:
+            self._refuse_change(ExecType.CANCEL_REJECT, client, key, request, code, now_ns, order)
+            return
+        self._submitted(client, order.key, order.instrument_id, request)
+        self._report(self.gateway.cancel(order.key, client.name, request.seq), now_ns)
+
+    def _replace(self, client: Client, request: Request, now_ns: int) -> None:
+        message = ReplaceOrder.decode(request.payload)
+        key = OrderKey(client.queue_id, message.order_epoch, message.order_seq)
+        order = self._open(client, message.order_epoch, message.order_seq)
+        if order is None:
+            self._refuse_change(
+                ExecType.REPLACE_REJECT, client, key, request, RejectCode.UNKNOWN_ORDER, now_ns, None
+            )
+            return
+        proposal = Proposal(
+            order.is_buy,
+            message.qty - order.cum,
+            message.price,
+            OrderType.LIMIT,
+            order.reduce_only,
+            message.valid_until_ns or request.ts_ns + self.valid_for_ns,
+            replaces_leaves=order.leaves,
+            is_replace=True,
+        )
+        breach = check(proposal, self._situation(client, order.instrument_id, now_ns))
+        if breach is not None:
+            self._note_breach(client, order.instrument_id, breach, now_ns)
+            self._refuse_change(ExecType.REPLACE_REJECT, client, key, request, breach.code, now_ns, order)
+            return
+        book = self.markets.book(order.instrument_id)
+        assert book is not None, "a replace without a market passed the checks"
+        self._submitted(client, order.key, order.instrument_id, request)
+        self._report(self.gateway.replace(order, message.price, message.qty, book, request.seq), now_ns)
+
+    def _cancel_all(self, client: Client, request: Request, now_ns: int) -> None:
+        message = CancelAll.decode(request.payload)
+        key = OrderKey(client.queue_id, request.epoch, request.seq)
+        self._submitted(client, key, message.instrument_id, request)
+        self._report(self.gateway.cancel_all(client.name, message.instrument_id, request.seq), now_ns)
+
+    def _open(self, client: Client, epoch: int, seq: int) -> Order | None:
+        """The client's open order of that record; the queue may have been replaced since it was sent."""
+        open_orders = self.state.ledger.open_orders
+        order = open_orders.get(OrderKey(client.queue_id, epoch, seq))
+        return order if order is not None and order.owner == client.name else None
+
+    def _situation(self, client: Client, instrument_id: int, now_ns: int) -> Situation:
+        ledger = self.state.ledger
+        terms = ledger.terms.get(instrument_id)
+        known = terms is not None
+        return Situation(
+            now_ns=now_ns,
+            killed=self.killed(),
+            terms=terms,
+            market=self.markets.view(instrument_id),
+            holding=ledger.holding(client.name, instrument_id) if known else None,
+            limits=client.limits_for(terms) if terms is not None else _UNLIMITED,
+            open_orders=ledger.open_count.get(client.name, 0),
+            bucket=client.bucket,
+        )
+
+    # ------------------------------------------------------------ outcome
+
+    def _begin(self, now_ns: int) -> None:
+        for dispatch in self.markets.dispatches(now_ns):
+            self.journal.commit(dispatch)
+
+    def _submitted(self, client: Client, key: OrderKey, instrument_id: int, request: Request) -> None:
+        """Before the gateway acts. The reference is the request's own record."""
+        submitted = Submitted(
+            order_queue_id=client.queue_id,
+            order_seq=request.seq,
+            instrument_id=instrument_id,
+            order_epoch=request.epoch,
+            request_template=request.type_id,
+            gateway=_GATEWAY,
+            client_order_id=f"{key.queue_id & 0xFFFFFFFF:08x}-{key.epoch}-{key.seq}",
+        )
+        self.journal.note(Submitted.TEMPLATE_ID, submitted.encode())
+
+    def _report(self, events: Iterable[VenueEvent], now_ns: int) -> None:
+        for event in events:
+            order = event.order
+            client = self.state.clients[order.owner]
+            currency = self.state.ledger.terms[order.instrument_id].settle_currency
+            self._emit(client, execution_report(event, client, now_ns, currency))
+            if event.last_qty:
+                self.fills += 1
+                self._moved[order.owner, order.instrument_id] = None
+
+    def _refuse_new(
+        self,
+        client: Client,
+        key: OrderKey,
+        message: NewOrder,
+        request: Request,
+        code: RejectCode,
+        now_ns: int,
+        flags: ReportFlags = ReportFlags(0),  # noqa: B008  (an immutable constant)
+    ) -> None:
+        self.rejects += 1
+        report = refusal(
+            ExecType.REJECT, client, key, request.seq, code, now_ns,
+            request=message, order_ts=request.ts_ns, flags=flags,
+        )  # fmt: skip
+        self._emit(client, report)
+
+    def _refuse_change(
+        self,
+        kind: ExecType,
+        client: Client,
+        key: OrderKey,
+        request: Request,
+        code: RejectCode,
+        now_ns: int,
+        order: Order | None,
+    ) -> None:
+        self.rejects += 1
+        self._emit(client, refusal(kind, client, key, request.seq, code, now_ns, order=order))
+
+    def _refuse_malformed(self, client: Client, request: Request, now_ns: int) -> None:
+        kinds = {
+            CancelOrder.TEMPLATE_ID: ExecType.CANCEL_REJECT,
+            ReplaceOrder.TEMPLATE_ID: ExecType.REPLACE_REJECT,
+        }
+        kind = kinds.get(request.type_id, ExecType.REJECT)
+        key = OrderKey(client.queue_id, request.epoch, request.seq)
+        self._refuse_change(kind, client, key, request, RejectCode.MALFORMED, now_ns, None)
+
+    def _note_breach(self, client: Client, instrument_id: int, breach: Breach, now_ns: int) -> None:
+        event = RiskEvent(
+            instrument_id=instrument_id,
+            ts=now_ns,
+            limit_value=breach.limit,
+            actual_value=breach.actual,
+            code=breach.code,
+            strategy=client.name,
+        )
+        self.journal.note(RiskEvent.TEMPLATE_ID, event.encode())
+
+    def _emit(self, client: Client, report: ExecutionReport) -> None:
+        payload = report.encode()
+        self.journal.note(ExecutionReport.TEMPLATE_ID, payload)
+        self._out.append((client, payload))
+
+    def _finish(self, cause: SbeMessage, now_ns: int) -> None:
+        """Commit, then deliver."""
+        self.journal.commit(cause)
+        out, self._out = self._out, []
+        moved, self._moved = self._moved, {}
+        for client, payload in out:
+            if client.reports is not None:
+                client.reports.append(ExecutionReport.TEMPLATE_ID, payload)
+        for name, instrument_id in moved:
+            self.send_position(self.state.clients[name], instrument_id, now_ns)
+
+    def send_position(
+        self, client: Client, instrument_id: int, now_ns: int, flags: ReportFlags = ReportFlags(0)  # noqa: B008
+    ) -> None:  # fmt: skip
+        """Account, then position: the position comes last, for its execId marks the tail of orders_in."""
+        if client.reports is None:
+            return
+        position = self.state.ledger.holding(client.name, instrument_id).position
+        account = account_report(client, self.state.ledger, position.terms.settle_currency, now_ns)
+        client.reports.append(account.TEMPLATE_ID, account.encode())
+        report = position_report(client, instrument_id, position, now_ns, flags)
+        client.reports.append(report.TEMPLATE_ID, report.encode())

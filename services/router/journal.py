@@ -1,0 +1,255 @@
+"""The router's journal, and how exactly-once is kept over kill -9 at any instruction.
+
+The router is the only writer of its journal (the session queue `router`) and of every orders_in. An append
+to a queue is atomic.
+
+    orders_out/<id> ──request──▶ router ──step──▶ journal ──copy──▶ orders_in/<id>
+
+Rules:
+- All that changes the router's state is a *step*: a request, a market record that filled something, a
+  timer, a kill, a change of state.
+- A step is journaled as its outcome, then its cause; the cause (Dispatch, TimerFired, KillChange,
+  StateChange) is the commit. What stands after the last cause never happened.
+
+      NewOrder (copy) · Submitted · ExecutionReport … · Dispatch(orders_out of alpha, seq 7..7)
+      ExecutionReport · Dispatch(market data, seq 880..941)     record 941 filled an order, the others nothing
+      ExecutionReport … · KillChange                            every open order cancelled
+
+- Only a committed step is copied to orders_in. execId is contiguous per strategy, and the last one in
+  orders_in is found at its tail: after a crash the journaled reports above it are appended, no other. So
+  no report is lost and none comes twice.
+- Reading of orders_out goes on behind the last request that a committed Dispatch names, never from a
+  reader's cursor: the cursor only tells the queue what may be dropped.
+- Submitted is appended before the gateway acts. One without its cause is a request whose fate the crash
+  hid: it is asked for, never sent again. The paper gateway lives in this process, its state is this
+  journal, so its answer is definite: not known. A new order gets REJECT LOST; a cancel or replace that did
+  not happen is handled as if it came now, which does no harm.
+- A session begins with a checkpoint: SessionStart, definitions, strategies with the place they are read
+  from, positions, open orders, undecided requests, and a StateChange to READY that commits it. Recovery
+  reads from the last committed checkpoint. A SessionStart voids the uncommitted tail before it.
+- After power loss queues may have lost different tails. orders_in ahead of the journal: its reports are
+  taken up as a step. Requests are compared by (epoch, seq), so records that reuse a lost seq are new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from libchronicle.errors import CorruptJournal
+from libchronicle.portfolio import OrderKey
+from libchronicle.protocol import (
+    Dispatch,
+    ExecutionReport,
+    Instrument,
+    KillChange,
+    NewOrder,
+    OpenOrder,
+    Parameter,
+    PositionReport,
+    ReportFlags,
+    SessionSource,
+    SessionStart,
+    SessionStop,
+    StateChange,
+    Submitted,
+    TimerFired,
+)
+from libchronicle.protocol.codec import SbeMessage
+from services.router.reports import open_order, position_report
+from services.router.state import Sink, State
+
+__all__ = [
+    "CAUSES",
+    "READY",
+    "RECOVERING",
+    "ROUTER_MACHINE",
+    "Journal",
+    "Replay",
+    "orders_path",
+    "write_checkpoint",
+]
+
+ROUTER_MACHINE = 2
+RECOVERING, READY = 1, 2
+
+CAUSES = frozenset(
+    kind.TEMPLATE_ID for kind in (Dispatch, TimerFired, KillChange, StateChange, SessionSource, SessionStop)
+)
+
+Record = tuple[int, bytes]  # type id, payload
+
+_PREFIX, _SUFFIX = "orders/queue/", "/orders_out"
+
+
+def orders_path(name: str) -> str:
+    """How the journal names a strategy's orders_out: relative to the bus root."""
+    return f"{_PREFIX}{name}{_SUFFIX}"
+
+
+class Journal:
+    """The writing side: outcomes are noted, a cause commits them."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def note(self, type_id: int, payload: bytes) -> None:
+        """Part of the outcome of the step that the next cause commits."""
+        self._sink.append(type_id, payload)
+
+    def commit(self, cause: SbeMessage) -> None:
+        """The step has happened."""
+        self._sink.append(cause.TEMPLATE_ID, cause.encode())
+
+
+def write_checkpoint(journal: Journal, state: State, start: SessionStart, now_ns: int) -> None:
+    """Begin a session with all that the router knows."""
+
+    def put(message: SbeMessage) -> None:
+        journal.note(message.TEMPLATE_ID, message.encode())
+
+    put(start)
+    for name, number in (("last_order_id", state.last_order_id), ("last_trade_id", state.last_trade_id)):
+        put(Parameter(now_ns=now_ns, name=name, value=str(number)))
+    for definition in state.definitions.values():
+        put(definition)
+    open_queues = {key.queue_id for key in state.ledger.open_orders}
+    for client in sorted(state.clients.values(), key=lambda c: c.rank):
+        former = sorted(q for q, c in state.owners.items() if c is client and q in open_queues)
+        for queue_id in [*former, client.queue_id]:  # the present one last: it is the one that counts
+            epoch, seq = client.handled
+            path = orders_path(client.name)
+            put(
+                SessionSource(
+                    queue_id=queue_id, start_seq=seq + 1, epoch=epoch, source=client.rank, path=path
+                )
+            )
+        put(Parameter(now_ns=now_ns, name="last_exec_id", value=str(client.last_exec_id)))
+        for (owner, instrument_id), holding in state.ledger.holdings.items():
+            if owner == client.name:
+                put(position_report(client, instrument_id, holding.position, now_ns, ReportFlags.CARRY_OVER))
+    for order in state.ledger.open_orders.values():
+        put(open_order(order))
+    for key, template in state.undecided.items():
+        put(
+            Submitted(
+                order_queue_id=key.queue_id,
+                order_epoch=key.epoch,
+                order_seq=key.seq,
+                request_template=template,
+            )
+        )
+    journal.commit(
+        StateChange(
+            now_ns=now_ns,
+            machine=ROUTER_MACHINE,
+            from_state=RECOVERING,
+            to_state=READY,
+            reason="carried over",
+        )
+    )
+
+
+class Replay:
+    """The reading side: feed it every record from a SessionStart on; `state` is what was committed."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.complete = False  # a committed checkpoint was seen
+        self.on_report: Callable[[ExecutionReport, bytes], object] | None = None  # told of each committed one
+        self._pending: list[Record] = []
+        self._building: State | None = None
+        self._client = ""
+
+    def run(self, records: Iterable[Record]) -> State:
+        """All records, then the requests whose fate is open."""
+        for type_id, payload in records:
+            self.feed(type_id, payload)
+        return self.finish()
+
+    def feed(self, type_id: int, payload: bytes) -> None:
+        """The next record. Raises CorruptJournal when it contradicts what came before."""
+        if type_id == SessionStart.TEMPLATE_ID:
+            self._pending.clear()
+            self._building = State()
+        elif self._building is not None:
+            self._carry(self._building, type_id, payload)
+        elif type_id in CAUSES:
+            self._commit(type_id, payload)
+        else:
+            self._pending.append((type_id, payload))
+
+    def finish(self) -> State:
+        """No more records: a Submitted that has no cause is undecided."""
+        for type_id, payload in self._pending:
+            if type_id == Submitted.TEMPLATE_ID:
+                submitted = Submitted.decode(payload)
+                self.state.undecided[_key(submitted)] = submitted.request_template
+        self._pending.clear()
+        return self.state
+
+    def _carry(self, state: State, type_id: int, payload: bytes) -> None:
+        if type_id == Instrument.TEMPLATE_ID:
+            state.define(Instrument.decode(payload))
+        elif type_id == SessionSource.TEMPLATE_ID:
+            self._source(state, SessionSource.decode(payload))
+        elif type_id == Parameter.TEMPLATE_ID:
+            self._number(state, Parameter.decode(payload))
+        elif type_id == PositionReport.TEMPLATE_ID:
+            state.carry_position(state.clients[self._client], PositionReport.decode(payload))
+        elif type_id == OpenOrder.TEMPLATE_ID:
+            state.carry_order(OpenOrder.decode(payload))
+        elif type_id == Submitted.TEMPLATE_ID:
+            submitted = Submitted.decode(payload)
+            state.undecided[_key(submitted)] = submitted.request_template
+        elif type_id == StateChange.TEMPLATE_ID:
+            self.state, self._building, self.complete = state, None, True
+
+    def _source(self, state: State, source: SessionSource) -> None:
+        name = source.path.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+        if not source.path.startswith(_PREFIX):
+            return  # market data: nothing of it is kept
+        client = state.client(name)
+        client.rank = source.source
+        state.next_rank = max(state.next_rank, source.source + 1)
+        state.attach_queue(client, source.queue_id, (source.epoch, source.start_seq - 1))
+        self._client = name
+
+    def _number(self, state: State, parameter: Parameter) -> None:
+        if parameter.name == "last_order_id":
+            state.last_order_id = int(parameter.value)
+        elif parameter.name == "last_trade_id":
+            state.last_trade_id = int(parameter.value)
+        elif parameter.name == "last_exec_id":
+            state.clients[self._client].last_exec_id = int(parameter.value)
+
+    def _commit(self, type_id: int, payload: bytes) -> None:
+        pending, self._pending = self._pending, []
+        state = self.state
+        if type_id == SessionSource.TEMPLATE_ID:
+            self._source(state, SessionSource.decode(payload))
+        request: NewOrder | None = None
+        for kind, data in pending:
+            if kind == NewOrder.TEMPLATE_ID:
+                request = NewOrder.decode(data)
+            elif kind == ExecutionReport.TEMPLATE_ID:
+                report = ExecutionReport.decode(data)
+                if report.order_queue_id not in state.owners:
+                    raise CorruptJournal(reason=f"a report for the unknown queue {report.order_queue_id:#x}")
+                state.apply_report(report, request)
+                if self.on_report is not None:
+                    self.on_report(report, data)
+            elif kind == Instrument.TEMPLATE_ID:
+                state.define(Instrument.decode(data))
+        if type_id == Dispatch.TEMPLATE_ID:
+            self._dispatched(state, Dispatch.decode(payload))
+
+    @staticmethod
+    def _dispatched(state: State, dispatch: Dispatch) -> None:
+        for client in state.clients.values():
+            if client.rank == dispatch.source:
+                client.handled = (dispatch.epoch, dispatch.last_seq)
+                state.undecided.pop(OrderKey(client.queue_id, dispatch.epoch, dispatch.last_seq), None)
+
+
+def _key(submitted: Submitted) -> OrderKey:
+    return OrderKey(submitted.order_queue_id, submitted.order_epoch, submitted.order_seq)

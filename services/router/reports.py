@@ -1,0 +1,171 @@
+"""What the router writes about orders: execution reports, positions, accounts, carried orders. Pure."""
+
+from __future__ import annotations
+
+from libchronicle.portfolio import MONEY_EXPONENT, Ledger, Order, OrderKey, Position
+from libchronicle.protocol import (
+    AccountReport,
+    ExecType,
+    ExecutionReport,
+    Liquidity,
+    NewOrder,
+    OpenOrder,
+    OrderFlags,
+    OrderType,
+    PositionReport,
+    RejectCode,
+    ReportFlags,
+    Side,
+    TimeInForce,
+)
+from libchronicle.sim.paper import VenueEvent
+from services.router.state import Client
+
+__all__ = ["account_report", "execution_report", "open_order", "position_report", "refusal"]
+
+_NO_FLAGS = ReportFlags(0)
+
+
+def execution_report(event: VenueEvent, client: Client, now_ns: int, fee_currency: str) -> ExecutionReport:
+    """The report of a gateway event; takes the strategy's next execId."""
+    order = event.order
+    client.last_exec_id += 1
+    return ExecutionReport(
+        order_queue_id=order.key.queue_id,
+        order_seq=order.key.seq,
+        order_epoch=order.key.epoch,
+        instrument_id=order.instrument_id,
+        exec_id=client.last_exec_id,
+        venue_order_id=order.venue_order_id,
+        trade_id=event.trade_id,
+        price=event.price,
+        qty=event.qty,
+        last_price=event.last_price,
+        last_qty=event.last_qty,
+        cum_qty=event.cum,
+        leaves_qty=event.leaves,
+        fee=event.fee,
+        fee_exponent=MONEY_EXPONENT,
+        fee_currency=fee_currency if event.last_qty else "",
+        venue_ts=now_ns,
+        order_ts=order.order_ts,
+        cause_ts=order.cause_ts,
+        request_seq=event.request_seq or order.key.seq,
+        reject_code=event.code,
+        exec_type=event.kind,
+        side=Side(order.side),
+        liquidity=event.liquidity,
+    )
+
+
+def refusal(
+    kind: ExecType,
+    client: Client,
+    key: OrderKey,
+    request_seq: int,
+    code: RejectCode,
+    now_ns: int,
+    *,
+    request: NewOrder | None = None,
+    order: Order | None = None,
+    order_ts: int = 0,
+    flags: ReportFlags = _NO_FLAGS,
+    text: str = "",
+) -> ExecutionReport:
+    """A request that never reached the gateway; takes the strategy's next execId."""
+    client.last_exec_id += 1
+    report = ExecutionReport(
+        order_queue_id=key.queue_id,
+        order_seq=key.seq,
+        order_epoch=key.epoch,
+        exec_id=client.last_exec_id,
+        venue_ts=now_ns,
+        order_ts=order_ts,
+        request_seq=request_seq,
+        reject_code=code,
+        exec_type=kind,
+        liquidity=Liquidity.NONE,
+        fee_exponent=MONEY_EXPONENT,
+        flags=flags,
+        text=text,
+    )
+    if request is not None:
+        report.instrument_id, report.side = request.instrument_id, request.side
+        report.price, report.qty, report.cause_ts = request.price, request.qty, request.cause_ts
+    if order is not None:
+        report.instrument_id, report.side = order.instrument_id, Side(order.side)
+        report.price, report.qty, report.cum_qty, report.leaves_qty = (
+            order.price,
+            order.qty,
+            order.cum,
+            order.leaves,
+        )
+        report.venue_order_id, report.order_ts, report.cause_ts = (
+            order.venue_order_id,
+            order.order_ts,
+            order.cause_ts,
+        )
+    return report
+
+
+def position_report(
+    client: Client, instrument_id: int, position: Position, now_ns: int, flags: ReportFlags = _NO_FLAGS
+) -> PositionReport:
+    """A position as it stands."""
+    return PositionReport(
+        instrument_id=instrument_id,
+        ts=now_ns,
+        qty=position.qty,
+        avg_price=position.average_price,
+        realized_pnl=position.realized,
+        fees=position.fees,
+        open_cost=position.cost,
+        last_exec_id=client.last_exec_id,
+        flags=flags,
+        pnl_exponent=MONEY_EXPONENT,
+        account=client.account,
+    )
+
+
+def account_report(client: Client, ledger: Ledger, currency: str, now_ns: int) -> AccountReport:
+    """What trading has brought an account in one currency: realised profit less fees of all its
+    instruments."""
+    balance = sum(
+        holding.position.realized - holding.position.fees
+        for (owner, _), holding in ledger.holdings.items()
+        if owner == client.name and holding.position.terms.settle_currency == currency
+    )
+    return AccountReport(
+        ts=now_ns,
+        balance=balance,
+        available=balance,
+        exponent=MONEY_EXPONENT,
+        account=client.account,
+        currency=currency,
+    )
+
+
+def open_order(order: Order) -> OpenOrder:
+    """The record that carries an open order into the next session."""
+    flags = OrderFlags(0)
+    if order.reduce_only:
+        flags |= OrderFlags.REDUCE_ONLY
+    if order.post_only:
+        flags |= OrderFlags.POST_ONLY
+    return OpenOrder(
+        order_queue_id=order.key.queue_id,
+        order_seq=order.key.seq,
+        order_epoch=order.key.epoch,
+        instrument_id=order.instrument_id,
+        price=order.price,
+        qty=order.qty,
+        cum_qty=order.cum,
+        expire_ns=order.expire_ns,
+        order_ts=order.order_ts,
+        venue_order_id=order.venue_order_id,
+        flags=flags,
+        side=Side(order.side),
+        order_type=OrderType(order.order_type),
+        time_in_force=TimeInForce(order.time_in_force),
+        account=order.account,
+    )

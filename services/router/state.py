@@ -1,0 +1,167 @@
+"""What the router knows, and the one function by which a report changes it.
+
+Live and recovered state are the same object: live, the paper gateway books each event as it makes it;
+after a restart `apply_report` books the journaled reports, in the same order, into the same ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from libchronicle.portfolio import TERMINAL, InstrumentTerms, Ledger, Order, OrderKey
+from libchronicle.protocol import (
+    ExecType,
+    ExecutionReport,
+    Instrument,
+    NewOrder,
+    OpenOrder,
+    OrderFlags,
+    PositionReport,
+)
+from libchronicle.risk import ConfiguredLimits, RiskLimits, TokenBucket, resolve
+
+__all__ = ["Client", "Sink", "State", "order_of"]
+
+
+class Sink(Protocol):
+    """The writing end of a queue; a Publisher is one."""
+
+    def append(self, type_id: int, payload: bytes, ts_ns: int | None = None, /) -> int: ...
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """One strategy as the router sees it."""
+
+    name: str
+    rank: int  # source number in the journal; ties in time are broken by it
+    queue_id: int = 0  # of its orders_out
+    handled: tuple[int, int] = (0, -1)  # (epoch, seq) of the last request that has its answer
+    last_exec_id: int = 0
+    account: str = "paper"
+    limits: ConfiguredLimits | None = None
+    bucket: TokenBucket | None = None
+    reports: Sink | None = None  # orders_in; None until it is attached
+    resolved: dict[int, RiskLimits] = field(default_factory=dict)
+
+    def limits_for(self, terms: InstrumentTerms) -> RiskLimits:
+        """This strategy's limits in an instrument."""
+        found = self.resolved.get(terms.instrument_id)
+        if found is None:
+            found = resolve(self.limits, terms) if self.limits is not None else RiskLimits()
+            self.resolved[terms.instrument_id] = found
+        return found
+
+    def set_limits(self, limits: ConfiguredLimits, account: str) -> None:
+        """Limits as configured; a bucket that runs keeps its tokens over a change of nothing."""
+        self.limits, self.account = limits, account
+        self.resolved.clear()
+        rate = limits.max_orders_per_s
+        self.bucket = TokenBucket(rate) if rate else None
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """All strategies, positions and open orders, and the numbers that must never repeat."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    clients: dict[str, Client] = field(default_factory=dict)
+    definitions: dict[int, Instrument] = field(default_factory=dict)
+    owners: dict[int, Client] = field(
+        default_factory=dict
+    )  # by queue id of an orders_out, of replaced queues too
+    undecided: dict[OrderKey, int] = field(
+        default_factory=dict
+    )  # submitted, no answer known -> template of the request
+    next_rank: int = 1
+    last_order_id: int = 0
+    last_trade_id: int = 0
+
+    def client(self, name: str) -> Client:
+        """The strategy of that name; a new one gets the next rank."""
+        found = self.clients.get(name)
+        if found is None:
+            found = self.clients[name] = Client(name, self.next_rank)
+            self.next_rank += 1
+        return found
+
+    def attach_queue(self, client: Client, queue_id: int, handled: tuple[int, int]) -> None:
+        """The strategy's requests come from this queue now, those up to `handled` have their answers."""
+        client.queue_id, client.handled = queue_id, handled
+        self.owners[queue_id] = client
+
+    def define(self, definition: Instrument) -> bool:
+        """Make an instrument known; True if this says something new."""
+        if self.definitions.get(definition.instrument_id) == definition:
+            return False
+        self.definitions[definition.instrument_id] = definition
+        self.ledger.define(InstrumentTerms.of(definition))
+        for client in self.clients.values():
+            client.resolved.pop(definition.instrument_id, None)
+        return True
+
+    def apply_report(self, report: ExecutionReport, request: NewOrder | None) -> None:
+        """Book one journaled report; `request` is the order it acknowledges. Raises UnknownInstrument."""
+        client = self.owners[report.order_queue_id]
+        client.last_exec_id = max(client.last_exec_id, report.exec_id)
+        self.last_order_id = max(self.last_order_id, report.venue_order_id)
+        self.last_trade_id = max(self.last_trade_id, report.trade_id)
+        key = OrderKey(report.order_queue_id, report.order_epoch, report.order_seq)
+        order = self.ledger.open_orders.get(key)
+        if report.exec_type == ExecType.ACK and request is not None:
+            order = order_of(request, key, client, report.order_ts)
+            order.venue_order_id = report.venue_order_id
+            order.advance(ExecType.ACK)
+            self.ledger.enter(order)
+        elif order is not None:
+            self._advance(order, report)
+
+    def _advance(self, order: Order, report: ExecutionReport) -> None:
+        leaves = order.leaves
+        if report.last_qty:
+            self.ledger.fill(order, report.last_qty, report.last_price, report.fee)
+            order.cum = report.cum_qty
+            leaves -= report.last_qty
+        elif report.exec_type == ExecType.REPLACED:
+            self.ledger.shift_open(order, report.qty - order.qty)
+            order.price, order.qty = report.price, report.qty
+        order.advance(report.exec_type)
+        if order.state in TERMINAL:
+            self.ledger.leave(order, leaves)
+
+    def carry_position(self, client: Client, report: PositionReport) -> None:
+        """Take up a carried-over position. Raises UnknownInstrument."""
+        holding = self.ledger.holding(client.name, report.instrument_id)
+        holding.position.restore(report.qty, report.open_cost, report.realized_pnl, report.fees)
+
+    def carry_order(self, record: OpenOrder) -> None:
+        """Take up a carried-over order. Raises UnknownInstrument."""
+        key = OrderKey(record.order_queue_id, record.order_epoch, record.order_seq)
+        order = order_of(record, key, self.owners[key.queue_id], record.order_ts)
+        order.venue_order_id, order.cum = record.venue_order_id, record.cum_qty
+        order.advance(ExecType.ACK)
+        if order.cum:
+            order.advance(ExecType.PARTIAL_FILL)
+        self.ledger.enter(order)
+        self.last_order_id = max(self.last_order_id, record.venue_order_id)
+
+
+def order_of(request: NewOrder | OpenOrder, key: OrderKey, client: Client, order_ts: int) -> Order:
+    """The order that a request asks for."""
+    return Order(
+        key,
+        client.name,
+        request.instrument_id,
+        request.side,
+        request.qty,
+        request.price,
+        order_type=request.order_type,
+        time_in_force=request.time_in_force,
+        post_only=OrderFlags.POST_ONLY in request.flags,
+        reduce_only=OrderFlags.REDUCE_ONLY in request.flags,
+        expire_ns=request.expire_ns,
+        order_ts=order_ts,
+        cause_ts=request.cause_ts if isinstance(request, NewOrder) else 0,
+        account=request.account or client.account,
+    )
