@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from libchronicle.portfolio import FeeSchedule, Ledger, Order, OrderKey
 from libchronicle.protocol import ExecType, Liquidity, OrderType, RejectCode, Side, TimeInForce
-from libchronicle.sim.paper_book import BookView, Taken, displayed_at
+from libchronicle.sim.paper_book import BookView, Taken
 from libchronicle.sim.paper_resting import RestingOrders
 
 __all__ = ["PaperGateway", "VenueEvent"]
@@ -187,7 +187,14 @@ class PaperGateway:
         for side in (Side.BUY, Side.SELL):
             for order in self._resting_of(instrument_id).by_priority(side):
                 if order.ahead == _UNKNOWN_AHEAD:
-                    order.ahead = displayed_at(book, side, order.price)
+                    order.ahead = book.qty_at(side, order.price)
+
+    def expire_immediate(self) -> list[VenueEvent]:
+        """End open orders that should have ended when they came: power loss cut off what followed their ack."""
+        for order in self.ledger.orders_of():
+            if order.order_type == OrderType.MARKET or order.time_in_force in _IMMEDIATE:
+                self._end(ExecType.EXPIRED, order, code=RejectCode.LOST)
+        return self._drain()
 
     # ------------------------------------------------------------ inside
 
@@ -239,7 +246,7 @@ class PaperGateway:
         elif order.reduce_only and self._allowed(order) == 0:
             self._end(ExecType.EXPIRED, order, code=RejectCode.REDUCE_ONLY)
         else:
-            order.ahead = displayed_at(book, order.side, order.price)
+            order.ahead = book.qty_at(Side(order.side), order.price)
             self._rest(order)
 
     def _rest(self, order: Order) -> None:

@@ -33,6 +33,7 @@ class BookView(Protocol):
     def best_ask(self) -> Level | None: ...
     def bids(self, n: int, /) -> list[Level]: ...
     def asks(self, n: int, /) -> list[Level]: ...
+    def qty_at(self, side: Side, price: int, /) -> int: ...
 
 
 class Taken:
@@ -89,18 +90,3 @@ class Taken:
         taken = max(0, taken - max(0, before - displayed))
         levels[price] = (displayed, taken)
         return displayed - taken if displayed > taken else 0
-
-
-def displayed_at(book: BookView, side: int, price: int) -> int:
-    """Quantity displayed at a price; 0 where there is no such level."""
-    depth = _FIRST_DEPTH
-    while True:
-        levels = book.asks(depth) if side == Side.SELL else book.bids(depth)
-        for at, qty in levels:
-            if at == price:
-                return qty
-            if at > price if side == Side.SELL else at < price:
-                return 0
-        if len(levels) < depth:
-            return 0
-        depth *= 4

@@ -28,6 +28,9 @@ class PlainBook:
     def asks(self, n: int, /) -> list[tuple[int, int]]:
         return sorted(self.ask_levels.items())[:n]
 
+    def qty_at(self, side: Side, price: int, /) -> int:
+        return (self.bid_levels if side == BUY else self.ask_levels).get(price, 0)
+
     @property
     def best_bid(self) -> tuple[int, int] | None:
         return next(iter(self.bids(1)), None)
