@@ -503,7 +503,21 @@ def test_a_crash_at_any_append_loses_nothing_and_repeats_nothing(seed, after) ->
         audit(world)
         if world.fuse[0] > 0:
             break  # the script is over before the fuse
-    assert crash_at > 50
+    assert crash_at > 30
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_fill_or_kill_over_three_levels_is_all_or_nothing_at_every_crash(after) -> None:
+    whole = order(qty=20, price=10_030, time_in_force=TimeInForce.FOK)
+    outcomes = set()
+    for crash_at in itertools.count(1):
+        world = World(after=after)
+        play(world, [("alpha", whole)], crash_at)
+        audit(world)
+        outcomes.add(kinds(world.reports("alpha"))[-1])
+        if world.fuse[0] > 0:
+            break
+    assert outcomes == {"FILL", "REJECT LOST"}
 
 
 def test_an_immediate_order_that_power_loss_cut_in_two_does_not_rest(world: World) -> None:
