@@ -169,7 +169,7 @@ class Replay:
     def feed(self, type_id: int, payload: bytes) -> None:
         """The next record. Raises CorruptJournal when it contradicts what came before."""
         if type_id == SessionStart.TEMPLATE_ID:
-            self._pending.clear()
+            self.finish()  # this checkpoint may be cut off too: then the old one counts, and what was open stays open
             self._building = State()
         elif self._building is not None:
             self._carry(self._building, type_id, payload)
