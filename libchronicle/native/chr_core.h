@@ -115,6 +115,8 @@ void chr_segment_begin(chr_map *map, uint64_t first_seq, int64_t first_ts, uint3
 bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id);
 bool chr_seal_valid(const chr_map *map);
 void chr_segment_seal(chr_map *map, uint32_t end, uint32_t flags, uint32_t crc_seed);
+bool chr_index_sound(const chr_map *index, uint64_t slot);
+void chr_index_rebuild(chr_map *index, const chr_map *segment, uint32_t crc_seed, uint64_t upto);
 void chr_index_fill(chr_map *index, uint64_t first_slot, uint64_t last_slot, const chr_map *segment, uint64_t offset);
 
 /* ---------------------------------------------------------------- control.c */
@@ -170,7 +172,9 @@ struct chr_publisher {
     int32_t closed, forked, failed;
     int64_t began_ns;             /* CLOCK_MONOTONIC when the live segment got its first frame, 0 = none */
     int64_t beat_every_ns;
-    pthread_mutex_t making;
+    pthread_mutex_t making, cleaning;
+    int32_t cleaned_once;
+    uint32_t index_from;          /* first index slot not filled */
     chr_spare spare;              /* under `making` */
     uint32_t spare_ready;
     int32_t spare_error;
@@ -191,6 +195,7 @@ int chr_writer_drain(chr_writer *w); /* run what the agents would do, now */
 
 int64_t chr_clean_run(void *publisher);
 int chr_budget_admit(chr_publisher *p, chr_error *e); /* room for one more segment, or make some */
+bool chr_budget_evict(chr_publisher *p);              /* drop the oldest sealed segment, if on_full says so */
 
 /* ---------------------------------------------------------------- reader.c, page.c, seek.c, wait.c */
 
@@ -214,8 +219,10 @@ struct chr_subscriber {
     uint64_t crossings, gaps;
     chr_subscriber *next_open;
     int event_fd;                 /* of fileno(), -1 = none */
-    uint64_t idle_position;       /* where fileno's thread knows the reader to stand */
     uint32_t armed;
+    uint64_t idle_position;       /* where fileno's thread knows the reader to stand */
+    int64_t bell_ns;
+    chr_subscriber *next_watched;
 };
 
 chr_reader *chr_reader_open(const char *dir, const char *name, const chr_config *config, int start, uint64_t seq, int64_t ts_ns, chr_error *e);
@@ -233,6 +240,11 @@ int chr_reader_wait(chr_reader *r, int64_t timeout_ns); /* 1 ready, 0 time is up
 int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns);
 int chr_reader_fileno(chr_reader *r);
 void chr_reader_forget_fd(chr_subscriber *s);
+void chr_bell_arm(chr_subscriber *s);
+
+typedef enum { CHR_GONE_NOT, CHR_GONE_LOCK, CHR_GONE_STALE, CHR_GONE_SEGMENT, CHR_GONE_REPLACED } chr_gone;
+int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns);
+int64_t chr_heartbeat_age(const chr_control *c);
 
 int chr_page_open(chr_subscriber *s, chr_error *e);
 int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation); /* slot index, -1 none was ever written, -2 both bad */
@@ -250,6 +262,9 @@ void chr_agents_fork_prepare(void);
 void chr_agents_fork_parent(void);
 void chr_agents_fork_child(void);
 void chr_maps_fork_child(void);
+void chr_bell_fork_prepare(void);
+void chr_bell_fork_parent(void);
+void chr_bell_fork_child(void);
 
 /* ---------------------------------------------------------------- clock.c */
 

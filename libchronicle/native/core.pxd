@@ -33,6 +33,15 @@ cdef extern from "chr_core.h" nogil:
         CHR_E_NO_SPACE
         CHR_E_PERMISSION
         CHR_E_HOST
+        CHR_GONE_NOT
+        CHR_GONE_LOCK
+        CHR_GONE_STALE
+        CHR_GONE_SEGMENT
+        CHR_GONE_REPLACED
+        CHR_SEAL_QUARANTINED
+        CHR_FRAME_OK
+        CHR_TYPE_LOST
+        CHR_TYPE_PADDING
 
     ctypedef struct chr_config:
         uint32_t segment_size
@@ -54,6 +63,59 @@ cdef extern from "chr_core.h" nogil:
         int32_t agents
         uint32_t durable_size
         char durable[1024]
+
+
+    const uint64_t CHR_MAGIC_CONTROL
+    const uint64_t CHR_MAGIC_READER
+    const uint64_t CHR_MAGIC_SEGMENT
+    const uint32_t CHR_MAGIC_SEAL
+    const uint64_t CHR_SEQ_UNKNOWN
+
+    ctypedef struct chr_segment_header:
+        uint64_t magic
+        uint32_t version
+        uint32_t prev_epoch
+        uint64_t queue_id
+        uint32_t number
+        uint32_t size
+        uint64_t first_seq
+        int64_t first_ts
+        uint32_t crc
+
+    ctypedef struct chr_seal:
+        uint32_t magic
+        uint32_t end_offset
+        uint64_t last_seq
+        int64_t last_ts
+        uint64_t frames
+        uint32_t data_crc
+        uint32_t flags
+        uint32_t crc
+
+    ctypedef struct chr_slot:
+        uint64_t generation
+        uint64_t queue_id
+        uint64_t position
+        uint64_t seq
+        uint32_t epoch
+        uint32_t back
+
+    ctypedef struct chr_reader_page:
+        uint64_t magic
+        uint32_t version
+        uint32_t pid
+        uint64_t start_time
+        uint8_t boot_id[16]
+        int64_t heartbeat_ns
+
+    uint32_t chr_checksum(const void *data, size_t size)
+    uint32_t chr_crc_seed(uint64_t queue_id)
+    int chr_examine_full(const uint8_t *base, uint64_t offset, uint64_t size, uint32_t seed, uint64_t *following)
+    const char *chr_verdict_text(int verdict)
+    int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation)
+    int chr_lock_probe(int fd)
+    int64_t chr_heartbeat_age(const chr_control *c)
+    int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns)
 
     ctypedef struct chr_pages:
         chr_map *control

@@ -17,18 +17,21 @@ static chr_subscriber *subscribers;
 static void before(void)
 {
     pthread_mutex_lock(&lock);
+    chr_bell_fork_prepare();
     chr_agents_fork_prepare();
 }
 
 static void in_parent(void)
 {
     chr_agents_fork_parent();
+    chr_bell_fork_parent();
     pthread_mutex_unlock(&lock);
 }
 
 static void in_child(void)
 {
     chr_agents_fork_child();
+    chr_bell_fork_child();
     chr_maps_fork_child();
     for (chr_publisher *p = publishers; p != NULL; p = p->next_open) {
         p->forked = 1;
@@ -36,6 +39,7 @@ static void in_child(void)
         p->hot.reserved = 0;
         p->prepare.run = p->clean.run = NULL;
         pthread_mutex_init(&p->making, NULL);
+        pthread_mutex_init(&p->cleaning, NULL);
     }
     for (chr_subscriber *s = subscribers; s != NULL; s = s->next_open) {
         s->forked = 1;

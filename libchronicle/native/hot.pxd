@@ -47,6 +47,16 @@ cdef extern from "chr_hot.h" nogil:
         uint32_t epoch
 
     ctypedef struct chr_control:
+        uint64_t magic
+        uint32_t version
+        uint32_t crc
+        int64_t created_ns
+        uint64_t start_time
+        int64_t reader_ttl_ns
+        uint32_t on_full
+        uint32_t durable_size
+        char durable[1024]
+        uint8_t boot_id[16]
         uint32_t segment_size
         uint32_t epoch
         uint64_t queue_id

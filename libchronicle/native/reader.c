@@ -143,7 +143,7 @@ static int tell_gone(chr_subscriber *s, uint64_t oldest)
 /* Heartbeat; and is the segment under the cursor still the queue's? */
 int chr_reader_alive(chr_subscriber *s)
 {
-    s->hot.beat_cycles = chr_cycles() + s->beat_period;
+    s->hot.beat_cycles = s->event_fd >= 0 ? 0 : chr_cycles() + s->beat_period; /* with a bell, every empty look must pass through arming */
     if (refuse_gone(s) < 0)
         return -1;
     uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
@@ -240,6 +240,8 @@ static int slow_idle(chr_reader *r)
     if (chr_reader_alive(s) < 0)
         return -1;
     int rc = settle(s, &next); /* a quarantined end looks like nothing */
+    if (rc == 0 && s->event_fd >= 0)
+        chr_bell_arm(s);
     return rc < 0 ? -1 : 0;
 }
 

@@ -6,7 +6,7 @@
  * The walk stops at the first frame that is not committed or fails its check. Then:
  *
  *   nothing valid with a higher seq follows, and no reader can have seen one      torn tail: zeroed up to `touched` (other boot: to the end)
- *   a valid frame follows, or (same boot) the control page counted further         corruption: quarantine
+ *   a valid frame follows; or (same boot) the control page counted further, or (another boot) `synced` stands beyond     corruption: quarantine
  *
  * Quarantine: the segment is sealed as it is, with the seal's end at the bad frame, and listed in quarantine.json. Later segments that were begun are
  * kept and walked. If there is none, writing goes on in the next segment above every seq known to have been used; its first record is LOST.
@@ -249,7 +249,8 @@ int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error
         uint64_t highest = scan_on(&w);
         bool counted = w.same_boot && w.seq_known && control->next_seq > tail->seq;
         bool later = exists(&w, tail->number + 1) && w.same_boot && control->head / w.size > tail->number;
-        if (highest || counted || later || (w.same_boot && verdict != CHR_FRAME_NONE)) {
+        bool promised = !w.same_boot && chr_position(w.size, tail->number, tail->offset) < control->synced;
+        if (highest || counted || later || promised || (w.same_boot && verdict != CHR_FRAME_NONE)) {
             going = quarantine(&w, verdict, highest);
             continue;
         }

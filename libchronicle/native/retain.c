@@ -1,8 +1,29 @@
-/* The clean thread's work for a writer: seal, sync, unmap what it left; then retention. */
+/* What becomes of segments the writer has left: sealed, synced, and one day removed. Runs in the clean thread, under `cleaning`.
+ *
+ * A sealed segment goes when
+ *   - every reader that counts has passed it. Durable names count always, whether they have a page yet or not; others while their heartbeat is
+ *     younger than the TTL and their lag below the limit. With no reader that counts nothing goes: data nobody has read is not deleted in silence;
+ *   - and policy allows: `retain_segments` newer sealed ones exist, and it was left `retain_age` ago.
+ * When the budget (or the space to be left free) is used up, `evict` drops the oldest sealed segment regardless; the others refuse.
+ *
+ * `oldest` is published before the files go, so a reader that misses a file finds out why.
+ */
 #include "chr_core.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define CHR_CLEAN_EVERY_NS 1000000000ll
+#define CHR_NO_READER UINT64_MAX
+
+/* ---------------------------------------------------------------- seal and sync */
 
 static chr_retired *take_retired(chr_publisher *p)
 {
@@ -16,31 +37,272 @@ static chr_retired *take_retired(chr_publisher *p)
     return ordered;
 }
 
-int64_t chr_clean_run(void *owner)
+static bool sync_pair(const chr_publisher *p, const chr_map *segment, const chr_map *index)
 {
-    chr_publisher *p = owner;
+    if (!p->config.sync)
+        return true;
+    bool good = fdatasync(segment->fd) == 0 && fdatasync(index->fd) == 0;
+    if (!good)
+        chr_fetch_add64(&p->hot.control->sync_errors, 1);
+    return good;
+}
+
+/* The mark may only move over what is on the medium, and is worth nothing before it is there itself. */
+static int mark_synced(chr_publisher *p, uint64_t position)
+{
+    chr_control *c = p->hot.control;
+    if (position <= c->synced)
+        return 0;
+    if (chr_sync_dir(p->dir) != 0) {
+        chr_fetch_add64(&c->sync_errors, 1);
+        return -1;
+    }
+    chr_store_release64(&c->synced, position);
+    return fdatasync(p->pages.fd);
+}
+
+static void seal_retired(chr_publisher *p)
+{
+    bool good = true;
     for (chr_retired *r = take_retired(p), *next; r != NULL; r = next) {
         next = r->next;
+        uint64_t after = chr_position(p->segment_size, (uint64_t)r->segment->number + 1, CHR_SEGMENT_DATA);
         chr_segment_seal(r->segment, r->end, 0, p->hot.crc_seed);
+        futimens(r->segment->fd, NULL); /* the age rule counts from here: stores into a map leave no trace in mtime */
+        good = good && sync_pair(p, r->segment, r->index);
+        if (good && p->config.sync)
+            mark_synced(p, after);
         chr_map_release_now(r->segment);
         chr_map_release_now(r->index);
         free(r);
     }
-    return 1000000000;
+}
+
+/* ---------------------------------------------------------------- who counts */
+
+static bool durable_name(const chr_config *config, const char *name)
+{
+    for (uint32_t at = 0; at < config->durable_size; at += (uint32_t)strlen(config->durable + at) + 1)
+        if (strcmp(config->durable + at, name) == 0)
+            return true;
+    return false;
+}
+
+static int read_page(const char *dir, const char *file, chr_reader_page *page)
+{
+    char path[1024];
+    chr_join(path, sizeof path, dir, file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t n = pread(fd, page, sizeof *page, 0);
+    close(fd);
+    return n == (ssize_t)sizeof *page && page->magic == CHR_MAGIC_READER ? 0 : -1;
+}
+
+static bool alive(const chr_publisher *p, const chr_reader_page *page, const chr_slot *slot, const uint8_t boot[16])
+{
+    uint64_t head = chr_load_acquire64(&p->hot.control->head);
+    if (memcmp(page->boot_id, boot, 16) != 0 || chr_monotonic_ns() - page->heartbeat_ns > p->config.reader_ttl_ns)
+        return false;
+    return p->config.max_lag_bytes == 0 || slot->position >= head || head - slot->position <= p->config.max_lag_bytes;
+}
+
+/* The number of the segment where the hindmost reader that counts stands; CHR_NO_READER if none counts. */
+static uint64_t hindmost(chr_publisher *p, uint32_t *ignored, uint64_t ignored_at[64])
+{
+    char dir[640], name[128];
+    chr_reader_page page;
+    chr_slot slot;
+    uint64_t generation, lowest = CHR_NO_READER;
+    uint32_t durable_seen = 0, durable_all = 0;
+    uint8_t boot[16];
+    for (uint32_t at = 0; at < p->config.durable_size; at += (uint32_t)strlen(p->config.durable + at) + 1)
+        durable_all++;
+    chr_boot_id(boot);
+    chr_join(dir, sizeof dir, p->dir, "readers");
+    *ignored = 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *entry = d ? readdir(d) : NULL; entry != NULL; entry = readdir(d)) {
+        size_t length = strlen(entry->d_name);
+        if (length <= 5 || length - 5 >= sizeof name || strcmp(entry->d_name + length - 5, ".meta") != 0)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(length - 5), entry->d_name);
+        bool durable = durable_name(&p->config, name);
+        int have = read_page(dir, entry->d_name, &page) < 0 ? -2 : chr_page_read(&page, &slot, &generation);
+        if (have >= 0 && slot.queue_id != p->queue_id)
+            have = -1;
+        durable_seen += durable && have >= 0;
+        if (have < 0)
+            continue; /* a durable one without a sound position holds everything: it is missing from durable_seen */
+        uint64_t number = slot.position / p->segment_size;
+        if (!durable && !alive(p, &page, &slot, boot)) {
+            if (*ignored < 64)
+                ignored_at[(*ignored)++] = number;
+            continue;
+        }
+        if (number < lowest)
+            lowest = number;
+    }
+    if (d)
+        closedir(d);
+    return durable_seen < durable_all ? 0 : lowest;
+}
+
+/* ---------------------------------------------------------------- removal */
+
+static uint64_t first_seq_of(const chr_publisher *p, uint64_t number)
+{
+    char name[32], path[640];
+    chr_segment_header h;
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, p->dir, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : pread(fd, &h, sizeof h, 0);
+    if (fd >= 0)
+        close(fd);
+    return n == (ssize_t)sizeof h && h.magic == CHR_MAGIC_SEGMENT ? h.first_seq : CHR_SEQ_UNKNOWN;
+}
+
+static void remove_oldest(chr_publisher *p)
+{
+    chr_control *c = p->hot.control;
+    char name[32], path[640];
+    uint64_t number = c->oldest, seq = first_seq_of(p, number + 1);
+    if (seq != CHR_SEQ_UNKNOWN)
+        chr_store_release64(&c->oldest_seq, seq);
+    chr_store_release64(&c->oldest, number + 1);
+    const char *suffixes[] = {"q", "idx"};
+    for (int i = 0; i < 2; i++) {
+        chr_segment_name(name, number, suffixes[i]);
+        chr_join(path, sizeof path, p->dir, name);
+        unlink(path);
+    }
+    chr_fetch_add64(&c->unlinked, 1);
+}
+
+static bool old_enough(const chr_publisher *p, uint64_t number)
+{
+    char name[32], path[640];
+    struct stat st;
+    if (p->config.retain_age_ns == 0)
+        return true;
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, p->dir, name);
+    if (stat(path, &st) != 0)
+        return true;
+    return chr_realtime_ns() - ((int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec) >= p->config.retain_age_ns;
+}
+
+static uint64_t live_number(const chr_publisher *p) { return chr_load_acquire64(&p->hot.control->head) / p->segment_size; }
+
+static void account(chr_publisher *p)
+{
+    uint64_t segments = live_number(p) - p->hot.control->oldest + 1 + (chr_load_acquire32(&p->spare_ready) ? 1 : 0);
+    chr_store_relaxed64(&p->hot.control->bytes, segments * (p->segment_size + chr_index_bytes(p->segment_size)));
+}
+
+static void retain(chr_publisher *p)
+{
+    chr_control *c = p->hot.control;
+    uint64_t live = live_number(p), passed[64];
+    uint32_t ignored;
+    if (c->oldest >= live)
+        return;
+    uint64_t limit = hindmost(p, &ignored, passed);
+    if (limit == CHR_NO_READER)
+        return;
+    uint64_t newest = live > p->config.retain_segments ? live - p->config.retain_segments : 0;
+    uint64_t before = c->oldest;
+    while (c->oldest < limit && c->oldest < newest && old_enough(p, c->oldest))
+        remove_oldest(p);
+    for (uint32_t i = 0; i < ignored; i++)
+        if (passed[i] >= before && passed[i] < c->oldest)
+            chr_fetch_add64(&c->forgotten, 1);
+}
+
+static void adopt_oldest(chr_publisher *p)
+{
+    chr_control *c = p->hot.control;
+    uint64_t found;
+    if (!chr_oldest_segment(p->dir, &found) || found <= c->oldest)
+        return;
+    uint64_t seq = first_seq_of(p, found); /* segments removed by hand */
+    if (seq != CHR_SEQ_UNKNOWN)
+        chr_store_release64(&c->oldest_seq, seq);
+    chr_store_release64(&c->oldest, found);
+}
+
+int64_t chr_clean_run(void *owner)
+{
+    chr_publisher *p = owner;
+    pthread_mutex_lock(&p->cleaning);
+    if (!p->cleaned_once) {
+        p->cleaned_once = 1;
+        adopt_oldest(p);
+    }
+    seal_retired(p);
+    retain(p);
+    account(p);
+    pthread_mutex_unlock(&p->cleaning);
+    return p->hot.control->oldest < live_number(p) ? CHR_CLEAN_EVERY_NS : -1;
+}
+
+/* ---------------------------------------------------------------- budget */
+
+static bool fits(const chr_publisher *p)
+{
+    struct statvfs fs;
+    uint64_t one = p->segment_size + chr_index_bytes(p->segment_size);
+    uint64_t segments = live_number(p) - p->hot.control->oldest + 2; /* with the one to be made */
+    if (p->config.budget_bytes && segments * one > p->config.budget_bytes)
+        return false;
+    if (p->config.reserve_bytes && statvfs(p->dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < p->config.reserve_bytes + one)
+        return false;
+    return true;
+}
+
+bool chr_budget_evict(chr_publisher *p)
+{
+    if (p->config.on_full != CHR_FULL_EVICT || p->hot.control->oldest >= live_number(p))
+        return false;
+    remove_oldest(p);
+    chr_fetch_add64(&p->hot.control->evicted, 1);
+    return true;
 }
 
 int chr_budget_admit(chr_publisher *p, chr_error *e)
 {
-    (void)p;
-    (void)e;
-    return 0;
+    if ((p->config.budget_bytes == 0 && p->config.reserve_bytes == 0) || fits(p))
+        return 0;
+    pthread_mutex_lock(&p->cleaning);
+    seal_retired(p);
+    retain(p);
+    while (!fits(p) && chr_budget_evict(p))
+        ;
+    account(p);
+    bool room = fits(p);
+    pthread_mutex_unlock(&p->cleaning);
+    if (room)
+        return 0;
+    chr_fetch_add64(&p->hot.control->full, 1);
+    return chr_fail(e, CHR_E_FULL, p->dir, NULL, p->config.budget_bytes, 0, 0);
 }
+
+/* ---------------------------------------------------------------- flush */
 
 int chr_writer_flush(chr_writer *w, bool all)
 {
     chr_publisher *p = (chr_publisher *)w;
-    (void)all;
-    if (fdatasync(p->segment->fd) != 0)
-        return chr_fail_sys(&w->error, p->dir, "sync", 0);
-    return 0;
+    uint64_t head = w->position_base + w->offset;
+    uint64_t errors = w->control->sync_errors;
+    pthread_mutex_lock(&p->cleaning);
+    seal_retired(p);
+    int rc = w->control->sync_errors == errors ? 0 : -1;
+    if (rc == 0 && all)
+        rc = fdatasync(p->segment->fd) == 0 && fdatasync(p->index->fd) == 0 ? mark_synced(p, head) : -1;
+    if (rc != 0)
+        chr_fail_sys(&w->error, p->dir, "sync", 0);
+    pthread_mutex_unlock(&p->cleaning);
+    return rc;
 }

@@ -216,6 +216,26 @@ static void put_entry(chr_map *index, uint64_t slot, const chr_map *segment, uin
     memcpy(index->base + sizeof(chr_index_header) + slot * sizeof entry, &entry, sizeof entry);
 }
 
+bool chr_index_sound(const chr_map *index, uint64_t slot)
+{
+    const chr_index_entry *entry = (const chr_index_entry *)(index->base + sizeof(chr_index_header)) + slot;
+    return entry->offset != 0 && entry->crc == chr_checksum(entry, offsetof(chr_index_entry, crc));
+}
+
+/* A lost or damaged index, made again from the segment. */
+void chr_index_rebuild(chr_map *index, const chr_map *segment, uint32_t crc_seed, uint64_t upto)
+{
+    uint64_t next, last = CHR_SEGMENT_DATA, slot = 0;
+    for (uint64_t at = CHR_SEGMENT_DATA; at < upto; at = next) {
+        const chr_frame_header *f = (const chr_frame_header *)(segment->base + at);
+        if (chr_examine_full(segment->base, at, segment->size, crc_seed, &next) != CHR_FRAME_OK || f->type_id == CHR_TYPE_PADDING)
+            break;
+        for (; slot * CHR_STEP <= at; slot++)
+            put_entry(index, slot, segment, slot * CHR_STEP == at || slot == 0 ? at : last);
+        last = at;
+    }
+}
+
 /* Slot i names a committed frame at or before byte i * 64 KiB: the last one known when the writer passed that byte. */
 void chr_index_fill(chr_map *index, uint64_t first_slot, uint64_t last_slot, const chr_map *segment, uint64_t offset)
 {

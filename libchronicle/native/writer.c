@@ -44,9 +44,20 @@ static int refuse_gone(chr_publisher *p)
 
 /* ---------------------------------------------------------------- preparing the next segment */
 
+static bool evict_one(chr_publisher *p)
+{
+    pthread_mutex_lock(&p->cleaning);
+    bool done = chr_budget_evict(p);
+    pthread_mutex_unlock(&p->cleaning);
+    return done;
+}
+
 static int make_spare(chr_publisher *p, chr_spare *spare, chr_error *e)
 {
-    spare->segment = chr_segment_make(p->dir, spare->number, p->segment_size, p->queue_id, e);
+    do {
+        e->code = 0;
+        spare->segment = chr_segment_make(p->dir, spare->number, p->segment_size, p->queue_id, e);
+    } while (spare->segment == NULL && e->code == CHR_E_NO_SPACE && evict_one(p)); /* a full disk costs the oldest, not the newest */
     if (spare->segment == NULL)
         return -1;
     spare->index = chr_index_open(p->dir, spare->number, p->segment_size, p->queue_id, true, e);
@@ -58,14 +69,15 @@ static int make_spare(chr_publisher *p, chr_spare *spare, chr_error *e)
     return 0;
 }
 
-static void prefault(const chr_publisher *p, const chr_spare *spare, uint64_t from)
+static int prefault(const chr_publisher *p, const chr_spare *spare, uint64_t from, chr_error *e)
 {
     if (p->config.prefault) {
         chr_map_populate(spare->segment, from, p->segment_size, true);
         chr_map_populate(spare->index, 0, spare->index->size, true);
     }
-    if (p->config.memlock)
-        mlock(spare->segment->base, p->segment_size);
+    if (p->config.memlock && mlock(spare->segment->base, p->segment_size) != 0)
+        return chr_fail_sys(e, p->dir, "memlock (LimitMEMLOCK=infinity grants it)", p->segment_size);
+    return 0;
 }
 
 /* Runs in the prepare thread. */
@@ -80,7 +92,7 @@ static int64_t prepare_run(void *owner)
         if (chr_budget_admit(p, &e) < 0 || make_spare(p, &spare, &e) < 0) {
             again = 50000000; /* full disk or budget: look again; the writer tells the caller if it comes to that */
         } else {
-            prefault(p, &spare, 0);
+            prefault(p, &spare, 0, &e);
             p->spare = spare;
             chr_store_release32(&p->spare_ready, 1);
         }
@@ -118,6 +130,14 @@ static int take_spare(chr_publisher *p, chr_spare *out, chr_error *e)
 
 /* ---------------------------------------------------------------- roll */
 
+static void index_upto(chr_publisher *p, uint64_t slot)
+{
+    if (slot < p->index_from || p->hot.last_offset == 0)
+        return;
+    chr_index_fill(p->index, p->index_from, slot, p->segment, p->hot.last_offset);
+    p->index_from = (uint32_t)slot + 1;
+}
+
 static void commit_padding(chr_publisher *p)
 {
     chr_writer *w = &p->hot;
@@ -146,6 +166,7 @@ static void live_in(chr_publisher *p, const chr_spare *spare, uint64_t offset)
     w->last_offset = 0;
     w->position_base = chr_position(p->segment_size, spare->number, 0);
     w->end = 0; /* the first frame takes a step */
+    p->index_from = (uint32_t)(offset / CHR_STEP) + 1;
 }
 
 /* Where a walk may begin so that it sees the last frame, and with it the last epoch and time. */
@@ -176,7 +197,7 @@ static int roll(chr_publisher *p)
     uint32_t prev_epoch = w->last_offset ? ((const chr_frame_header *)(w->base + w->last_offset))->epoch
                                          : ((const chr_segment_header *)w->base)->prev_epoch;
     chr_segment_begin(spare.segment, w->seq, w->last_ts, prev_epoch);
-    chr_index_fill(p->index, w->end / CHR_STEP, p->segment_size / CHR_STEP, p->segment, w->last_offset);
+    index_upto(p, p->segment_size / CHR_STEP);
     *old = (chr_retired){.segment = p->segment, .index = p->index, .end = (uint32_t)w->offset};
     commit_padding(p);
     live_in(p, &spare, CHR_SEGMENT_DATA);
@@ -215,8 +236,7 @@ static void step(chr_publisher *p, uint64_t end)
         upto = p->limit;
     chr_store_release64(&w->control->touched, w->position_base + upto);
     chr_store_release64(&w->control->checked, last_position(w));
-    if (w->end)
-        chr_index_fill(p->index, w->end / CHR_STEP, (upto - 1) / CHR_STEP, p->segment, w->last_offset);
+    index_upto(p, (upto - 1) / CHR_STEP);
     int64_t now = chr_monotonic_ns();
     if (p->began_ns == 0) {
         p->began_ns = now;
@@ -388,8 +408,11 @@ static int adopt(chr_publisher *p, const chr_tail *tail, chr_error *e)
     w->seq = tail->lost_from < tail->seq ? tail->lost_from : tail->seq;
     if (tail->fresh)
         chr_segment_begin(spare.segment, tail->lost_from < tail->seq ? tail->seq : w->seq, tail->last_ts, tail->last_epoch);
-    prefault(p, &spare, tail->offset);
     live_in(p, &spare, tail->offset);
+    if (prefault(p, &spare, tail->offset, e) < 0)
+        return -1;
+    if (!tail->fresh && !chr_index_sound(spare.index, tail->offset / CHR_STEP))
+        chr_index_rebuild(spare.index, spare.segment, w->crc_seed, tail->offset);
     w->last_ts = tail->last_ts;
     w->last_offset = tail->last_offset;
     w->seq = tail->seq;
@@ -472,6 +495,7 @@ static void dispose(chr_publisher *p)
     chr_map_collect();
     chr_pages_close(&p->pages);
     pthread_mutex_destroy(&p->making);
+    pthread_mutex_destroy(&p->cleaning);
     free(p);
 }
 
@@ -488,6 +512,7 @@ chr_writer *chr_writer_open(const char *dir, const chr_config *config, chr_error
     p->owner = getpid();
     p->hot.ops = &writer_ops;
     pthread_mutex_init(&p->making, NULL);
+    pthread_mutex_init(&p->cleaning, NULL);
     e->code = 0;
     if (start(p, e) < 0) {
         dispose(p);

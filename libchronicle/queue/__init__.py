@@ -6,8 +6,35 @@ reader = Queue.open_subscriber(path, "alpha")
 msg = reader.next()
 """
 
-from libchronicle.native.binding import Mapping, Message, Publisher, Subscriber, wait_any
+from libchronicle.native.binding import (
+    LOST_TYPE,
+    DisconnectReason,
+    Message,
+    Publisher,
+    Reservation,
+    Subscriber,
+    WriterStatus,
+    wait_any,
+)
 from libchronicle.queue.config import QueueConfig
 from libchronicle.queue.face import Queue
+from libchronicle.queue.inspect import Finding, QueueInfo, ReaderInfo, SegmentInfo, inspect, verify
 
-__all__ = ["Mapping", "Message", "Publisher", "Queue", "QueueConfig", "Subscriber", "wait_any"]
+__all__ = [
+    "LOST_TYPE",
+    "DisconnectReason",
+    "Finding",
+    "Message",
+    "Publisher",
+    "Queue",
+    "QueueConfig",
+    "QueueInfo",
+    "ReaderInfo",
+    "Reservation",
+    "SegmentInfo",
+    "Subscriber",
+    "WriterStatus",
+    "inspect",
+    "verify",
+    "wait_any",
+]

@@ -1,0 +1,43 @@
+/* Is the writer there? Asked from outside; takes no lock, repairs nothing.
+ *
+ *   lock lost          nobody holds the OFD lock on control.meta (probed with F_OFD_GETLK)
+ *   heartbeat stale    the lock is held, but the loop that appends has not said so for ttl
+ *   segment missing    the segment under the cursor, or the head's, has left the directory (not by retention)
+ *   queue replaced     control.meta is another file, or is gone
+ */
+#include "chr_core.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static bool present(const chr_subscriber *s, uint64_t number)
+{
+    char name[32], path[640];
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, s->dir, name);
+    return access(path, F_OK) == 0;
+}
+
+int64_t chr_heartbeat_age(const chr_control *c)
+{
+    uint8_t boot[16];
+    chr_boot_id(boot);
+    if (memcmp(boot, c->boot_id, 16) != 0)
+        return INT64_MAX;
+    return chr_monotonic_ns() - (int64_t)chr_load_relaxed64((const uint64_t *)&c->heartbeat_ns);
+}
+
+int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns)
+{
+    char path[640];
+    const chr_control *c = (const chr_control *)s->pages.control->base;
+    chr_join(path, sizeof path, s->dir, "control.meta");
+    if (!chr_same_file(s->pages.fd, path))
+        return CHR_GONE_REPLACED;
+    uint64_t head = chr_load_acquire64(&c->head) / s->segment_size, oldest = chr_load_acquire64(&c->oldest);
+    if (!present(s, head) || (s->hot.map->number >= oldest && !present(s, s->hot.map->number) && chr_load_acquire64(&c->oldest) <= s->hot.map->number))
+        return CHR_GONE_SEGMENT;
+    if (!chr_lock_probe(s->pages.fd))
+        return CHR_GONE_LOCK;
+    return chr_heartbeat_age(c) > ttl_ns ? CHR_GONE_STALE : CHR_GONE_NOT;
+}

@@ -1,0 +1,206 @@
+"""A queue seen from outside: works on live and dead queues, takes no lock, changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from libchronicle.errors import CorruptControl, NotReady
+from libchronicle.native.binding import lock_held, monotonic_ns, parse_control, parse_reader, parse_segment, walk_segment
+from libchronicle.queue.names import decode_name
+
+
+class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment file. Counts are known once it is sealed."""
+
+    number: int
+    path: str
+    bytes: int
+    state: str  # "prepared" | "live" | "left" | "sealed" | "quarantined" | "damaged"
+    first_seq: int | None
+    last_seq: int | None
+    frames: int | None
+
+
+class ReaderInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One named reader's page."""
+
+    name: str
+    pid: int
+    active: bool  # its lock is held
+    durable: bool
+    state: str  # "ok" | "new" | "corrupt" | "foreign" (of a queue that stood here before)
+    position: int
+    seq: int
+    lag_bytes: int
+    lag_records: int
+    heartbeat_age_s: float | None  # None: from before the last boot
+
+
+class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything `inspect` found."""
+
+    path: str
+    queue_id: int
+    version: int
+    segment_size: int
+    epoch: int
+    head: int
+    next_seq: int
+    oldest: int
+    oldest_seq: int
+    synced: int
+    writer_pid: int
+    writer_active: bool  # the lock on control.meta is held
+    writer_closed: bool  # the last one left in order
+    heartbeat_age_s: float | None
+    budget_bytes: int
+    budget_used: float  # 0 to 1; 0 without a budget
+    metrics: dict[str, int]
+    segments: tuple[SegmentInfo, ...]
+    readers: tuple[ReaderInfo, ...]
+    quarantine: tuple[dict[str, Any], ...]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame that `verify` refuses."""
+
+    path: str
+    segment: int
+    offset: int
+    seq: int | None
+    reason: str
+
+
+_NEVER_NS = 1 << 62
+
+
+def _age_s(age_ns: int) -> float | None:
+    return None if age_ns >= _NEVER_NS else age_ns / 1e9
+
+
+def _boot_id() -> bytes:
+    played = os.environ.get("CHRONICLE_BOOT_ID")
+    if played:
+        return played.encode()[:16].ljust(16, b"\0")
+    return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))
+
+
+def _segments(path: Path, live: int) -> tuple[SegmentInfo, ...]:
+    found = []
+    for file in sorted(path.glob("[0-9]*.q")):
+        number = int(file.stem)
+        with file.open("rb") as handle:
+            facts = parse_segment(handle.read(128))
+        if facts is None or not facts["sound"]:
+            state = "damaged"
+        elif facts["sealed"]:
+            state = "quarantined" if facts["quarantined"] else "sealed"
+        else:
+            state = "live" if number == live else "left" if number < live else "prepared"
+        begun = facts is not None and facts["begun"]
+        sealed = state in ("sealed", "quarantined")
+        found.append(
+            SegmentInfo(
+                number=number,
+                path=str(file),
+                bytes=file.stat().st_size,
+                state=state,
+                first_seq=facts["first_seq"] if facts and begun else None,
+                last_seq=facts["last_seq"] if facts and sealed else None,
+                frames=facts["frames"] if facts and sealed else None,
+            )
+        )
+    return tuple(found)
+
+
+def _reader(file: Path, control: dict[str, Any], boot: bytes) -> ReaderInfo:
+    with file.open("rb") as handle:
+        facts = parse_reader(handle.read(4096))
+        active = lock_held(handle.fileno())
+    name = decode_name(file.name.removesuffix(".meta"))
+    slot = -2 if facts is None else facts["slot"]
+    state = {-1: "new", -2: "corrupt"}.get(slot, "ok")
+    if facts and state == "ok" and facts["queue_id"] != control["queue_id"]:
+        state = "foreign"
+    facts = facts or {"pid": 0, "position": 0, "seq": 0, "boot_id": b"", "heartbeat_ns": 0}
+    age_ns = monotonic_ns() - facts["heartbeat_ns"] if facts["boot_id"] == boot else _NEVER_NS
+    return ReaderInfo(
+        name=name,
+        pid=facts["pid"],
+        active=active,
+        durable=name in control["durable"],
+        state=state,
+        position=facts["position"],
+        seq=facts["seq"],
+        lag_bytes=max(0, control["head"] - facts["position"]) if state == "ok" else 0,
+        lag_records=max(0, control["next_seq"] - facts["seq"]) if state == "ok" else 0,
+        heartbeat_age_s=_age_s(age_ns),
+    )
+
+
+def _quarantine(path: Path) -> tuple[dict[str, Any], ...]:
+    file = path / "quarantine.json"
+    if not file.exists():
+        return ()
+    return tuple(msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]]))
+
+
+def inspect(path: str | os.PathLike[str]) -> QueueInfo:
+    """Read control page, segments and reader pages. Raises NotReady, CorruptControl."""
+    where = Path(path)
+    try:
+        with (where / "control.meta").open("rb") as handle:
+            control = parse_control(handle.read(4096))
+            active = lock_held(handle.fileno())
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotReady(path=str(where)) from None
+    if control is None or not control["sound"]:
+        raise CorruptControl(path=str(where), reason="magic number or checksum of its geometry")
+    boot = _boot_id()
+    readers = sorted((where / "readers").glob("*.meta"))
+    metrics = {k: control[k] for k in ("rolls", "roll_stalls", "wakes", "evicted", "forgotten", "unlinked", "sync_errors", "full")}
+    return QueueInfo(
+        path=str(where),
+        queue_id=control["queue_id"],
+        version=control["version"],
+        segment_size=control["segment_size"],
+        epoch=control["epoch"],
+        head=control["head"],
+        next_seq=control["next_seq"],
+        oldest=control["oldest"],
+        oldest_seq=control["oldest_seq"],
+        synced=control["synced"],
+        writer_pid=control["pid"],
+        writer_active=active,
+        writer_closed=control["closed"],
+        heartbeat_age_s=_age_s(control["heartbeat_age_ns"]),
+        budget_bytes=control["budget_bytes"],
+        budget_used=control["bytes"] / control["budget_bytes"] if control["budget_bytes"] else 0.0,
+        metrics=metrics,
+        segments=_segments(where, control["head"] // control["segment_size"]),
+        readers=tuple(_reader(file, control, boot) for file in readers),
+        quarantine=_quarantine(where),
+    )
+
+
+def verify(path: str | os.PathLike[str]) -> list[Finding]:
+    """Walk every frame of every segment that holds any; an empty list = all good."""
+    info = inspect(path)
+    findings = []
+    live = info.head // info.segment_size
+    for segment in info.segments:
+        if segment.number > live:
+            continue
+        data = Path(segment.path).read_bytes()
+        _frames, offset, seq, reason = walk_segment(data, info.queue_id)
+        if not reason and segment.number == live and offset < info.head % info.segment_size:
+            reason = "no commit before the head"
+        if segment.state == "damaged":
+            reason = "segment header"
+        if reason:
+            findings.append(Finding(path=segment.path, segment=segment.number, offset=offset, seq=seq, reason=reason))
+    return findings
