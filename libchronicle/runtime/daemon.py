@@ -32,12 +32,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from libchronicle.bus.affinity import pin_to_core
 from libchronicle.errors import (
     ChronicleError,
     ConfigError,
     CorruptError,
     EnvironmentFault,
-    HostError,
     MisuseError,
     NotReadyError,
 )
@@ -48,6 +48,7 @@ from libchronicle.runtime.notify import Notifier
 __all__ = ["Daemon", "ExitCode", "exit_code", "pin_to_core", "run_daemon"]
 
 BEAT_INTERVAL_S = 0.25
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ExitCode(enum.IntEnum):
@@ -133,15 +134,18 @@ class Daemon:
 
     def __enter__(self) -> Self:
         """Take the stop signals for a plain loop in the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOP_SIGNALS:
             self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        if not self.stop_reason.startswith(
+            "SIG"
+        ):  # else the process ends, and a second signal must not cut its closing short
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
         self._previous.clear()
         self._notifier.close()
 
@@ -153,9 +157,15 @@ class Daemon:
 
         import uvloop
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._supervise(main))
-        self._notifier.close()
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._supervise(main))
+        finally:
+            # The closing loop gave the signals back their default; until the process ends they only set the flag again.
+            for number in _STOP_SIGNALS:
+                signal.signal(number, self._on_signal)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+            self._notifier.close()
 
     async def _supervise(self, main: Callable[[Daemon], Coroutine[Any, Any, None]]) -> None:
         import asyncio
@@ -163,7 +173,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         work = loop.create_task(main(self), name=self.name)
         self.on_stop(lambda: loop.call_soon_threadsafe(work.cancel))
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
         beats = loop.create_task(self._beat_forever(), name="beats")
         try:
@@ -176,6 +186,7 @@ class Daemon:
             with contextlib.suppress(asyncio.CancelledError):
                 await beats
             self._wakers.clear()
+            signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
     async def _beat_forever(self) -> None:
         import asyncio
@@ -186,18 +197,6 @@ class Daemon:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop(signal.Signals(number).name)
-
-
-def pin_to_core(core: int) -> None:
-    """Run the calling thread, and those it starts, on `core` only; -1 leaves it free. Raises HostError."""
-    if core < 0:
-        return
-    try:
-        os.sched_setaffinity(0, {core})
-    except OSError as error:
-        allowed = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
-        reason = f"cannot run there: {error.strerror}; this process may use {allowed}"
-        raise HostError(path=f"core {core}", reason=reason) from None
 
 
 def run_daemon(

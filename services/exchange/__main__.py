@@ -41,6 +41,8 @@ def body(config: HostConfig, flags: argparse.Namespace, log: Log) -> None:
             for market, server in venue.servers.items():
                 log.info("listening", market=market, address=f"{venue.options.host}:{server.port}")
             daemon.ready()
+            if metrics:
+                metrics.ready()
             await venue.run()
 
     try:

@@ -35,6 +35,9 @@ class VenueMetrics:
             gauge = self._file.gauge("chronicle_exchange_subscribers", "subscribed connections", labels)
             self._subscribers.append((server, gauge))
 
+    def ready(self) -> None:
+        self._file.set_state("SERVING")
+
     def publish(self) -> None:
         for server, event, counter in self._counters:
             counter.set(server.counts[event])

@@ -1,0 +1,128 @@
+"""How each daemon is, judged from outside: its counters file, supervisord if there is one, and its processes.
+
+A daemon is healthy when its process runs, its own loop beats, and it has left STARTING. All else has a word that says what is
+wrong, and everything can be read when the whole suite is dead.
+
+    never ran   no counters file                     stopped    orderly end
+    dead        process gone without an orderly end  hung       process there, heartbeat older than the TTL
+    starting    beats, not ready yet                 BACKOFF    supervisord waits before it starts it again (exit status beside)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from libchronicle.bus.paths import BusPaths
+from libchronicle.cli.supervisor import ProgramInfo
+from libchronicle.counters import Snapshot, read_counters, read_errors
+from libchronicle.errors import ChronicleError
+
+__all__ = ["TTL_S", "DaemonStatus", "judge", "read_snapshots", "statuses", "with_rates"]
+
+TTL_S = 3.0
+RATE_COUNTERS = ("messages_total", "scrapes_total")
+
+
+@dataclass(frozen=True)
+class DaemonStatus:
+    """One row of `chronicle status`. None = not known or does not apply."""
+
+    daemon: str
+    pid: int | None
+    state: str
+    healthy: bool
+    heartbeat_age_s: float | None
+    messages_per_s: float | None = None
+    lag_records: int | None = None
+    errors: int = 0
+    uptime_s: float | None = None
+
+
+def read_snapshots(paths: BusPaths, names: Iterable[str]) -> dict[str, Snapshot]:
+    """Counters files that are there and readable."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = read_counters(paths.counters(name))
+        except (ChronicleError, OSError):
+            continue
+    return found
+
+
+def known_daemons(paths: BusPaths) -> list[str]:
+    """Daemons that ever had a counters file here."""
+    return sorted(path.stem for path in paths.services_dir.glob("*.counters"))
+
+
+def statuses(
+    paths: BusPaths,
+    names: Sequence[str],
+    snapshots: Mapping[str, Snapshot],
+    managed: Mapping[str, ProgramInfo],
+    lags: Mapping[str, int],
+) -> list[DaemonStatus]:
+    """A row for each of `names`. `managed` is what supervisord says, empty when it is gone."""
+    rows = []
+    for name in names:
+        row = judge(name, snapshots.get(name), managed.get(name))
+        errors = sum(entry.count for entry in read_errors(paths.errors(name)))
+        rows.append(replace(row, errors=errors, lag_records=lags.get(name) if row.pid else None))
+    return rows
+
+
+def judge(name: str, snapshot: Snapshot | None, managed: ProgramInfo | None) -> DaemonStatus:
+    """One daemon's state from what its counters and supervisord say."""
+    if managed is not None and managed.state in ("BACKOFF", "FATAL", "EXITED"):
+        state = f"{managed.state} (exit {managed.exit_status})"
+        return DaemonStatus(name, None, state, healthy=False, heartbeat_age_s=None)
+    pid = managed.pid if managed is not None and managed.pid else None
+    if snapshot is None or (pid is not None and snapshot.pid != pid):
+        state = "starting" if pid is not None else "never ran"
+        return DaemonStatus(name, pid, state, healthy=False, heartbeat_age_s=None)
+    age = snapshot.heartbeat_age_s
+    if not snapshot.alive:
+        state = "stopped" if age is None else "dead"
+        return DaemonStatus(name, None, state, healthy=False, heartbeat_age_s=None)
+    uptime = max(0.0, time.time() - snapshot.started_ns / 1e9)
+    if age is None or math.isinf(age):
+        return DaemonStatus(name, snapshot.pid, "starting", False, None, uptime_s=uptime)
+    if age > TTL_S:
+        return DaemonStatus(name, snapshot.pid, "hung", False, age, uptime_s=uptime)
+    ready = snapshot.state != "STARTING"
+    return DaemonStatus(name, snapshot.pid, snapshot.state.lower(), ready, age, uptime_s=uptime)
+
+
+def with_rates(
+    rows: Sequence[DaemonStatus],
+    before: Mapping[str, Snapshot],
+    after: Mapping[str, Snapshot],
+    window_s: float,
+) -> list[DaemonStatus]:
+    """Rows with messages per second between two looks `window_s` apart."""
+    return [
+        replace(row, messages_per_s=_rate(before.get(row.daemon), after.get(row.daemon), window_s))
+        for row in rows
+    ]
+
+
+def _rate(before: Snapshot | None, after: Snapshot | None, window_s: float) -> float | None:
+    if before is None or after is None or window_s <= 0 or before.pid != after.pid or not after.alive:
+        return None
+    first, last = _messages(before), _messages(after)
+    return None if first is None or last is None else max(0.0, last - first) / window_s
+
+
+def _messages(snapshot: Snapshot) -> float | None:
+    """The daemon's own count of what it works on: `messages_total`, with or without a prefix."""
+    for name in RATE_COUNTERS:
+        values = [
+            sample.value
+            for sample in snapshot.samples
+            if sample.name == name or sample.name.endswith(f"_{name}")
+        ]
+        if values:
+            return sum(values)
+    return None

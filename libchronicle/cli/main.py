@@ -1,0 +1,158 @@
+"""The `chronicle` command. Every command imports what it needs when it runs, so that `chronicle status` starts at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from libchronicle.cli.arguments import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    RecordingOption,
+    RunOption,
+    SpeedOption,
+    SymbolsOption,
+    VenueOption,
+)
+from libchronicle.errors import ChronicleError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="chronicle",
+    help="Chronicle: start, watch and stop the suite, look into its queues, stop trading.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+@app.callback()
+def _global(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks.", envvar="CHRONICLE_DEBUG")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["CHRONICLE_DEBUG"] = "1"
+
+
+@app.command()
+def up(
+    recording: RecordingOption = None,
+    speed: SpeedOption = None,
+    venue: VenueOption = None,
+    symbols: SymbolsOption = "",
+    config: Annotated[str, typer.Option(metavar="FILE", help="The host's TOML.")] = DEFAULT_CONFIG,
+    run: RunOption = None,
+    wait: Annotated[bool, typer.Option(help="Wait until every daemon is healthy.")] = True,
+    timeout: Annotated[float, typer.Option(metavar="S", help="How long to wait.")] = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the suite, or bring a running one to its configuration.
+
+    Resumes the queues of the run directory. On a running suite only what differs is restarted, and a new
+    strategy's TOML is started.
+
+    \b
+    Examples:
+      chronicle up
+      chronicle up --recording btcusdt.gz --speed 20
+      chronicle up --venue binance --symbols btcusdt,ethusdt
+    """
+    from libchronicle.cli.options import UpOptions
+    from libchronicle.cli.up import run_up
+
+    named = tuple(name.strip().upper() for name in symbols.split(",") if name.strip())
+    options = UpOptions(
+        config=config, run=run, recordings=tuple(recording or ()), speed=speed, venue=venue, symbols=named
+    )
+    run_up(options, wait=wait, timeout_s=timeout, as_json=as_json)
+
+
+@app.command()
+def down(
+    run: RunOption = None,
+    config: ConfigOption = None,
+    grace: Annotated[float, typer.Option(metavar="S", help="Kill what still runs after this.")] = 5.0,
+) -> None:
+    """Stop everything at once, supervisord included. Nothing committed is lost.
+
+    \b
+    Example:
+      chronicle down
+    """
+    from libchronicle.cli.up import run_down
+
+    run_down(run, config, grace)
+
+
+@app.command()
+def status(
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 75 unless every daemon is healthy.")
+    ] = False,
+    window: Annotated[
+        float, typer.Option(metavar="S", help="Time over which messages are counted; 0 = do not.")
+    ] = 0.5,
+) -> None:
+    """How every daemon is; also tells when all of them are dead.
+
+    \b
+    Examples:
+      chronicle status
+      chronicle status --check --json
+    """
+    from libchronicle.cli.status import run_status
+
+    run_status(run, config, as_json=as_json, check=check, window_s=window)
+
+
+@app.command()
+def top(
+    run: RunOption = None,
+    config: ConfigOption = None,
+    interval: Annotated[float, typer.Option(metavar="S", help="Time between two looks.", min=0.05)] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Print one table and exit.")] = False,
+) -> None:
+    """The table of `status`, live. q quits.
+
+    \b
+    Example:
+      chronicle top --interval 0.5
+    """
+    from libchronicle.cli.status import run_top
+
+    run_top(run, config, interval_s=interval, once=once)
+
+
+def main() -> None:
+    """Console script: an error is one line on stderr and an exit code that says whose turn it is."""
+    try:
+        app()
+    except ChronicleError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `chronicle queue tail | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _fail(error: ChronicleError) -> None:
+    from libchronicle.runtime.daemon import exit_code
+
+    if os.environ.get("CHRONICLE_DEBUG"):
+        traceback.print_exception(error)
+    print(f"chronicle: {error}", file=sys.stderr)
+    sys.exit(exit_code(error))
