@@ -14,6 +14,7 @@ from libchronicle.runtime.config import HostConfig, daemon_names
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
 from services.exporter.collector import CountersCollector
+from services.exporter.queues import QueuesCollector
 
 NAME = "exporter"
 TTL_S = 5.0
@@ -35,6 +36,7 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
         daemon.on_stop(stop.set)
         registry = CollectorRegistry()
         registry.register(CountersCollector(paths.services_dir, TTL_S, daemon_names(config), scrapes.add))
+        registry.register(QueuesCollector(paths))
         host, port = config.exporter.host, config.exporter.port
         try:
             server, thread = start_http_server(port, host, registry)
