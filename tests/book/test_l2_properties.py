@@ -26,7 +26,7 @@ from libchronicle.protocol import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
-from reference import ReferenceBook
+from l2_reference import ReferenceBook
 
 ID = 77
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

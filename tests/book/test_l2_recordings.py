@@ -19,7 +19,7 @@ from libchronicle.book import L2Book
 from libchronicle.protocol import BookDelta, BookMode, BookSnapshot, Instrument
 
 sys.path.insert(0, str(Path(__file__).parent))
-from reference import ReferenceBook
+from l2_reference import ReferenceBook
 
 ID = 3
 
