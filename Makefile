@@ -60,7 +60,7 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: build
 	@for name in $$($(BIN)/chronicle bench --list); do $(BIN)/chronicle bench $$name --json | tail -n 1; done
