@@ -2,6 +2,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.protocol.layout cimport chr_level_t
 
+cdef extern from "ladder.h":  # named so that a change of it rebuilds what uses it
+    pass
+
 cdef extern from "l2.h" nogil:
     ctypedef long long chr_int128 "__int128"
 

@@ -1,6 +1,18 @@
 # Generated from chronicle.xml by `python -m libchronicle.protocol.generate`; do not edit.
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+cdef extern from "enums.h":
+    pass
+
+cdef extern from "market.h":
+    pass
+
+cdef extern from "trading.h":
+    pass
+
+cdef extern from "session.h":
+    pass
+
 cdef extern from "messages.h" nogil:
     enum:
         CHR_SCHEMA_ID, CHR_SCHEMA_VERSION, CHR_INSTRUMENT, CHR_INSTRUMENT_BLOCK, CHR_BOOK_SNAPSHOT

@@ -1,11 +1,12 @@
 """layout.pxd: the C headers as Cython sees them.
 
-Members of one type share a line: the order of an extern struct's members does not matter.
+Members of one type share a line: the order of an extern struct's members does not matter. The headers that messages.h
+includes are named too, so that a change of one rebuilds what uses it.
 """
 
 from __future__ import annotations
 
-from libchronicle.protocol.emit import NOTICE
+from libchronicle.protocol.emit import NOTICE, SECTIONS
 from libchronicle.protocol.emit.c import C_TYPES, constant, enum_constants, struct
 from libchronicle.protocol.schema import MessageLayout, Schema, snake
 
@@ -35,6 +36,7 @@ def declarations(schema: Schema) -> str:
     parts = [
         f"# {NOTICE}\n",
         "from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t\n\n",
+        *(f'cdef extern from "{name}.h":\n    pass\n\n' for name in ("enums", *(s[0] for s in SECTIONS))),
         'cdef extern from "messages.h" nogil:\n    enum:\n',
     ]
     parts += [f"        {line}\n" for line in _wrap(constants)]
