@@ -86,6 +86,7 @@ void chr_host_id(uint8_t out[16]);
 uint64_t chr_start_time(pid_t pid); /* clock ticks since boot, 0 if there is no such process */
 uint64_t chr_random64(void);
 int chr_lock_exclusive(int fd);     /* 0 held, 1 another has it, < 0 errno */
+void chr_unlock(int fd);
 int chr_lock_probe(int fd);         /* 1 held by someone, 0 free */
 bool chr_same_file(int fd, const char *path);
 int chr_sync_dir(const char *dir);
@@ -210,6 +211,7 @@ struct chr_subscriber {
     uint64_t queue_id, generation;
     pid_t owner;
     int32_t closed, forked, dead, durable, read_only;
+    int32_t look_always;          /* every empty look takes the slow path */
     uint64_t beat_period;         /* cycles */
     int64_t last_beat_ns;
     chr_map *ahead;               /* next segment, mapped by the prepare thread */

@@ -68,7 +68,6 @@ typedef struct {
 
 typedef struct {
     int (*next)(chr_reader *r, chr_frame *out);
-    int (*idle)(chr_reader *r);
 } chr_reader_ops;
 
 struct chr_writer {
@@ -244,7 +243,7 @@ static inline int chr_next(chr_reader *r, chr_frame *out)
     chr_verdict verdict = chr_examine(r->base, r->offset, r->end, r->crc_seed, &next);
     if (verdict == CHR_FRAME_NONE) {
         if (CHR_UNLIKELY(chr_cycles() >= r->beat_cycles || r->map->broken))
-            return r->ops->idle(r);
+            return r->ops->next(r, out);
         return 0;
     }
     if (CHR_UNLIKELY(verdict != CHR_FRAME_OK || f->seq != r->next_seq || f->type_id >= CHR_TYPE_RESERVED || f->ts_ns >= r->beat_ts))

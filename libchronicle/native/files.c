@@ -121,6 +121,13 @@ int chr_lock_exclusive(int fd)
     return errno == EAGAIN || errno == EACCES ? 1 : -errno;
 }
 
+/* Said aloud at close: a child forked a moment ago may still hold a copy of the descriptor. */
+void chr_unlock(int fd)
+{
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 int chr_lock_probe(int fd)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

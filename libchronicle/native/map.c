@@ -118,7 +118,8 @@ static void unmap(chr_map *map)
         __atomic_store_n(&watched[map->slot], NULL, __ATOMIC_RELEASE);
     for (uint64_t at = 0; at < map->size; at += CHR_CHUNK)
         munmap(map->base + at, map->size - at < CHR_CHUNK ? map->size - at : CHR_CHUNK);
-    close(map->fd);
+    if (map->fd >= 0)
+        close(map->fd);
     free(map);
     __atomic_fetch_sub(&maps_alive, 1, __ATOMIC_RELAXED);
 }
@@ -164,8 +165,11 @@ void chr_maps_fork_child(void)
 {
     for (int i = 0; i < CHR_MAPS_WATCHED; i++) {
         chr_map *map = watched[i];
-        if (map != NULL && map->writable)
-            mmap(map->base, map->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+        if (map == NULL || !map->writable)
+            continue;
+        close(map->fd); /* it may carry a lock, which lives as long as the last copy of the descriptor */
+        map->fd = -1;
+        mmap(map->base, map->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     }
 }
 

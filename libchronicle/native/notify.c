@@ -128,7 +128,8 @@ int chr_reader_fileno(chr_reader *r)
         watched = s;
     }
     pthread_mutex_unlock(&lock);
-    r->beat_cycles = 0; /* every look that finds nothing passes through chr_bell_arm */
+    s->look_always = 1; /* every look that finds nothing passes through chr_bell_arm */
+    r->beat_cycles = 0;
     if (rc == 0)
         return fd;
     if (fd >= 0)
@@ -141,7 +142,6 @@ int chr_reader_fileno(chr_reader *r)
 void chr_bell_arm(chr_subscriber *s)
 {
     uint64_t rung;
-    s->hot.beat_cycles = 0;
     if (chr_load_acquire32(&s->armed))
         return;
     while (read(s->event_fd, &rung, sizeof rung) < 0 && errno == EINTR)

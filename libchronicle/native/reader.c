@@ -60,18 +60,34 @@ static int64_t prepare_run(void *owner)
     chr_subscriber *s = owner;
     chr_error e;
     int64_t again = -1;
+    chr_map *made = NULL;
     pthread_mutex_lock(&s->making);
     uint32_t number = s->hot.map->number + 1;
     if (s->ahead == NULL || s->ahead_number != number) {
         chr_map_release(s->ahead);
-        s->ahead = chr_segment_open(s->dir, number, s->segment_size, s->queue_id, false, &e);
+        s->ahead = made = chr_segment_open(s->dir, number, s->segment_size, s->queue_id, false, &e);
         s->ahead_number = number;
-        if (s->ahead != NULL && s->config.prefault)
-            chr_map_populate(s->ahead, 0, s->segment_size, false);
-        again = s->ahead == NULL ? 2000000 : -1; /* its writer is about to make it */
+        if (made != NULL)
+            chr_map_hold(made);
+        else
+            again = 2000000; /* its writer is about to make it */
     }
     pthread_mutex_unlock(&s->making);
+    if (made != NULL) { /* outside the lock: the reader may cross meanwhile, and finds the first pages there */
+        if (s->config.prefault)
+            chr_map_populate(made, 0, s->segment_size, false);
+        chr_map_release(made);
+    }
     return again;
+}
+
+/* A quarantined segment ends where nothing may seem to stand, so every empty look must take the slow path. */
+static void note_quarantine(chr_subscriber *s)
+{
+    const chr_seal *seal = (const chr_seal *)(s->hot.base + sizeof(chr_segment_header));
+    s->look_always = s->event_fd >= 0 || (chr_seal_valid(s->hot.map) && (seal->flags & CHR_SEAL_QUARANTINED));
+    if (s->look_always)
+        s->hot.beat_cycles = 0;
 }
 
 static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
@@ -81,11 +97,37 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
     s->hot.base = map->base;
     s->hot.offset = offset;
     s->hot.back = 0;
+    note_quarantine(s);
     set_step(s);
     chr_map_release(old);
 }
 
 static int tell_gone(chr_subscriber *s, uint64_t oldest);
+
+/* The next segment is not there though the queue goes on behind it: tell the hole once, stand at the segment after it. */
+static int skip_broken(chr_subscriber *s, uint32_t number)
+{
+    chr_error *e = &s->hot.error, why = s->hot.error;
+    uint64_t from = s->hot.next_seq, head = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    for (uint64_t later = (uint64_t)number + 1; later <= head; later++) {
+        if (chr_reader_place(s, later, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
+            continue;
+        s->gaps++;
+        const chr_frame_header *first = (const chr_frame_header *)(s->hot.base + CHR_SEGMENT_DATA);
+        if (first->type_id == CHR_TYPE_LOST && chr_load_acquire32(&first->commit)) {
+            s->hot.next_seq = from; /* the queue declares it itself */
+            return 1;
+        }
+        if (why.code != CHR_E_BROKEN)
+            return chr_fail(e, CHR_E_EVICTED, s->dir, s->name, from, s->hot.next_seq - 1, 0);
+        snprintf(why.reason, sizeof why.reason, "shorter than its queue's segments; records %llu to %llu are lost", (unsigned long long)from,
+                 (unsigned long long)s->hot.next_seq - 1);
+        *e = why;
+        return -1;
+    }
+    *e = why;
+    return why.code == CHR_E_HOST ? chr_fail(e, CHR_E_BROKEN, why.path, "segment is missing", number, 0, 0) : -1;
+}
 
 /* 1 in the next segment, 0 it is not there yet, < 0 error. */
 static int cross(chr_subscriber *s)
@@ -98,24 +140,20 @@ static int cross(chr_subscriber *s)
         s->ahead = NULL;
     else
         map = chr_segment_open(s->dir, number, s->segment_size, s->queue_id, false, e);
-    if (map != NULL && ((const chr_segment_header *)map->base)->first_seq == CHR_SEQ_UNKNOWN) {
-        chr_map_release(map);
-        pthread_mutex_unlock(&s->making);
-        return 0;
-    }
-    if (map != NULL)
+    bool begun = map != NULL && ((const chr_segment_header *)map->base)->first_seq != CHR_SEQ_UNKNOWN;
+    if (begun)
         enter_map(s, map, CHR_SEGMENT_DATA);
+    else
+        chr_map_release(map);
     pthread_mutex_unlock(&s->making);
-    s->crossings++;
-    if (map != NULL)
-        return 1;
-    if (e->sys != ENOENT)
+    if (map != NULL) {
+        s->crossings += begun;
+        return begun;
+    }
+    if (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT)
         return -1;
     uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
-    if (oldest > number)
-        return tell_gone(s, oldest);
-    chr_segment_name(e->reason, number, "q");
-    return chr_fail(e, CHR_E_BROKEN, e->path, "segment is missing", number, 0, 0);
+    return oldest > number ? tell_gone(s, oldest) : skip_broken(s, number);
 }
 
 static bool at_quarantine(const chr_subscriber *s)
@@ -143,7 +181,7 @@ static int tell_gone(chr_subscriber *s, uint64_t oldest)
 /* Heartbeat; and is the segment under the cursor still the queue's? */
 int chr_reader_alive(chr_subscriber *s)
 {
-    s->hot.beat_cycles = s->event_fd >= 0 ? 0 : chr_cycles() + s->beat_period; /* with a bell, every empty look must pass through arming */
+    s->hot.beat_cycles = s->look_always ? 0 : chr_cycles() + s->beat_period;
     if (refuse_gone(s) < 0)
         return -1;
     uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
@@ -199,6 +237,17 @@ static int settle(chr_subscriber *s, uint64_t *next)
     }
 }
 
+/* Nothing stands at the cursor. */
+static int slow_idle(chr_reader *r)
+{
+    chr_subscriber *s = subscriber(r);
+    if (chr_cycles() >= r->beat_cycles && chr_reader_alive(s) < 0)
+        return -1;
+    if (s->event_fd >= 0)
+        chr_bell_arm(s);
+    return 0;
+}
+
 static int slow_next(chr_reader *r, chr_frame *out)
 {
     chr_subscriber *s = subscriber(r);
@@ -207,7 +256,7 @@ static int slow_next(chr_reader *r, chr_frame *out)
         return -1;
     int rc = settle(s, &next);
     if (rc <= 0)
-        return rc;
+        return rc < 0 ? rc : slow_idle(r);
     const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
     if (f->ts_ns >= r->beat_ts || chr_cycles() >= r->beat_cycles) {
         if (chr_reader_alive(s) < 0)
@@ -233,31 +282,19 @@ static int slow_next(chr_reader *r, chr_frame *out)
     return 1;
 }
 
-static int slow_idle(chr_reader *r)
-{
-    chr_subscriber *s = subscriber(r);
-    uint64_t next;
-    if (chr_reader_alive(s) < 0)
-        return -1;
-    int rc = settle(s, &next); /* a quarantined end looks like nothing */
-    if (rc == 0 && s->event_fd >= 0)
-        chr_bell_arm(s);
-    return rc < 0 ? -1 : 0;
-}
-
 int chr_reader_peek(chr_reader *r)
 {
-    chr_subscriber *s = subscriber(r);
     uint64_t next;
-    if (CHR_LIKELY(chr_load_acquire32((const uint32_t *)(r->base + r->offset)) == 0)) {
-        if (CHR_UNLIKELY(chr_cycles() >= r->beat_cycles || r->map->broken))
-            return r->ops->idle(r);
+    bool empty = chr_load_acquire32((const uint32_t *)(r->base + r->offset)) == 0;
+    if (CHR_LIKELY(empty && chr_cycles() < r->beat_cycles && !r->map->broken))
         return 0;
-    }
-    return refuse_gone(s) < 0 ? -1 : settle(s, &next);
+    if (refuse_gone(subscriber(r)) < 0)
+        return -1;
+    int rc = settle(subscriber(r), &next);
+    return rc ? rc : slow_idle(r);
 }
 
-static const chr_reader_ops reader_ops = {slow_next, slow_idle};
+static const chr_reader_ops reader_ops = {slow_next};
 
 /* ---------------------------------------------------------------- place */
 
@@ -277,6 +314,7 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
     s->hot.offset = offset;
     s->hot.back = 0;
     s->hot.beat_ts = INT64_MIN;
+    note_quarantine(s);
     set_step(s);
     if (seq != CHR_SEQ_UNKNOWN)
         s->hot.next_seq = seq;
@@ -478,6 +516,8 @@ chr_reader *chr_reader_open(const char *dir, const char *name, const chr_config 
     pthread_mutex_init(&s->making, NULL);
     e->code = e->sys = 0;
     if (begin(s, start, seq, ts_ns, e) < 0) {
+        if (e->code == CHR_E_HOST && e->sys == ENOENT)
+            chr_fail(e, CHR_E_BROKEN, e->path, "segment is missing", 0, 0, 0);
         dispose(s);
         return NULL;
     }
@@ -494,6 +534,8 @@ void chr_reader_close(chr_reader *r)
     if (!s->forked) {
         chr_task_remove(CHR_AGENT_PREPARE, &s->prepare);
         chr_reader_forget_fd(s);
+        if (s->page)
+            chr_unlock(s->page->fd);
     }
     dispose(s);
 }

@@ -28,7 +28,7 @@ typedef struct {
     chr_error *error;
     chr_map *map;       /* segment tail->number */
     uint32_t size, seed;
-    bool same_boot, seq_known, held_back;
+    bool same_boot, seq_known;
 } walk;
 
 const char *chr_verdict_text(int verdict)
@@ -167,10 +167,9 @@ static int quarantine(walk *w, int verdict, uint64_t highest)
         return -1;
     if (entered) {
         const chr_segment_header *h = (const chr_segment_header *)w->map->base;
-        t->number = number;
-        t->offset = CHR_SEGMENT_DATA;
+        begin_at(w, number);
+        t->fresh = false;
         t->seq = h->first_seq;
-        t->last_offset = 0;
         w->seq_known = true;
         return 1; /* walk on */
     }
@@ -182,6 +181,16 @@ static int quarantine(walk *w, int verdict, uint64_t highest)
     return 0;
 }
 
+/* Was the frame that should stand at the tail known to be there? */
+static bool was_committed(const walk *w)
+{
+    const chr_control *c = w->control;
+    if (w->same_boot)
+        return w->seq_known && c->next_seq > w->tail->seq;
+    return chr_position(w->size, w->tail->number, w->tail->offset) < c->synced;
+}
+
+/* The walk begins in the segment of the mark, or the last before it that exists. */
 static int start_of_walk(walk *w)
 {
     chr_control *c = w->control;
@@ -193,29 +202,44 @@ static int start_of_walk(walk *w)
         t->offset = CHR_SEGMENT_DATA;
     t->last_ts = w->same_boot ? c->last_ts : 0;
     int entered = enter(w, t->number);
+    if (entered == 0 && t->number > 0 && exists(w, t->number - 1)) {
+        t->offset = CHR_SEGMENT_DATA;
+        entered = enter(w, --t->number);
+    }
     if (entered < 0)
         return -1;
-    const chr_segment_header *h = w->map ? (const chr_segment_header *)w->map->base : NULL;
-    if (entered && t->offset == CHR_SEGMENT_DATA) {
-        t->seq = h->first_seq;
-        w->seq_known = true;
-    }
     if (entered) {
+        const chr_segment_header *h = (const chr_segment_header *)w->map->base;
+        w->seq_known = t->offset == CHR_SEGMENT_DATA;
+        t->seq = h->first_seq;
         t->last_ts = h->first_ts > t->last_ts ? h->first_ts : t->last_ts;
         t->last_epoch = h->prev_epoch;
         return 1;
     }
     t->seq = c->next_seq;
     begin_at(w, t->number);
-    uint64_t none;
-    if (c->head == CHR_SEGMENT_DATA || (exists(w, t->number) && t->number == c->head / w->size && c->head % w->size == CHR_SEGMENT_DATA))
-        return 0; /* a queue without a record, or one whose last roll had just been decided */
-    if (exists(w, t->number + 1) || (c->head / w->size == t->number && chr_oldest_segment(w->dir, &none)) || w->same_boot) {
-        int rc = quarantine(w, CHR_FRAME_NONE, c->next_seq); /* the segment is missing */
-        if (rc == 0)
-            t->lost_from = c->oldest_seq < t->seq ? t->lost_from : t->seq;
-        return rc;
+    if (c->next_seq == c->oldest_seq || (c->next_seq == 0 && c->head == CHR_SEGMENT_DATA))
+        return 0; /* a queue without a record */
+    t->seq = c->oldest_seq; /* every segment is missing */
+    return quarantine(w, CHR_FRAME_NONE, c->next_seq);
+}
+
+/* Behind a padding: into the next segment, or the tail stands at its start. */
+static int walk_on(walk *w)
+{
+    chr_tail *t = w->tail;
+    int entered = enter(w, t->number + 1);
+    if (entered < 0)
+        return -1;
+    begin_at(w, t->number + 1);
+    if (entered) {
+        const chr_segment_header *h = (const chr_segment_header *)w->map->base;
+        t->fresh = false;
+        w->seq_known = w->seq_known && h->first_seq == t->seq;
+        return 1;
     }
+    if (w->map == NULL && was_committed(w))
+        return quarantine(w, CHR_FRAME_NONE, 0);
     return 0;
 }
 
@@ -232,25 +256,14 @@ int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error
     while (going > 0) {
         int verdict = walk_segment(&w);
         if (verdict == CHR_FRAME_OK) { /* padding */
-            going = enter(&w, tail->number + 1);
-            if (going == 0)
-                begin_at(&w, tail->number + 1);
-            if (going > 0) {
-                const chr_segment_header *h = (const chr_segment_header *)w.map->base;
-                tail->number++;
-                tail->offset = CHR_SEGMENT_DATA;
-                tail->last_offset = 0;
-                w.seq_known = w.seq_known && h->first_seq == tail->seq;
-            }
+            going = walk_on(&w);
             continue;
         }
         if (!w.seq_known && verdict == CHR_FRAME_NONE)
             tail->seq = control->next_seq;
         uint64_t highest = scan_on(&w);
-        bool counted = w.same_boot && w.seq_known && control->next_seq > tail->seq;
-        bool later = exists(&w, tail->number + 1) && w.same_boot && control->head / w.size > tail->number;
-        bool promised = !w.same_boot && chr_position(w.size, tail->number, tail->offset) < control->synced;
-        if (highest || counted || later || promised || (w.same_boot && verdict != CHR_FRAME_NONE)) {
+        bool later = w.same_boot && control->head / w.size > tail->number && exists(&w, tail->number + 1);
+        if (highest || later || was_committed(&w) || (w.same_boot && verdict != CHR_FRAME_NONE)) {
             going = quarantine(&w, verdict, highest);
             continue;
         }

@@ -72,11 +72,51 @@ static uint64_t hint(const chr_subscriber *s, const target *t, const chr_map *in
     return best;
 }
 
+/* Over a damaged place: the caller asked for something behind it, so it has been told. Stands at the next good frame of the segment, 0 = there is none. */
+static int resync(chr_subscriber *s)
+{
+    chr_reader *r = &s->hot;
+    uint64_t next;
+    for (uint64_t at = r->offset + CHR_ALIGN; at + CHR_FRAME_HEADER <= s->segment_size; at += CHR_ALIGN) {
+        const chr_frame_header *f = (const chr_frame_header *)(r->base + at);
+        if ((chr_load_acquire32(&f->commit) & ~CHR_LENGTH_MASK) != CHR_COMMIT_TAG || f->seq < r->next_seq)
+            continue;
+        if (chr_examine_full(r->base, at, s->segment_size, r->crc_seed, &next) == CHR_FRAME_OK)
+            return chr_reader_place(s, r->map->number, at, f->seq, &r->error) < 0 ? -1 : 1;
+    }
+    uint64_t head = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    if (r->map->number >= head)
+        return 0;
+    return chr_reader_place(s, (uint64_t)r->map->number + 1, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, &r->error) < 0 ? -1 : 1;
+}
+
+/* The same walk as every read, until a record is not before the target. */
+static int walk_to(chr_subscriber *s, const target *t)
+{
+    chr_reader *r = &s->hot;
+    chr_frame frame;
+    for (;;) {
+        int rc = chr_reader_peek(r);
+        if (rc < 0 && r->error.code == CHR_E_CORRUPT)
+            rc = resync(s) <= 0 ? -1 : 2;
+        else if (rc < 0 && r->error.code == CHR_E_EVICTED)
+            rc = 2; /* a hole before the target: the cursor stands behind it */
+        if (rc <= 0)
+            return rc;
+        if (rc == 2)
+            continue;
+        const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
+        if (!before(t, f->seq, f->ts_ns))
+            return 0;
+        if (chr_next(r, &frame) < 0)
+            return -1;
+    }
+}
+
 static int seek(chr_subscriber *s, const target *t)
 {
     chr_error *e = &s->hot.error;
-    uint64_t number, next;
-    chr_frame frame;
+    uint64_t number;
     if (chr_reader_alive(s) < 0 || find_segment(s, t, &number, e) < 0)
         return -1;
     if (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
@@ -89,16 +129,7 @@ static int seek(chr_subscriber *s, const target *t)
         if (chr_reader_place(s, number, from, f->seq, e) < 0)
             return -1;
     }
-    for (;;) { /* the same walk as every read, undone by one frame when it has gone far enough */
-        int rc = chr_reader_peek(&s->hot);
-        if (rc <= 0)
-            return rc;
-        const chr_frame_header *f = (const chr_frame_header *)(s->hot.base + s->hot.offset);
-        if (chr_examine_full(s->hot.base, s->hot.offset, s->segment_size, s->hot.crc_seed, &next) == CHR_FRAME_OK && !before(t, f->seq, f->ts_ns))
-            return 0;
-        if (chr_next(&s->hot, &frame) < 0)
-            return -1;
-    }
+    return walk_to(s, t);
 }
 
 int chr_reader_seek_seq(chr_reader *r, uint64_t seq)

@@ -540,6 +540,7 @@ void chr_writer_close(chr_writer *w)
             c->heartbeat_ns = chr_monotonic_ns();
             c->closed = 1;
         }
+        chr_unlock(p->pages.fd);
     }
     dispose(p);
 }

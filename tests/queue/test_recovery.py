@@ -1,0 +1,313 @@
+"""Crash recovery: kill -9, torn tails, flipped bits, another boot. No committed record is lost or altered in silence."""
+
+import json
+import os
+import random
+import signal
+import struct
+import time
+
+import pytest
+
+from libchronicle.errors import Corrupt, CorruptReader, Evicted, Rewound
+from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, inspect, verify
+
+SMALL = QueueConfig(segment_size=1 << 16)
+BUSY = """
+    import sys, random
+    from libchronicle.queue import Queue, QueueConfig
+    writer = Queue.open_publisher(sys.argv[1], QueueConfig(segment_size=1 << 16))
+    rng = random.Random(int(sys.argv[2]))
+    print(writer.next_seq)
+    while True:
+        size = rng.randrange(0, 3000)
+        seq = writer.next_seq
+        writer.append(1, seq.to_bytes(8, "little") + bytes([seq & 0xFF]) * size)
+"""
+
+
+def all_records(path, **kwargs):
+    with Queue.open_subscriber(path, None, start="earliest", **kwargs) as reader:
+        return [(m.seq, m.type_id, bytes(m)) for m in reader]
+
+
+def append_some(path, count, size=100, config=SMALL):
+    with Queue.open_publisher(path, config) as writer:
+        for _ in range(count):
+            writer.append(1, b"%d" % writer.next_seq + bytes(size))
+
+
+@pytest.fixture
+def another_boot(monkeypatch):
+    def play(name):
+        monkeypatch.setenv("CHRONICLE_BOOT_ID", name)
+
+    return play
+
+
+def flip(file, offset, bit=0):
+    with file.open("r+b") as handle:
+        handle.seek(offset)
+        byte = handle.read(1)[0]
+        handle.seek(offset)
+        handle.write(bytes([byte ^ (1 << bit)]))
+
+
+def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path, spawn):
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    path = tmp_path / "q"
+    for round_number in range(12):
+        child = spawn(BUSY, path, rng.randrange(1 << 30))
+        child.stdout.readline()
+        time.sleep(rng.uniform(0, 0.02))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        committed = inspect(path).next_seq
+        with Queue.open_publisher(path, SMALL) as writer:
+            assert committed <= writer.next_seq <= committed + 1
+            assert writer.epoch == 2 * round_number + 2
+            seq = writer.next_seq
+            writer.append(1, seq.to_bytes(8, "little"))
+        records = all_records(path)
+        assert [r[0] for r in records] == list(range(seq + 1))
+        for seq, _, payload in records:
+            assert payload[:8] == seq.to_bytes(8, "little")
+            assert payload[8:] == bytes([seq & 0xFF]) * (len(payload) - 8)
+    assert verify(path) == []
+    assert not (path / "quarantine.json").exists()
+
+
+def test_a_torn_tail_is_zeroed_and_overwritten(tmp_path):
+    path = tmp_path / "q"
+    append_some(path, 10)
+    tail = inspect(path).head
+    with (path / "000000000.q").open("r+b") as handle:  # a payload whose commit word was never stored
+        handle.seek(tail + 4)
+        handle.write(os.urandom(200))
+    control = path / "control.meta"
+    with control.open("r+b") as handle:  # noted before the payload was touched
+        handle.seek(136)
+        handle.write(struct.pack("<Q", tail + 4096))
+    append_some(path, 1)
+    assert [r[0] for r in all_records(path)] == list(range(11))
+    with (path / "000000000.q").open("rb") as handle:
+        handle.seek(inspect(path).head)
+        assert not any(handle.read())
+
+
+def test_an_unfinished_roll_is_finished(tmp_path, spawn):
+    """Killed between the next segment's publication and the seal of the old one: the old one is sealed by nobody, the new one used."""
+    path = tmp_path / "q"
+    code = """
+        import os, sys
+        from libchronicle.queue import Queue, QueueConfig
+        writer = Queue.open_publisher(sys.argv[1], QueueConfig(segment_size=1 << 16, prepare=False))
+        writer.append(1, b"a")
+        writer.roll()
+        os.kill(os.getpid(), 9)
+    """
+    spawn(code, path).wait()
+    append_some(path, 2)
+    assert [r[0] for r in all_records(path)] == [0, 1, 2]
+    assert inspect(path).head >= 1 << 16
+
+
+def test_a_flipped_bit_anywhere_in_a_record_is_told_with_its_place(tmp_path):
+    path = tmp_path / "q"
+    append_some(path, 3, size=40)
+    file = path / "000000000.q"
+    good = file.read_bytes()
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        reader.next()
+        offset = reader.position
+        reader.next()
+        end = offset + 32 + len(b"1") + 40
+    for at in range(offset, end):
+        for bit in range(8):
+            flip(file, at, bit)
+            with Queue.open_subscriber(path, None, start="earliest") as reader:
+                assert reader.next().seq == 0
+                with pytest.raises(Corrupt) as caught:
+                    reader.next()
+                    pytest.fail(f"bit {bit} of byte {at - offset} went unseen")
+                assert (caught.value.segment, caught.value.offset, caught.value.seq) == (0, offset, 1)
+            flip(file, at, bit)
+    assert file.read_bytes() == good
+
+
+def test_a_corrupt_record_can_be_skipped_by_seeking(tmp_path):
+    path = tmp_path / "q"
+    append_some(path, 2000)
+    flip(path / "000000001.q", 5000)
+    got = []
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        while True:
+            try:
+                m = reader.next()
+            except Corrupt as error:
+                reader.seek_seq(error.seq + 1)
+                continue
+            if m is None:
+                break
+            got.append(m.seq)
+    missing = sorted(set(range(2000)) - set(got))
+    assert len(missing) == 1
+    assert got == sorted(got)
+
+
+@pytest.mark.parametrize("victim", ["middle", "last"])
+def test_corruption_found_at_open_is_quarantined_and_the_hole_declared(tmp_path, victim):
+    path = tmp_path / "q"
+    append_some(path, 20)
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        places = []
+        for _ in range(20):
+            places.append(reader.position)
+            reader.next()
+    hit = 10 if victim == "middle" else 19
+    flip(path / "000000000.q", places[hit] + 40)
+    with (path / "control.meta").open("r+b") as handle:  # make recovery walk the whole segment
+        handle.seek(128)
+        handle.write(struct.pack("<Q", 128))
+    before = (path / "000000000.q").read_bytes()
+    append_some(path, 1)
+    listed = json.loads((path / "quarantine.json").read_text())
+    assert [(entry["segment"], entry["offset"], entry["seq"]) for entry in listed] == [(0, places[hit], hit)]
+    records = all_records(path)
+    assert [r[0] for r in records[:-2]] == list(range(hit))
+    lost, fresh = records[-2:]
+    assert lost[1] == LOST_TYPE
+    assert struct.unpack("<QQ", lost[2]) == (hit, 19)
+    assert (lost[0], fresh[0]) == (20, 21)
+    assert (path / "000000000.q").read_bytes()[128:] == before[128:], "what was committed is never zeroed"
+    assert inspect(path).segments[0].state == "quarantined"
+
+
+def test_after_another_boot_unsynced_records_may_go_but_never_in_silence(tmp_path, another_boot):
+    path = tmp_path / "q"
+    another_boot("one")
+    with Queue.open_publisher(path, SMALL) as writer, Queue.open_subscriber(path, "a") as reader:
+        for i in range(10):
+            writer.append(1, b"%d" % i)
+        writer.flush()
+        kept = inspect(path).head
+        for i in range(10, 20):
+            writer.append(1, b"%d" % i)
+        assert len(reader.drain()) == 20
+        reader.flush()
+    with (path / "000000000.q").open("r+b") as handle:  # the pages of the last ten never reached the disk
+        handle.seek(kept)
+        handle.write(bytes((1 << 16) - kept))
+    another_boot("two")
+    with Queue.open_publisher(path, SMALL) as writer:
+        assert writer.next_seq == 10
+        for i in range(20):
+            writer.append(1, b"%d" % (100 + i))
+    with pytest.raises(Rewound) as caught:
+        Queue.open_subscriber(path, "a")
+    assert caught.value.from_seq == 20
+    assert len(all_records(path)) == 30
+
+
+def test_synced_records_that_are_gone_after_a_boot_are_declared_lost(tmp_path, another_boot):
+    path = tmp_path / "q"
+    another_boot("one")
+    with Queue.open_publisher(path, SMALL) as writer:
+        for i in range(10):
+            writer.append(1, b"%d" % i)
+        writer.flush()
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        reader.drain(5)
+        at = reader.position
+    with (path / "000000000.q").open("r+b") as handle:
+        handle.seek(at)
+        handle.write(bytes((1 << 16) - at))
+    another_boot("two")
+    append_some(path, 1)
+    records = all_records(path)
+    assert [r[0] for r in records] == [0, 1, 2, 3, 4, 10, 11]
+    assert records[5][1] == LOST_TYPE
+    assert struct.unpack("<QQ", records[5][2]) == (5, 9)
+
+
+def test_pages_that_reached_the_disk_out_of_order_are_a_declared_hole(tmp_path, another_boot):
+    path = tmp_path / "q"
+    another_boot("one")
+    append_some(path, 100)
+    with (path / "000000000.q").open("r+b") as handle:  # the second page is missing, the third is there
+        handle.seek(4096)
+        handle.write(bytes(4096))
+    another_boot("two")
+    append_some(path, 1)
+    records = all_records(path)
+    kinds = [r[1] for r in records]
+    assert kinds.count(LOST_TYPE) == 1
+    first, last = struct.unpack("<QQ", records[kinds.index(LOST_TYPE)][2])
+    assert first == kinds.index(LOST_TYPE)
+    assert last == 99
+
+
+def test_a_missing_segment_is_a_declared_hole(tmp_path):
+    path = tmp_path / "q"
+    append_some(path, 2000)
+    live = inspect(path).head >> 16
+    (path / f"{live:09d}.q").unlink()
+    append_some(path, 1)
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        got = []
+        while True:
+            try:
+                m = reader.next()
+            except Evicted as hole:
+                assert hole.from_seq == got[-1] + 1
+                continue
+            if m is None:
+                break
+            got.append(m.seq)
+            if m.type_id == LOST_TYPE:
+                assert struct.unpack("<QQ", bytes(m)) == (got[-2] + 1, m.seq - 1)
+    assert got[-1] >= 2000
+
+
+def test_a_reader_page_survives_a_torn_slot(tmp_path):
+    path = tmp_path / "q"
+    append_some(path, 10)
+    page = path / "readers" / "a.meta"
+    with Queue.open_subscriber(path, "a") as reader:
+        reader.drain(3)
+        reader.commit()
+        older = page.read_bytes()
+        reader.drain(3)
+        reader.commit()
+        newer = page.read_bytes()
+    changed = [i for i in range(64, 192) if older[i] != newer[i]]
+    assert changed
+    torn = bytearray(newer)
+    torn[changed[0]] ^= 0xFF
+    page.write_bytes(torn)
+    with Queue.open_subscriber(path, "a") as reader:
+        assert reader.next_seq == 3
+    page.write_bytes(bytes(newer[:64]) + b"\xff" * 128 + bytes(newer[192:]))
+    with pytest.raises(CorruptReader):
+        Queue.open_subscriber(path, "a")
+    with Queue.open_subscriber(path, "a", start="earliest") as reader:
+        assert reader.next_seq == 0
+
+
+def test_a_commit_survives_kill_9_of_the_reader(tmp_path, spawn):
+    path = tmp_path / "q"
+    append_some(path, 100)
+    code = """
+        import os, sys
+        from libchronicle.queue import Queue
+        reader = Queue.open_subscriber(sys.argv[1], "a")
+        reader.drain(42)
+        reader.commit()
+        reader.drain(10)
+        os.kill(os.getpid(), 9)
+    """
+    spawn(code, path).wait()
+    with Queue.open_subscriber(path, "a") as reader:
+        assert reader.next_seq == 42
