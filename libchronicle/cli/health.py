@@ -62,14 +62,16 @@ def statuses(
     names: Sequence[str],
     snapshots: Mapping[str, Snapshot],
     managed: Mapping[str, ProgramInfo],
-    lags: Mapping[str, int],
+    lags: Mapping[int, int],
 ) -> list[DaemonStatus]:
-    """A row for each of `names`. `managed` is what supervisord says, empty when it is gone."""
+    """A row for each of `names`. `managed` is what supervisord says, empty when it is gone, `lags` how many records
+    a process is behind, by pid.
+    """
     rows = []
     for name in names:
         row = judge(name, snapshots.get(name), managed.get(name))
         errors = sum(entry.count for entry in read_errors(paths.errors(name)))
-        rows.append(replace(row, errors=errors, lag_records=lags.get(name) if row.pid else None))
+        rows.append(replace(row, errors=errors, lag_records=lags.get(row.pid or 0)))
     return rows
 
 

@@ -19,6 +19,7 @@ from libchronicle.cli.arguments import (
     SymbolsOption,
     VenueOption,
 )
+from libchronicle.cli.queue_commands import queue_app
 from libchronicle.errors import ChronicleError
 
 __all__ = ["app", "main"]
@@ -134,6 +135,66 @@ def top(
     from libchronicle.cli.status import run_top
 
     run_top(run, config, interval_s=interval, once=once)
+
+
+@app.command()
+def kill(
+    strategy: Annotated[str | None, typer.Argument(metavar="[STRATEGY]", help="Stop this one only.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Stop all trading (the default).")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Allow trading again.")] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="For those who read the log.")] = "",
+    run: RunOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Stop trading at once: no order passes, open ones are cancelled, until `--clear`.
+
+    Works by the kill word on disk, also while the router is dead. With STRATEGY, that one is told to stop
+    trading by its control queue.
+
+    \b
+    Examples:
+      chronicle kill --all --reason "venue is broken"
+      chronicle kill quoter --reason "wrong parameters"
+      chronicle kill --clear --reason "venue is back"
+    """
+    from libchronicle.cli.killing import run_kill
+
+    run_kill(run, config, strategy=strategy, everything=everything, clear=clear, reason=reason)
+
+
+@app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(help="Which; see --list.")] = None,
+    names: Annotated[bool, typer.Option("--list", help="Names of all benchmarks.")] = False,
+    as_json: JsonOption = False,
+    tiny: Annotated[bool, typer.Option("--tiny", help="About a second, to see that it works.")] = False,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Runs the medians are of.")] = 5,
+    medium: Annotated[str, typer.Option(metavar="shm|disk", help="Where its queues lie.")] = "shm",
+    directory: Annotated[str, typer.Option(metavar="DIR", help="With disk: where.")] = ".",
+    data: Annotated[str, typer.Option(metavar="DIR", help="The recordings.")] = "../shared/data",
+) -> None:
+    """Measure; prints one JSON object as the last line with --json.
+
+    \b
+    Examples:
+      chronicle bench --list
+      chronicle bench latency --json
+    """
+    from libchronicle.cli.benching import run_benchmark
+
+    run_benchmark(
+        name,
+        names=names,
+        as_json=as_json,
+        tiny=tiny,
+        repeats=repeats,
+        medium=medium,
+        directory=directory,
+        data=data,
+    )
+
+
+app.add_typer(queue_app, name="queue")
 
 
 def main() -> None:

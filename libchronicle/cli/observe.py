@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from libchronicle.cli.context import Run
 from libchronicle.cli.health import DaemonStatus, known_daemons, read_snapshots, statuses, with_rates
+from libchronicle.cli.queue_paths import queues_of
 from libchronicle.cli.supervisor import ProgramInfo, Supervisor, last_exits
 from libchronicle.counters import Snapshot
-from libchronicle.errors import HostError
+from libchronicle.errors import ChronicleError, HostError
+from libchronicle.queue import inspect
 from libchronicle.runtime.config import daemon_names
 
 __all__ = ["Observer"]
@@ -31,7 +33,7 @@ class Observer:
         self.managed = self._ask_supervisor()
         names = self._names()
         after, now_s = read_snapshots(suite.paths, names), time.monotonic()
-        rows = statuses(suite.paths, names, after, self.managed, {})
+        rows = statuses(suite.paths, names, after, self.managed, self._lags())
         if self._before:
             rows = with_rates(rows, self._before, after, now_s - self._before_s)
         self._before, self._before_s = after, now_s
@@ -59,6 +61,19 @@ class Observer:
             else {}
         )
         return {p.name: replace(p, exit_status=exits.get(p.name, p.exit_status)) for p in found}
+
+    def _lags(self) -> dict[int, int]:
+        """How far behind each process is, in records of the queue it is furthest behind in."""
+        lags: dict[int, int] = {}
+        for _, path in queues_of(self.run.suite):
+            try:
+                readers = inspect(path).readers
+            except (ChronicleError, OSError):
+                continue
+            for reader in readers:
+                if reader.active:
+                    lags[reader.pid] = max(lags.get(reader.pid, 0), reader.lag_records)
+        return lags
 
     def _names(self) -> list[str]:
         """In the order of the data flow; strangers, by name, at the end."""

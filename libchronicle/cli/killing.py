@@ -1,0 +1,82 @@
+"""`chronicle kill`: the kill word for everything, the control queue for one strategy."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from libchronicle.bus.kill_word import KillWord, current_user
+from libchronicle.cli.context import find_run
+from libchronicle.cli.status import trading_state
+from libchronicle.cli.suite import Suite
+from libchronicle.errors import ConfigError, WriterAlreadyActive
+from libchronicle.protocol import Command, ControlCommand
+from libchronicle.queue import Publisher, Queue, QueueConfig
+
+__all__ = ["run_kill"]
+
+CONTROL_QUEUE = QueueConfig(segment_size=1 << 20)
+OPEN_TIMEOUT_S = 2.0
+
+
+def run_kill(
+    run: str | None, config: str | None, *, strategy: str | None, everything: bool, clear: bool, reason: str
+) -> None:
+    """Stop trading, or allow it again. Raises ChronicleError."""
+    if strategy is not None and everything:
+        raise ConfigError(
+            file="command line", key="--all", reason=f"stops more than {strategy}; give one of the two"
+        )
+    suite = find_run(run, config).suite
+    if not suite.root.is_dir():
+        raise ConfigError(
+            file="command line", key="--run", reason=f"no run directory {suite.root}; nothing ever ran there"
+        )
+    said = reason.strip() or ("cleared by hand" if clear else "killed by hand")
+    if strategy is not None:
+        _tell_strategy(suite, strategy, Command.UNKILL if clear else Command.KILL, said)
+        print(f"strategy {strategy} was told to {'trade again' if clear else 'stop trading'}: {said}")
+        return
+    word = KillWord(suite.paths)
+    if clear:
+        word.allow(said)
+    else:
+        word.kill(said)
+    print(f"{suite.root}: {trading_state(suite.paths)}")
+
+
+def _tell_strategy(suite: Suite, strategy: str, command: Command, reason: str) -> None:
+    known = suite.paths.strategies()
+    if strategy not in known:
+        allowed = ", ".join(known) or "none"
+        raise ConfigError(
+            file="command line",
+            key="STRATEGY",
+            reason=f"no strategy {strategy!r} ever ran here; there are: {allowed}",
+        )
+    message = ControlCommand(
+        ts=time.time_ns(),
+        uid=os.getuid(),
+        pid=os.getpid(),
+        command=command,
+        user=current_user()[:32],
+        host=socket.gethostname()[:32],
+        target=strategy,
+        reason=reason.encode()[:128].decode(errors="ignore"),
+    )
+    with _open(suite, f"strategy-{strategy}") as publisher:
+        publisher.append(ControlCommand.TEMPLATE_ID, message.encode())
+        publisher.flush()
+
+
+def _open(suite: Suite, daemon: str) -> Publisher:
+    """A control queue is open for a moment only; another person's command may be on its way."""
+    deadline = time.monotonic() + OPEN_TIMEOUT_S
+    while True:
+        try:
+            return Queue.open_publisher(suite.paths.control(daemon), CONTROL_QUEUE)
+        except WriterAlreadyActive:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

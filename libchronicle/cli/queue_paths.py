@@ -1,0 +1,41 @@
+"""Finding the queues of a suite on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from libchronicle.cli.suite import Suite
+from libchronicle.errors import InvalidName, NotReadyError
+
+__all__ = ["queues_of", "resolve"]
+
+
+def queues_of(suite: Suite) -> list[tuple[str, Path]]:
+    """(name as it can be typed, path) of every queue, in the order of the data flow."""
+    roots = [suite.root] if suite.hot is None else [suite.hot, suite.root]
+    found = []
+    for root in roots:
+        for directory, names, files in os.walk(root):
+            if "control.meta" in files:
+                names.clear()  # a queue holds no queue
+                found.append((str(Path(directory).relative_to(root)), Path(directory)))
+    order = ("market_data", "orders", "sessions", "control")
+    return sorted(
+        found, key=lambda item: (order.index(top) if (top := item[0].split("/")[0]) in order else 9, item[0])
+    )
+
+
+def resolve(queue: str, suite: Suite) -> Path:
+    """A queue by path, by its path in the run directory, by a feed's name. Raises NotReadyError naming what there is."""
+    candidates = [Path(queue), suite.root / queue]
+    if suite.hot is not None:
+        candidates.append(suite.hot / queue)
+    with contextlib.suppress(InvalidName):  # then it can only be a path
+        candidates.append(suite.paths.raw(queue))
+    for candidate in candidates:
+        if (candidate / "control.meta").is_file():
+            return candidate
+    there = ", ".join(name for name, _ in queues_of(suite)) or "none"
+    raise NotReadyError(reason=f"{queue}: no such queue; in {suite.root} there are: {there}")
