@@ -4,37 +4,37 @@
    Generated from chronicle.xml by `python -m libchronicle.protocol.generate`; do not edit. */
 
 enum {
-    /* Side: uint8_t */
+    /* Side (uint8_t): Side of an order, or the side that took liquidity in a trade */
     CHR_SIDE_NONE = 0,
     CHR_SIDE_BUY = 1,
     CHR_SIDE_SELL = 2,
-    /* ContractKind: uint8_t */
+    /* ContractKind (uint8_t): What a quantity of the instrument is: the asset itself, or a linear or inverse contract */
     CHR_CONTRACT_KIND_SPOT = 0,
     CHR_CONTRACT_KIND_LINEAR = 1,
     CHR_CONTRACT_KIND_INVERSE = 2,
-    /* BookMode: uint8_t */
+    /* BookMode (uint8_t): Which book the venue publishes: price levels (L2) or single orders (L3) */
     CHR_BOOK_MODE_L2 = 2,
     CHR_BOOK_MODE_L3 = 3,
-    /* OrderType: uint8_t */
+    /* OrderType (uint8_t): How an order is priced, and whether it waits for its stop price */
     CHR_ORDER_TYPE_MARKET = 1,
     CHR_ORDER_TYPE_LIMIT = 2,
     CHR_ORDER_TYPE_STOP_MARKET = 3,
     CHR_ORDER_TYPE_STOP_LIMIT = 4,
-    /* TimeInForce: uint8_t */
+    /* TimeInForce (uint8_t): How long an order stands */
     CHR_TIME_IN_FORCE_GTC = 1,
     CHR_TIME_IN_FORCE_IOC = 2,
     CHR_TIME_IN_FORCE_FOK = 3,
     CHR_TIME_IN_FORCE_GTD = 4,
-    /* StpMode: uint8_t */
+    /* StpMode (uint8_t): Self-trade prevention: which order goes when both sides are ours */
     CHR_STP_MODE_NONE = 0,
     CHR_STP_MODE_EXPIRE_TAKER = 1,
     CHR_STP_MODE_EXPIRE_MAKER = 2,
     CHR_STP_MODE_EXPIRE_BOTH = 3,
-    /* Liquidity: uint8_t */
+    /* Liquidity (uint8_t): Whether a fill made or took liquidity */
     CHR_LIQUIDITY_NONE = 0,
     CHR_LIQUIDITY_MAKER = 1,
     CHR_LIQUIDITY_TAKER = 2,
-    /* ExecType: uint8_t */
+    /* ExecType (uint8_t): What an execution report says */
     CHR_EXEC_TYPE_ACK = 1,
     CHR_EXEC_TYPE_REJECT = 2,
     CHR_EXEC_TYPE_PARTIAL_FILL = 3,
@@ -44,7 +44,7 @@ enum {
     CHR_EXEC_TYPE_REPLACED = 7,
     CHR_EXEC_TYPE_CANCEL_REJECT = 8,
     CHR_EXEC_TYPE_REPLACE_REJECT = 9,
-    /* RejectCode: uint16_t */
+    /* RejectCode (uint16_t): Stable reason of a rejection; numbers are never given a new meaning */
     CHR_REJECT_CODE_NONE = 0,
     CHR_REJECT_CODE_STALE = 1,
     CHR_REJECT_CODE_KILLED = 2,
@@ -66,7 +66,7 @@ enum {
     CHR_REJECT_CODE_MALFORMED = 18,
     CHR_REJECT_CODE_OPEN_ORDERS_LIMIT = 19,
     CHR_REJECT_CODE_REDUCE_ONLY = 20,
-    /* GapReason: uint8_t */
+    /* GapReason (uint8_t): Why records are missing or a book was reset */
     CHR_GAP_REASON_SEQUENCE = 1,
     CHR_GAP_REASON_RECONNECT = 2,
     CHR_GAP_REASON_MALFORMED = 3,
@@ -74,17 +74,17 @@ enum {
     CHR_GAP_REASON_EVICTED = 5,
     CHR_GAP_REASON_LOST = 6,
     CHR_GAP_REASON_CROSSED = 7,
-    /* VenueState: uint8_t */
+    /* VenueState (uint8_t): State of the connection to a venue, or of one instrument of it */
     CHR_VENUE_STATE_CONNECTING = 1,
     CHR_VENUE_STATE_CONNECTED = 2,
     CHR_VENUE_STATE_DISCONNECTED = 3,
     CHR_VENUE_STATE_SYNCING = 4,
     CHR_VENUE_STATE_SYNCED = 5,
-    /* RunMode: uint8_t */
+    /* RunMode (uint8_t): Whether orders are real, simulated on live data, or simulated on recorded data */
     CHR_RUN_MODE_LIVE = 1,
     CHR_RUN_MODE_PAPER = 2,
     CHR_RUN_MODE_BACKTEST = 3,
-    /* Command: uint8_t */
+    /* Command (uint8_t): What an operator asks of a daemon */
     CHR_COMMAND_KILL = 1,
     CHR_COMMAND_UNKILL = 2,
     CHR_COMMAND_PAUSE = 3,
@@ -93,15 +93,15 @@ enum {
     CHR_COMMAND_RESYNC = 6,
     CHR_COMMAND_STOP = 7,
     CHR_COMMAND_CANCEL_ALL = 8,
-    /* BookFlags: uint16_t */
+    /* BookFlags (uint16_t): Of a book record: stale = older than the snapshot to come, injected = written from our own book, resync = first after a gap */
     CHR_BOOK_FLAGS_STALE = 1,
     CHR_BOOK_FLAGS_QUANTITY_IS_CHANGE = 2,
     CHR_BOOK_FLAGS_INJECTED = 4,
     CHR_BOOK_FLAGS_RESYNC = 8,
-    /* OrderFlags: uint16_t */
+    /* OrderFlags (uint16_t): Conditions of an order */
     CHR_ORDER_FLAGS_REDUCE_ONLY = 1,
     CHR_ORDER_FLAGS_POST_ONLY = 2,
-    /* ReportFlags: uint16_t */
+    /* ReportFlags (uint16_t): How a report came about: carried over from the last session, or recovered by a query */
     CHR_REPORT_FLAGS_CARRY_OVER = 1,
     CHR_REPORT_FLAGS_RECOVERED = 2,
 };

@@ -33,23 +33,31 @@ __all__ = [
 
 
 class Side(IntEnum):
+    """Side of an order, or the side that took liquidity in a trade."""
+
     NONE = 0
     BUY = 1
     SELL = 2
 
 
 class ContractKind(IntEnum):
+    """What a quantity of the instrument is: the asset itself, or a linear or inverse contract."""
+
     SPOT = 0
     LINEAR = 1
     INVERSE = 2
 
 
 class BookMode(IntEnum):
+    """Which book the venue publishes: price levels (L2) or single orders (L3)."""
+
     L2 = 2
     L3 = 3
 
 
 class OrderType(IntEnum):
+    """How an order is priced, and whether it waits for its stop price."""
+
     MARKET = 1
     LIMIT = 2
     STOP_MARKET = 3
@@ -57,6 +65,8 @@ class OrderType(IntEnum):
 
 
 class TimeInForce(IntEnum):
+    """How long an order stands."""
+
     GTC = 1
     IOC = 2
     FOK = 3
@@ -64,6 +74,8 @@ class TimeInForce(IntEnum):
 
 
 class StpMode(IntEnum):
+    """Self-trade prevention: which order goes when both sides are ours."""
+
     NONE = 0
     EXPIRE_TAKER = 1
     EXPIRE_MAKER = 2
@@ -71,12 +83,16 @@ class StpMode(IntEnum):
 
 
 class Liquidity(IntEnum):
+    """Whether a fill made or took liquidity."""
+
     NONE = 0
     MAKER = 1
     TAKER = 2
 
 
 class ExecType(IntEnum):
+    """What an execution report says."""
+
     ACK = 1
     REJECT = 2
     PARTIAL_FILL = 3
@@ -89,6 +105,8 @@ class ExecType(IntEnum):
 
 
 class RejectCode(IntEnum):
+    """Stable reason of a rejection; numbers are never given a new meaning."""
+
     NONE = 0
     STALE = 1
     KILLED = 2
@@ -113,6 +131,8 @@ class RejectCode(IntEnum):
 
 
 class GapReason(IntEnum):
+    """Why records are missing or a book was reset."""
+
     SEQUENCE = 1
     RECONNECT = 2
     MALFORMED = 3
@@ -123,6 +143,8 @@ class GapReason(IntEnum):
 
 
 class VenueState(IntEnum):
+    """State of the connection to a venue, or of one instrument of it."""
+
     CONNECTING = 1
     CONNECTED = 2
     DISCONNECTED = 3
@@ -131,12 +153,16 @@ class VenueState(IntEnum):
 
 
 class RunMode(IntEnum):
+    """Whether orders are real, simulated on live data, or simulated on recorded data."""
+
     LIVE = 1
     PAPER = 2
     BACKTEST = 3
 
 
 class Command(IntEnum):
+    """What an operator asks of a daemon."""
+
     KILL = 1
     UNKILL = 2
     PAUSE = 3
@@ -148,6 +174,10 @@ class Command(IntEnum):
 
 
 class BookFlags(IntFlag):
+    """Of a book record: stale = older than the snapshot to come, injected = written from our own book, resync
+    = first after a gap.
+    """
+
     STALE = 1
     QUANTITY_IS_CHANGE = 2
     INJECTED = 4
@@ -155,10 +185,14 @@ class BookFlags(IntFlag):
 
 
 class OrderFlags(IntFlag):
+    """Conditions of an order."""
+
     REDUCE_ONLY = 1
     POST_ONLY = 2
 
 
 class ReportFlags(IntFlag):
+    """How a report came about: carried over from the last session, or recovered by a query."""
+
     CARRY_OVER = 1
     RECOVERED = 2

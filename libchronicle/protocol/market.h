@@ -30,7 +30,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_instrument_t) == 160, "Instrument");
 _Static_assert(offsetof(chr_instrument_t, instrument_id) == 0 && offsetof(chr_instrument_t, tick_size) == 8 && offsetof(chr_instrument_t, lot_size) == 16 && offsetof(chr_instrument_t, min_qty) == 24 && offsetof(chr_instrument_t, max_qty) == 32 && offsetof(chr_instrument_t, min_notional) == 40 && offsetof(chr_instrument_t, contract_size) == 48 && offsetof(chr_instrument_t, price_exponent) == 56 && offsetof(chr_instrument_t, qty_exponent) == 57 && offsetof(chr_instrument_t, contract_kind) == 58 && offsetof(chr_instrument_t, book_mode) == 59 && offsetof(chr_instrument_t, trading) == 60 && offsetof(chr_instrument_t, reserved) == 61 && offsetof(chr_instrument_t, venue) == 64 && offsetof(chr_instrument_t, symbol) == 80 && offsetof(chr_instrument_t, base_currency) == 112 && offsetof(chr_instrument_t, quote_currency) == 128 && offsetof(chr_instrument_t, settle_currency) == 144, "Instrument");
 
-/* BookSnapshot Groups: bids, asks. */
+/* BookSnapshot: All levels the venue gave at one update id, best first; the book starts anew from it. Groups: bids, asks. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -44,7 +44,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_book_snapshot_t) == 56, "BookSnapshot");
 _Static_assert(offsetof(chr_book_snapshot_t, instrument_id) == 0 && offsetof(chr_book_snapshot_t, venue_ts) == 8 && offsetof(chr_book_snapshot_t, event_ts) == 16 && offsetof(chr_book_snapshot_t, recv_ts) == 24 && offsetof(chr_book_snapshot_t, last_update_id) == 32 && offsetof(chr_book_snapshot_t, raw_seq) == 40 && offsetof(chr_book_snapshot_t, flags) == 48 && offsetof(chr_book_snapshot_t, reserved) == 50, "BookSnapshot");
 
-/* BookDelta Groups: bids, asks. */
+/* BookDelta: Levels that changed between two update ids; quantity 0 removes a level. Groups: bids, asks. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -60,7 +60,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_book_delta_t) == 72, "BookDelta");
 _Static_assert(offsetof(chr_book_delta_t, instrument_id) == 0 && offsetof(chr_book_delta_t, venue_ts) == 8 && offsetof(chr_book_delta_t, event_ts) == 16 && offsetof(chr_book_delta_t, recv_ts) == 24 && offsetof(chr_book_delta_t, first_update_id) == 32 && offsetof(chr_book_delta_t, last_update_id) == 40 && offsetof(chr_book_delta_t, prev_update_id) == 48 && offsetof(chr_book_delta_t, raw_seq) == 56 && offsetof(chr_book_delta_t, flags) == 64 && offsetof(chr_book_delta_t, reserved) == 66, "BookDelta");
 
-/* BestBidAsk */
+/* BestBidAsk: Best price and quantity of both sides. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -76,7 +76,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_best_bid_ask_t) == 80, "BestBidAsk");
 _Static_assert(offsetof(chr_best_bid_ask_t, instrument_id) == 0 && offsetof(chr_best_bid_ask_t, venue_ts) == 8 && offsetof(chr_best_bid_ask_t, event_ts) == 16 && offsetof(chr_best_bid_ask_t, recv_ts) == 24 && offsetof(chr_best_bid_ask_t, update_id) == 32 && offsetof(chr_best_bid_ask_t, bid_price) == 40 && offsetof(chr_best_bid_ask_t, bid_qty) == 48 && offsetof(chr_best_bid_ask_t, ask_price) == 56 && offsetof(chr_best_bid_ask_t, ask_qty) == 64 && offsetof(chr_best_bid_ask_t, raw_seq) == 72, "BestBidAsk");
 
-/* Trade */
+/* Trade: One trade as the venue published it. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -92,7 +92,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_trade_t) == 72, "Trade");
 _Static_assert(offsetof(chr_trade_t, instrument_id) == 0 && offsetof(chr_trade_t, venue_ts) == 8 && offsetof(chr_trade_t, event_ts) == 16 && offsetof(chr_trade_t, recv_ts) == 24 && offsetof(chr_trade_t, trade_id) == 32 && offsetof(chr_trade_t, price) == 40 && offsetof(chr_trade_t, qty) == 48 && offsetof(chr_trade_t, raw_seq) == 56 && offsetof(chr_trade_t, aggressor) == 64 && offsetof(chr_trade_t, reserved) == 65, "Trade");
 
-/* OrderAdd: order-level (L3) */
+/* OrderAdd: Order-level (L3): an order entered the book. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -109,7 +109,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_order_add_t) == 80, "OrderAdd");
 _Static_assert(offsetof(chr_order_add_t, instrument_id) == 0 && offsetof(chr_order_add_t, venue_ts) == 8 && offsetof(chr_order_add_t, event_ts) == 16 && offsetof(chr_order_add_t, recv_ts) == 24 && offsetof(chr_order_add_t, venue_seq) == 32 && offsetof(chr_order_add_t, order_id) == 40 && offsetof(chr_order_add_t, price) == 48 && offsetof(chr_order_add_t, qty) == 56 && offsetof(chr_order_add_t, raw_seq) == 64 && offsetof(chr_order_add_t, side) == 72 && offsetof(chr_order_add_t, reserved) == 73, "OrderAdd");
 
-/* OrderModify */
+/* OrderModify: Order-level (L3): an order changed price or quantity. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -127,7 +127,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_order_modify_t) == 88, "OrderModify");
 _Static_assert(offsetof(chr_order_modify_t, instrument_id) == 0 && offsetof(chr_order_modify_t, venue_ts) == 8 && offsetof(chr_order_modify_t, event_ts) == 16 && offsetof(chr_order_modify_t, recv_ts) == 24 && offsetof(chr_order_modify_t, venue_seq) == 32 && offsetof(chr_order_modify_t, order_id) == 40 && offsetof(chr_order_modify_t, new_order_id) == 48 && offsetof(chr_order_modify_t, price) == 56 && offsetof(chr_order_modify_t, qty) == 64 && offsetof(chr_order_modify_t, raw_seq) == 72 && offsetof(chr_order_modify_t, side) == 80 && offsetof(chr_order_modify_t, reserved) == 81, "OrderModify");
 
-/* OrderDelete */
+/* OrderDelete: Order-level (L3): an order, or part of it, left the book unfilled. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -143,7 +143,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_order_delete_t) == 72, "OrderDelete");
 _Static_assert(offsetof(chr_order_delete_t, instrument_id) == 0 && offsetof(chr_order_delete_t, venue_ts) == 8 && offsetof(chr_order_delete_t, event_ts) == 16 && offsetof(chr_order_delete_t, recv_ts) == 24 && offsetof(chr_order_delete_t, venue_seq) == 32 && offsetof(chr_order_delete_t, order_id) == 40 && offsetof(chr_order_delete_t, qty) == 48 && offsetof(chr_order_delete_t, raw_seq) == 56 && offsetof(chr_order_delete_t, side) == 64 && offsetof(chr_order_delete_t, reserved) == 65, "OrderDelete");
 
-/* OrderExecute */
+/* OrderExecute: Order-level (L3): an order in the book was filled, wholly or in part. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -161,7 +161,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_order_execute_t) == 88, "OrderExecute");
 _Static_assert(offsetof(chr_order_execute_t, instrument_id) == 0 && offsetof(chr_order_execute_t, venue_ts) == 8 && offsetof(chr_order_execute_t, event_ts) == 16 && offsetof(chr_order_execute_t, recv_ts) == 24 && offsetof(chr_order_execute_t, venue_seq) == 32 && offsetof(chr_order_execute_t, order_id) == 40 && offsetof(chr_order_execute_t, trade_id) == 48 && offsetof(chr_order_execute_t, price) == 56 && offsetof(chr_order_execute_t, qty) == 64 && offsetof(chr_order_execute_t, raw_seq) == 72 && offsetof(chr_order_execute_t, side) == 80 && offsetof(chr_order_execute_t, reserved) == 81, "OrderExecute");
 
-/* BookReset */
+/* BookReset: The book is empty from here on and invalid until a snapshot. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t venue_ts;
@@ -186,7 +186,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_gap_t) == 48, "Gap");
 _Static_assert(offsetof(chr_gap_t, instrument_id) == 0 && offsetof(chr_gap_t, recv_ts) == 8 && offsetof(chr_gap_t, expected_id) == 16 && offsetof(chr_gap_t, received_id) == 24 && offsetof(chr_gap_t, raw_seq) == 32 && offsetof(chr_gap_t, reason) == 40 && offsetof(chr_gap_t, reserved) == 41, "Gap");
 
-/* Heartbeat */
+/* Heartbeat: Nothing happened; the writer lives. */
 typedef struct __attribute__((packed)) {
     int64_t ts;
     uint64_t count;
@@ -194,7 +194,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_heartbeat_t) == 16, "Heartbeat");
 _Static_assert(offsetof(chr_heartbeat_t, ts) == 0 && offsetof(chr_heartbeat_t, count) == 8, "Heartbeat");
 
-/* VenueStatus */
+/* VenueStatus: State of the venue connection, or of one instrument. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id; /* 0 = the whole venue */
     int64_t recv_ts;

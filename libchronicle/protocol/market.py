@@ -64,6 +64,8 @@ class Instrument(SbeMessage, kw_only=True, gc=False):
 
 
 class BookSnapshot(SbeMessage, kw_only=True, gc=False):
+    """All levels the venue gave at one update id, best first; the book starts anew from it."""
+
     TEMPLATE_ID: ClassVar[int] = 2
     LAYOUT: ClassVar[Layout] = Layout(
         "BookSnapshot",
@@ -89,6 +91,8 @@ class BookSnapshot(SbeMessage, kw_only=True, gc=False):
 
 
 class BookDelta(SbeMessage, kw_only=True, gc=False):
+    """Levels that changed between two update ids; quantity 0 removes a level."""
+
     TEMPLATE_ID: ClassVar[int] = 3
     LAYOUT: ClassVar[Layout] = Layout(
         "BookDelta",
@@ -116,6 +120,8 @@ class BookDelta(SbeMessage, kw_only=True, gc=False):
 
 
 class BestBidAsk(SbeMessage, kw_only=True, gc=False):
+    """Best price and quantity of both sides."""
+
     TEMPLATE_ID: ClassVar[int] = 4
     LAYOUT: ClassVar[Layout] = Layout(
         "BestBidAsk",
@@ -137,6 +143,8 @@ class BestBidAsk(SbeMessage, kw_only=True, gc=False):
 
 
 class Trade(SbeMessage, kw_only=True, gc=False):
+    """One trade as the venue published it."""
+
     TEMPLATE_ID: ClassVar[int] = 5
     LAYOUT: ClassVar[Layout] = Layout(
         "Trade",
@@ -158,7 +166,7 @@ class Trade(SbeMessage, kw_only=True, gc=False):
 
 
 class OrderAdd(SbeMessage, kw_only=True, gc=False):
-    """order-level (L3)."""
+    """Order-level (L3): an order entered the book."""
 
     TEMPLATE_ID: ClassVar[int] = 6
     LAYOUT: ClassVar[Layout] = Layout(
@@ -182,6 +190,8 @@ class OrderAdd(SbeMessage, kw_only=True, gc=False):
 
 
 class OrderModify(SbeMessage, kw_only=True, gc=False):
+    """Order-level (L3): an order changed price or quantity."""
+
     TEMPLATE_ID: ClassVar[int] = 7
     LAYOUT: ClassVar[Layout] = Layout(
         "OrderModify",
@@ -205,6 +215,8 @@ class OrderModify(SbeMessage, kw_only=True, gc=False):
 
 
 class OrderDelete(SbeMessage, kw_only=True, gc=False):
+    """Order-level (L3): an order, or part of it, left the book unfilled."""
+
     TEMPLATE_ID: ClassVar[int] = 8
     LAYOUT: ClassVar[Layout] = Layout(
         "OrderDelete",
@@ -226,6 +238,8 @@ class OrderDelete(SbeMessage, kw_only=True, gc=False):
 
 
 class OrderExecute(SbeMessage, kw_only=True, gc=False):
+    """Order-level (L3): an order in the book was filled, wholly or in part."""
+
     TEMPLATE_ID: ClassVar[int] = 9
     LAYOUT: ClassVar[Layout] = Layout(
         "OrderExecute",
@@ -249,6 +263,8 @@ class OrderExecute(SbeMessage, kw_only=True, gc=False):
 
 
 class BookReset(SbeMessage, kw_only=True, gc=False):
+    """The book is empty from here on and invalid until a snapshot."""
+
     TEMPLATE_ID: ClassVar[int] = 10
     LAYOUT: ClassVar[Layout] = Layout(
         "BookReset",
@@ -286,6 +302,8 @@ class Gap(SbeMessage, kw_only=True, gc=False):
 
 
 class Heartbeat(SbeMessage, kw_only=True, gc=False):
+    """Nothing happened; the writer lives."""
+
     TEMPLATE_ID: ClassVar[int] = 12
     LAYOUT: ClassVar[Layout] = Layout(
         "Heartbeat",
@@ -299,6 +317,8 @@ class Heartbeat(SbeMessage, kw_only=True, gc=False):
 
 
 class VenueStatus(SbeMessage, kw_only=True, gc=False):
+    """State of the venue connection, or of one instrument."""
+
     TEMPLATE_ID: ClassVar[int] = 13
     LAYOUT: ClassVar[Layout] = Layout(
         "VenueStatus",

@@ -5,6 +5,7 @@ drift into a corner no codec covers. Rules checked here, because every codec rel
 
 - template ids are unique and below 0xFF00, which belongs to the queue;
 - a field lies at a multiple of its own size, a block is a multiple of 8 bytes: payloads are read in place;
+- every message, enum and set says what it is, and so does what is generated from it;
 - fields of a later version stand at the end of their block.
 """
 
@@ -46,6 +47,7 @@ class Enumeration:
     primitive: str
     values: tuple[tuple[str, int], ...]
     is_set: bool
+    description: str
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,9 @@ def _enumeration(name: str, node: ET.Element) -> Enumeration:
         values.append((_attribute(child, "name"), 1 << value if is_set else value))
     if len({value for _, value in values}) != len(values):
         raise SchemaError(f"{name}: a value occurs twice")
-    return Enumeration(name, _attribute(node, "encodingType"), tuple(values), is_set)
+    return Enumeration(
+        name, _attribute(node, "encodingType"), tuple(values), is_set, _attribute(node, "description")
+    )
 
 
 def _check_composite(name: str, node: ET.Element) -> None:
@@ -178,7 +182,7 @@ def _message(
         fields=_fields(node, types, enumerations),
         groups=groups,
         since=int(node.get("sinceVersion", "0")),
-        description=node.get("description", ""),
+        description=_attribute(node, "description"),
     )
 
 

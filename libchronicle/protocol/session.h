@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* SessionStart */
+/* SessionStart: A session begins: configuration, code and clocks it runs with. */
 typedef struct __attribute__((packed)) {
     uint64_t session_id;
     int64_t realtime_ns;
@@ -20,7 +20,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_session_start_t) == 192, "SessionStart");
 _Static_assert(offsetof(chr_session_start_t, session_id) == 0 && offsetof(chr_session_start_t, realtime_ns) == 8 && offsetof(chr_session_start_t, monotonic_ns) == 16 && offsetof(chr_session_start_t, mode) == 24 && offsetof(chr_session_start_t, reserved) == 25 && offsetof(chr_session_start_t, config_hash) == 32 && offsetof(chr_session_start_t, name) == 64 && offsetof(chr_session_start_t, code_version) == 128, "SessionStart");
 
-/* SessionSource */
+/* SessionSource: A queue the session reads, and where it began. */
 typedef struct __attribute__((packed)) {
     uint64_t queue_id;
     uint64_t start_seq;
@@ -32,7 +32,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_session_source_t) == 152, "SessionSource");
 _Static_assert(offsetof(chr_session_source_t, queue_id) == 0 && offsetof(chr_session_source_t, start_seq) == 8 && offsetof(chr_session_source_t, epoch) == 16 && offsetof(chr_session_source_t, source) == 20 && offsetof(chr_session_source_t, reserved) == 22 && offsetof(chr_session_source_t, path) == 24, "SessionSource");
 
-/* Dispatch */
+/* Dispatch: A run of records of one source was dispatched at one time. */
 typedef struct __attribute__((packed)) {
     uint64_t first_seq;
     uint64_t last_seq;
@@ -45,7 +45,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_dispatch_t) == 32, "Dispatch");
 _Static_assert(offsetof(chr_dispatch_t, first_seq) == 0 && offsetof(chr_dispatch_t, last_seq) == 8 && offsetof(chr_dispatch_t, now_ns) == 16 && offsetof(chr_dispatch_t, epoch) == 24 && offsetof(chr_dispatch_t, source) == 28 && offsetof(chr_dispatch_t, muted) == 30 && offsetof(chr_dispatch_t, reserved) == 31, "Dispatch");
 
-/* TimerFired */
+/* TimerFired: A timer was dispatched. */
 typedef struct __attribute__((packed)) {
     int64_t deadline_ns;
     int64_t now_ns;
@@ -54,7 +54,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_timer_fired_t) == 48, "TimerFired");
 _Static_assert(offsetof(chr_timer_fired_t, deadline_ns) == 0 && offsetof(chr_timer_fired_t, now_ns) == 8 && offsetof(chr_timer_fired_t, name) == 16, "TimerFired");
 
-/* StateChange */
+/* StateChange: A state machine of the session changed state. */
 typedef struct __attribute__((packed)) {
     int64_t now_ns;
     uint64_t instrument_id;
@@ -67,7 +67,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_state_change_t) == 88, "StateChange");
 _Static_assert(offsetof(chr_state_change_t, now_ns) == 0 && offsetof(chr_state_change_t, instrument_id) == 8 && offsetof(chr_state_change_t, machine) == 16 && offsetof(chr_state_change_t, from_state) == 17 && offsetof(chr_state_change_t, to_state) == 18 && offsetof(chr_state_change_t, reserved) == 19 && offsetof(chr_state_change_t, reason) == 24, "StateChange");
 
-/* Parameter */
+/* Parameter: A parameter had this value from here on. */
 typedef struct __attribute__((packed)) {
     int64_t now_ns;
     char name[64];
@@ -76,7 +76,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_parameter_t) == 200, "Parameter");
 _Static_assert(offsetof(chr_parameter_t, now_ns) == 0 && offsetof(chr_parameter_t, name) == 8 && offsetof(chr_parameter_t, value) == 72, "Parameter");
 
-/* KillChange */
+/* KillChange: The kill word changed. */
 typedef struct __attribute__((packed)) {
     int64_t now_ns;
     uint8_t killed;
@@ -86,7 +86,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_kill_change_t) == 80, "KillChange");
 _Static_assert(offsetof(chr_kill_change_t, now_ns) == 0 && offsetof(chr_kill_change_t, killed) == 8 && offsetof(chr_kill_change_t, reserved) == 9 && offsetof(chr_kill_change_t, reason) == 16, "KillChange");
 
-/* SessionStop */
+/* SessionStop: The session ended in order. */
 typedef struct __attribute__((packed)) {
     int64_t now_ns;
     char reason[64];
@@ -94,7 +94,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_session_stop_t) == 72, "SessionStop");
 _Static_assert(offsetof(chr_session_stop_t, now_ns) == 0 && offsetof(chr_session_stop_t, reason) == 8, "SessionStop");
 
-/* OpenOrder: carry-over: an order open at session start; positions are carried by PositionReport */
+/* OpenOrder: carry-over: an order open at session start; positions are carried by PositionReport. */
 typedef struct __attribute__((packed)) {
     uint64_t order_queue_id;
     uint64_t order_seq;

@@ -24,6 +24,8 @@ __all__ = [
 
 
 class SessionStart(SbeMessage, kw_only=True, gc=False):
+    """A session begins: configuration, code and clocks it runs with."""
+
     TEMPLATE_ID: ClassVar[int] = 40
     LAYOUT: ClassVar[Layout] = Layout(
         "SessionStart",
@@ -45,6 +47,8 @@ class SessionStart(SbeMessage, kw_only=True, gc=False):
 
 
 class SessionSource(SbeMessage, kw_only=True, gc=False):
+    """A queue the session reads, and where it began."""
+
     TEMPLATE_ID: ClassVar[int] = 41
     LAYOUT: ClassVar[Layout] = Layout(
         "SessionSource",
@@ -62,6 +66,8 @@ class SessionSource(SbeMessage, kw_only=True, gc=False):
 
 
 class Dispatch(SbeMessage, kw_only=True, gc=False):
+    """A run of records of one source was dispatched at one time."""
+
     TEMPLATE_ID: ClassVar[int] = 42
     LAYOUT: ClassVar[Layout] = Layout(
         "Dispatch",
@@ -79,6 +85,8 @@ class Dispatch(SbeMessage, kw_only=True, gc=False):
 
 
 class TimerFired(SbeMessage, kw_only=True, gc=False):
+    """A timer was dispatched."""
+
     TEMPLATE_ID: ClassVar[int] = 43
     LAYOUT: ClassVar[Layout] = Layout(
         "TimerFired",
@@ -94,6 +102,8 @@ class TimerFired(SbeMessage, kw_only=True, gc=False):
 
 
 class StateChange(SbeMessage, kw_only=True, gc=False):
+    """A state machine of the session changed state."""
+
     TEMPLATE_ID: ClassVar[int] = 44
     LAYOUT: ClassVar[Layout] = Layout(
         "StateChange",
@@ -112,6 +122,8 @@ class StateChange(SbeMessage, kw_only=True, gc=False):
 
 
 class Parameter(SbeMessage, kw_only=True, gc=False):
+    """A parameter had this value from here on."""
+
     TEMPLATE_ID: ClassVar[int] = 45
     LAYOUT: ClassVar[Layout] = Layout(
         "Parameter",
@@ -127,6 +139,8 @@ class Parameter(SbeMessage, kw_only=True, gc=False):
 
 
 class KillChange(SbeMessage, kw_only=True, gc=False):
+    """The kill word changed."""
+
     TEMPLATE_ID: ClassVar[int] = 46
     LAYOUT: ClassVar[Layout] = Layout(
         "KillChange",
@@ -142,6 +156,8 @@ class KillChange(SbeMessage, kw_only=True, gc=False):
 
 
 class SessionStop(SbeMessage, kw_only=True, gc=False):
+    """The session ended in order."""
+
     TEMPLATE_ID: ClassVar[int] = 47
     LAYOUT: ClassVar[Layout] = Layout(
         "SessionStop",

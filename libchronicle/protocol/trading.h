@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* NewOrder */
+/* NewOrder: A strategy asks for an order. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t price;
@@ -32,7 +32,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_new_order_t) == 128, "NewOrder");
 _Static_assert(offsetof(chr_new_order_t, instrument_id) == 0 && offsetof(chr_new_order_t, price) == 8 && offsetof(chr_new_order_t, qty) == 16 && offsetof(chr_new_order_t, stop_price) == 24 && offsetof(chr_new_order_t, valid_until_ns) == 32 && offsetof(chr_new_order_t, expire_ns) == 40 && offsetof(chr_new_order_t, cause_queue_id) == 48 && offsetof(chr_new_order_t, cause_seq) == 56 && offsetof(chr_new_order_t, cause_ts) == 64 && offsetof(chr_new_order_t, parent_seq) == 72 && offsetof(chr_new_order_t, cause_epoch) == 80 && offsetof(chr_new_order_t, parent_epoch) == 84 && offsetof(chr_new_order_t, flags) == 88 && offsetof(chr_new_order_t, side) == 90 && offsetof(chr_new_order_t, order_type) == 91 && offsetof(chr_new_order_t, time_in_force) == 92 && offsetof(chr_new_order_t, stp_mode) == 93 && offsetof(chr_new_order_t, reserved) == 94 && offsetof(chr_new_order_t, account) == 96 && offsetof(chr_new_order_t, tag) == 112, "NewOrder");
 
-/* CancelOrder */
+/* CancelOrder: A strategy asks for one of its orders to be cancelled. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     uint64_t order_seq;
@@ -46,7 +46,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_cancel_order_t) == 56, "CancelOrder");
 _Static_assert(offsetof(chr_cancel_order_t, instrument_id) == 0 && offsetof(chr_cancel_order_t, order_seq) == 8 && offsetof(chr_cancel_order_t, valid_until_ns) == 16 && offsetof(chr_cancel_order_t, cause_queue_id) == 24 && offsetof(chr_cancel_order_t, cause_seq) == 32 && offsetof(chr_cancel_order_t, cause_ts) == 40 && offsetof(chr_cancel_order_t, cause_epoch) == 48 && offsetof(chr_cancel_order_t, order_epoch) == 52, "CancelOrder");
 
-/* ReplaceOrder */
+/* ReplaceOrder: A strategy asks for a new price or quantity of one of its orders. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     uint64_t order_seq;
@@ -62,7 +62,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_replace_order_t) == 72, "ReplaceOrder");
 _Static_assert(offsetof(chr_replace_order_t, instrument_id) == 0 && offsetof(chr_replace_order_t, order_seq) == 8 && offsetof(chr_replace_order_t, price) == 16 && offsetof(chr_replace_order_t, qty) == 24 && offsetof(chr_replace_order_t, valid_until_ns) == 32 && offsetof(chr_replace_order_t, cause_queue_id) == 40 && offsetof(chr_replace_order_t, cause_seq) == 48 && offsetof(chr_replace_order_t, cause_ts) == 56 && offsetof(chr_replace_order_t, cause_epoch) == 64 && offsetof(chr_replace_order_t, order_epoch) == 68, "ReplaceOrder");
 
-/* CancelAll */
+/* CancelAll: A strategy asks for all its orders to be cancelled. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id; /* 0 = every instrument */
     int64_t cause_ts;
@@ -85,7 +85,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_submitted_t) == 80, "Submitted");
 _Static_assert(offsetof(chr_submitted_t, order_queue_id) == 0 && offsetof(chr_submitted_t, order_seq) == 8 && offsetof(chr_submitted_t, instrument_id) == 16 && offsetof(chr_submitted_t, order_epoch) == 24 && offsetof(chr_submitted_t, request_template) == 28 && offsetof(chr_submitted_t, reserved) == 30 && offsetof(chr_submitted_t, gateway) == 32 && offsetof(chr_submitted_t, client_order_id) == 48, "Submitted");
 
-/* ExecutionReport */
+/* ExecutionReport: What became of an order or of a request to change it. */
 typedef struct __attribute__((packed)) {
     uint64_t order_queue_id;
     uint64_t order_seq;
@@ -118,7 +118,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_execution_report_t) == 200, "ExecutionReport");
 _Static_assert(offsetof(chr_execution_report_t, order_queue_id) == 0 && offsetof(chr_execution_report_t, order_seq) == 8 && offsetof(chr_execution_report_t, instrument_id) == 16 && offsetof(chr_execution_report_t, exec_id) == 24 && offsetof(chr_execution_report_t, venue_order_id) == 32 && offsetof(chr_execution_report_t, trade_id) == 40 && offsetof(chr_execution_report_t, price) == 48 && offsetof(chr_execution_report_t, qty) == 56 && offsetof(chr_execution_report_t, last_price) == 64 && offsetof(chr_execution_report_t, last_qty) == 72 && offsetof(chr_execution_report_t, cum_qty) == 80 && offsetof(chr_execution_report_t, leaves_qty) == 88 && offsetof(chr_execution_report_t, fee) == 96 && offsetof(chr_execution_report_t, venue_ts) == 104 && offsetof(chr_execution_report_t, order_ts) == 112 && offsetof(chr_execution_report_t, cause_ts) == 120 && offsetof(chr_execution_report_t, request_seq) == 128 && offsetof(chr_execution_report_t, order_epoch) == 136 && offsetof(chr_execution_report_t, reject_code) == 140 && offsetof(chr_execution_report_t, flags) == 142 && offsetof(chr_execution_report_t, exec_type) == 144 && offsetof(chr_execution_report_t, side) == 145 && offsetof(chr_execution_report_t, liquidity) == 146 && offsetof(chr_execution_report_t, fee_exponent) == 147 && offsetof(chr_execution_report_t, reserved) == 148 && offsetof(chr_execution_report_t, fee_currency) == 152 && offsetof(chr_execution_report_t, text) == 168, "ExecutionReport");
 
-/* PositionReport */
+/* PositionReport: Position of one strategy in one instrument. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t ts;
@@ -136,7 +136,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_position_report_t) == 88, "PositionReport");
 _Static_assert(offsetof(chr_position_report_t, instrument_id) == 0 && offsetof(chr_position_report_t, ts) == 8 && offsetof(chr_position_report_t, qty) == 16 && offsetof(chr_position_report_t, avg_price) == 24 && offsetof(chr_position_report_t, realized_pnl) == 32 && offsetof(chr_position_report_t, fees) == 40 && offsetof(chr_position_report_t, last_exec_id) == 48 && offsetof(chr_position_report_t, flags) == 56 && offsetof(chr_position_report_t, pnl_exponent) == 58 && offsetof(chr_position_report_t, reserved) == 59 && offsetof(chr_position_report_t, account) == 64 && offsetof(chr_position_report_t, open_cost) == 80, "PositionReport");
 
-/* AccountReport */
+/* AccountReport: Balance of one currency of an account. */
 typedef struct __attribute__((packed)) {
     int64_t ts;
     int64_t balance;
@@ -149,7 +149,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_account_report_t) == 64, "AccountReport");
 _Static_assert(offsetof(chr_account_report_t, ts) == 0 && offsetof(chr_account_report_t, balance) == 8 && offsetof(chr_account_report_t, available) == 16 && offsetof(chr_account_report_t, exponent) == 24 && offsetof(chr_account_report_t, reserved) == 25 && offsetof(chr_account_report_t, account) == 32 && offsetof(chr_account_report_t, currency) == 48, "AccountReport");
 
-/* RiskEvent */
+/* RiskEvent: A limit was hit. */
 typedef struct __attribute__((packed)) {
     uint64_t instrument_id;
     int64_t ts;
@@ -163,7 +163,7 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(chr_risk_event_t) == 136, "RiskEvent");
 _Static_assert(offsetof(chr_risk_event_t, instrument_id) == 0 && offsetof(chr_risk_event_t, ts) == 8 && offsetof(chr_risk_event_t, limit_value) == 16 && offsetof(chr_risk_event_t, actual_value) == 24 && offsetof(chr_risk_event_t, code) == 32 && offsetof(chr_risk_event_t, reserved) == 34 && offsetof(chr_risk_event_t, strategy) == 40 && offsetof(chr_risk_event_t, text) == 72, "RiskEvent");
 
-/* ControlCommand */
+/* ControlCommand: A command of an operator, with who gave it and why. */
 typedef struct __attribute__((packed)) {
     int64_t ts;
     uint32_t uid;

@@ -36,6 +36,8 @@ __all__ = [
 
 
 class NewOrder(SbeMessage, kw_only=True, gc=False):
+    """A strategy asks for an order."""
+
     TEMPLATE_ID: ClassVar[int] = 20
     LAYOUT: ClassVar[Layout] = Layout(
         "NewOrder",
@@ -75,6 +77,8 @@ class NewOrder(SbeMessage, kw_only=True, gc=False):
 
 
 class CancelOrder(SbeMessage, kw_only=True, gc=False):
+    """A strategy asks for one of its orders to be cancelled."""
+
     TEMPLATE_ID: ClassVar[int] = 21
     LAYOUT: ClassVar[Layout] = Layout(
         "CancelOrder",
@@ -94,6 +98,8 @@ class CancelOrder(SbeMessage, kw_only=True, gc=False):
 
 
 class ReplaceOrder(SbeMessage, kw_only=True, gc=False):
+    """A strategy asks for a new price or quantity of one of its orders."""
+
     TEMPLATE_ID: ClassVar[int] = 22
     LAYOUT: ClassVar[Layout] = Layout(
         "ReplaceOrder",
@@ -116,6 +122,8 @@ class ReplaceOrder(SbeMessage, kw_only=True, gc=False):
 
 
 class CancelAll(SbeMessage, kw_only=True, gc=False):
+    """A strategy asks for all its orders to be cancelled."""
+
     TEMPLATE_ID: ClassVar[int] = 23
     LAYOUT: ClassVar[Layout] = Layout(
         "CancelAll",
@@ -152,6 +160,8 @@ class Submitted(SbeMessage, kw_only=True, gc=False):
 
 
 class ExecutionReport(SbeMessage, kw_only=True, gc=False):
+    """What became of an order or of a request to change it."""
+
     TEMPLATE_ID: ClassVar[int] = 25
     LAYOUT: ClassVar[Layout] = Layout(
         "ExecutionReport",
@@ -199,6 +209,8 @@ class ExecutionReport(SbeMessage, kw_only=True, gc=False):
 
 
 class PositionReport(SbeMessage, kw_only=True, gc=False):
+    """Position of one strategy in one instrument."""
+
     TEMPLATE_ID: ClassVar[int] = 26
     LAYOUT: ClassVar[Layout] = Layout(
         "PositionReport",
@@ -224,6 +236,8 @@ class PositionReport(SbeMessage, kw_only=True, gc=False):
 
 
 class AccountReport(SbeMessage, kw_only=True, gc=False):
+    """Balance of one currency of an account."""
+
     TEMPLATE_ID: ClassVar[int] = 27
     LAYOUT: ClassVar[Layout] = Layout(
         "AccountReport",
@@ -242,6 +256,8 @@ class AccountReport(SbeMessage, kw_only=True, gc=False):
 
 
 class RiskEvent(SbeMessage, kw_only=True, gc=False):
+    """A limit was hit."""
+
     TEMPLATE_ID: ClassVar[int] = 28
     LAYOUT: ClassVar[Layout] = Layout(
         "RiskEvent",
@@ -262,6 +278,8 @@ class RiskEvent(SbeMessage, kw_only=True, gc=False):
 
 
 class ControlCommand(SbeMessage, kw_only=True, gc=False):
+    """A command of an operator, with who gave it and why."""
+
     TEMPLATE_ID: ClassVar[int] = 30
     LAYOUT: ClassVar[Layout] = Layout(
         "ControlCommand",

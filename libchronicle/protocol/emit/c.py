@@ -75,7 +75,9 @@ def _preamble(guard: str, text: str) -> str:
 def _enums(schema: Schema) -> str:
     lines = [_preamble("ENUMS", "Constants of the schema's enums and sets (sets as bit masks)."), "enum {\n"]
     for enumeration in schema.enumerations.values():
-        lines.append(f"    /* {enumeration.name}: {C_TYPES[enumeration.primitive]} */\n")
+        lines.append(
+            f"    /* {enumeration.name} ({C_TYPES[enumeration.primitive]}): {enumeration.description} */\n"
+        )
         lines += [f"    {name} = {value},\n" for name, value in enum_constants(enumeration)]
     lines.append("};\n\n#endif\n")
     return "".join(lines)
@@ -90,9 +92,7 @@ def _section(schema: Schema, name: str, text: str) -> str:
 
 def _struct(message: MessageLayout) -> str:
     name = struct(message)
-    lines = [f"\n/* {message.name}"]
-    if message.description:
-        lines.append(f": {message.description}")
+    lines = [f"\n/* {message.name}: {message.description.rstrip('.')}."]
     if message.groups:
         lines.append(f" Groups: {', '.join(g.name for g in message.groups)}.")
     lines.append(" */\ntypedef struct __attribute__((packed)) {\n")

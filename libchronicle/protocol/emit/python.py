@@ -46,7 +46,7 @@ def _enums(schema: Schema) -> str:
     ]
     for name, enumeration in schema.enumerations.items():
         base = "IntFlag" if enumeration.is_set else "IntEnum"
-        parts.append(f"\n\nclass {name}({base}):\n")
+        parts.append(f"\n\nclass {name}({base}):\n{_docstring(enumeration.description)}")
         parts += [f"{INDENT}{snake(value).upper()} = {number}\n" for value, number in enumeration.values]
     return "".join(parts)
 
@@ -87,8 +87,7 @@ def _import(module: str, names: list[str]) -> str:
 
 def _class(message: MessageLayout, schema: Schema) -> str:
     lines = [f"\n\nclass {message.name}(SbeMessage, kw_only=True, gc=False):\n"]
-    if message.description:
-        lines.append(f'{INDENT}"""{message.description.rstrip(".")}."""\n\n')
+    lines.append(_docstring(message.description))
     lines.append(f"{INDENT}TEMPLATE_ID: ClassVar[int] = {message.template_id}\n")
     lines.append(_layout(message))
     lines.append("\n")
@@ -97,6 +96,16 @@ def _class(message: MessageLayout, schema: Schema) -> str:
         f"{INDENT}{snake(g.name)}: Levels = msgspec.field(default_factory=list)\n" for g in message.groups
     ]
     return "".join(lines)
+
+
+def _docstring(text: str) -> str:
+    """On one line, or wrapped with the quotes on a line of their own."""
+    line = f'{INDENT}"""{text.rstrip(".")}."""\n\n'
+    if len(line) <= 112:
+        return line
+    first, *rest = textwrap.wrap(text.rstrip(".") + ".", 103)
+    body = "".join(f"{INDENT}{more}\n" for more in rest)
+    return f'{INDENT}"""{first}\n{body}{INDENT}"""\n\n'
 
 
 def _attribute(f: Field, schema: Schema) -> str:
