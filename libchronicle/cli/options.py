@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
-from libchronicle.errors import ConfigError, CorruptError
+from libchronicle.errors import ConfigError
 from libchronicle.runtime.config import (
     ExchangeConfig,
     FeedConfig,
@@ -111,11 +109,12 @@ def _on_real_venue(config: HostConfig, options: UpOptions) -> HostConfig:
 
 def _on_recordings(config: HostConfig, recordings: Sequence[str]) -> HostConfig:
     """Only the markets and symbols that the recordings hold."""
+    from libchronicle.sim.files import read_lines
     from libchronicle.sim.recording import describe
 
     symbols: dict[str, tuple[str, ...]] = {}
     for path in recordings:
-        with closing(_lines(path)) as lines:  # only its head is read
+        with closing(read_lines(path)) as lines:  # only its head is read
             info = describe(lines, path)
         symbols[info.market] = (*symbols.get(info.market, ()), info.instrument.symbol)
     exchange = config.exchange or ExchangeConfig()
@@ -150,22 +149,6 @@ def _at_speed(config: HostConfig, speed: float | None) -> HostConfig:
             raise _refusal("--speed", f"must be above 0, got {speed:g}")
         exchange = msgspec.structs.replace(exchange, speed=speed)
     return msgspec.structs.replace(config, exchange=exchange)
-
-
-def _lines(path: str) -> Generator[bytes, None, None]:
-    try:
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if not zipped:
-                yield from raw
-                return
-            with gzip.open(raw) as lines:
-                yield from lines
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CorruptError(reason=f"{path}: the gzip stream is damaged: {error}") from error
-    except OSError as error:
-        raise _refusal("--recording", f"{path}: {error.strerror}") from None
 
 
 def _refusal(option: str, reason: str) -> ConfigError:

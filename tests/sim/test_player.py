@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from libchronicle.sim.files import read_lines
 from libchronicle.sim.instruments import MARKETS, SPOT, USDM
 from libchronicle.sim.player import Player, Tape
 from libchronicle.sim.recording import RecordingCorrupt, RecordingUnusable, describe, parse_line
 from libchronicle.sim.textbook import DepthEvent, SnapshotEvent, TextBook
 from libchronicle.testing.recordings import generated_lines
-from services.exchange.sources import read_lines
 
 FOREVER = 1 << 62
 
