@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 
 from libchronicle.errors import CoreUnavailable
 
-__all__ = ["allowed_cores", "pin_to_core"]
+__all__ = ["allowed_cores", "pin_to_core", "unpin"]
 
 
 def allowed_cores() -> set[int]:
@@ -27,6 +28,12 @@ def pin_to_core(core: int) -> None:
         os.sched_setaffinity(0, {core})
     except (OSError, OverflowError):
         raise CoreUnavailable(core=core, allowed=_ranges(before)) from None
+
+
+def unpin() -> None:
+    """Let the calling thread or process run on every core the host gives it. For helpers started by a pinned one."""
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))  # the kernel takes what the cpuset allows
 
 
 def _ranges(cores: Iterable[int]) -> str:

@@ -20,6 +20,7 @@ import msgspec
 
 from libchronicle.bus.endpoint import EndpointStatus, inspect_endpoint
 from libchronicle.bus.inotify import DirectoryWatch
+from libchronicle.bus.interrupt import Interrupt
 from libchronicle.bus.lease import Liveness
 from libchronicle.bus.names import decode_name
 from libchronicle.errors import InvalidName
@@ -125,8 +126,8 @@ def _sighting(name: str, status: EndpointStatus) -> Sighting:
     return Sighting(name, status.path, status.liveness, lease.epoch, registration)
 
 
-class Discovery:
-    """Watches one directory of endpoints; owned by one thread. `wait()` blocks outside the GIL."""
+class Watcher:
+    """Looks at one directory of endpoints when told by inotify or when the cadence is over. Belongs to one thread."""
 
     def __init__(
         self,
@@ -137,58 +138,34 @@ class Discovery:
     ) -> None:
         self.directory: Final = directory
         self.cadence_s: Final = cadence_s
-        self.roster: Final = Roster()
         self.scans = 0
         self._watch: Final = DirectoryWatch()
         self._monotonic_s: Final = monotonic_s
         self._next_scan_s = monotonic_s()
-        self._stop_reader, self._stop_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def poll(self) -> list[DiscoveryEvent]:
-        """What changed since the last call, without waiting. Scans if told by inotify or if the cadence is over."""
+    def look(self) -> list[Sighting] | None:
+        """What is there; None while there is no reason to look."""
         changed = self._watch.drain()
         if not changed and self._monotonic_s() < self._next_scan_s:
-            return []
+            return None
         self._next_scan_s = self._monotonic_s() + self.cadence_s
         self.scans += 1
         self._watch_all()  # before the look, so that what comes after it is told
-        return self.roster.update(scan(self.directory))
+        return scan(self.directory)
 
-    def wait(self, timeout_s: float | None = None) -> list[DiscoveryEvent]:
-        """Events as soon as there are some; empty when the time is over or `interrupt()` was called."""
-        deadline = None if timeout_s is None else self._monotonic_s() + timeout_s
-        while not (events := self.poll()):
-            now = self._monotonic_s()
-            if deadline is not None and now >= deadline:
-                break
-            sleep = self._next_scan_s - now
-            if deadline is not None:
-                sleep = min(sleep, deadline - now)
-            self._watch.wait(sleep, self._stop_reader)
-            if self._interrupted():
-                break
-        return events
-
-    def interrupt(self) -> None:
-        """Make `wait()` return early. May be called from another thread or a signal handler."""
-        os.write(self._stop_writer, b"x")
+    def wait(self, timeout_s: float | None, *also: int) -> None:
+        """Sleep, outside the GIL, until there may be a reason to look or one of the descriptors `also` is readable."""
+        sleep = self._next_scan_s - self._monotonic_s()
+        self._watch.wait(sleep if timeout_s is None else min(sleep, timeout_s), *also)
 
     def close(self) -> None:
         self._watch.close()
-        os.close(self._stop_reader)
-        os.close(self._stop_writer)
-
-    def _interrupted(self) -> bool:
-        try:
-            return bool(os.read(self._stop_reader, 4096))
-        except BlockingIOError:
-            return False
 
     def _watch_all(self) -> None:
-        """The directory for new endpoints, each endpoint for READY; parents until the directory is there."""
+        """The directory for new endpoints, each endpoint for READY; a parent until the directory is there."""
         watched = self._watch.watched()
         if not self.directory.is_dir():
-            parent = next(parent for parent in self.directory.parents if parent.is_dir())
+            parent = next(parent for parent in self.directory.absolute().parents if parent.is_dir())
             if parent not in watched:
                 self._watch.add(parent)
             return
@@ -198,3 +175,44 @@ class Discovery:
         for directory in wanted:
             if directory not in watched:
                 self._watch.add(directory)
+
+
+class Discovery:
+    """Tells the comings and goings of endpoints below `directory`. Belongs to one thread but for `interrupt`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        cadence_s: float = DEFAULT_CADENCE_S,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.roster: Final = Roster()
+        self.watcher: Final = Watcher(directory, cadence_s=cadence_s, monotonic_s=monotonic_s)
+        self._monotonic_s: Final = monotonic_s
+        self._stop: Final = Interrupt()
+
+    def poll(self) -> list[DiscoveryEvent]:
+        """What changed since the last call, without waiting."""
+        sightings = self.watcher.look()
+        return [] if sightings is None else self.roster.update(sightings)
+
+    def wait(self, timeout_s: float | None = None) -> list[DiscoveryEvent]:
+        """Events as soon as there are some; empty when the time is over or `interrupt()` was called."""
+        deadline = None if timeout_s is None else self._monotonic_s() + timeout_s
+        while not (events := self.poll()):
+            left = None if deadline is None else deadline - self._monotonic_s()
+            if left is not None and left <= 0:
+                break
+            self.watcher.wait(left, self._stop.fileno())
+            if self._stop.take():
+                break
+        return events
+
+    def interrupt(self) -> None:
+        """Make `wait()` return early. May be called from another thread or a signal handler."""
+        self._stop.set()
+
+    def close(self) -> None:
+        self.watcher.close()
+        self._stop.close()

@@ -686,6 +686,11 @@ cdef class Subscriber:
         return self.r.epoch
 
     @property
+    def writer_epoch(self):
+        """Epoch of the writer that opened the queue last, whether it has appended yet or not."""
+        return self.control().epoch
+
+    @property
     def next_seq(self):
         self.control()
         return self.r.next_seq

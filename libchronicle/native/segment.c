@@ -90,11 +90,12 @@ static int publish(const char *dir, const char *name, uint64_t size, const void 
     snprintf(unique, sizeof unique, "%s.tmp-%d-%llx", name, (int)getpid(), (unsigned long long)chr_random64());
     chr_join(temp, sizeof temp, dir, unique);
     chr_join(path, sizeof path, dir, name);
-    int fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    mode_t mode = chr_file_mode(dir);
+    int fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return chr_fail_sys(e, temp, "create", size);
     errno = chr_reserve_space(fd, size);
-    if (errno != 0 || (fchmod(fd, 0640) != 0 && errno != EPERM) || pwrite(fd, head, head_size, 0) != (ssize_t)head_size) {
+    if (errno != 0 || (fchmod(fd, mode) != 0 && errno != EPERM) || pwrite(fd, head, head_size, 0) != (ssize_t)head_size) {
         chr_fail_sys(e, path, "reserve", size);
         close(fd);
         unlink(temp);

@@ -451,10 +451,10 @@ static int announce(chr_publisher *p, chr_error *e)
         snprintf(boot + 2 * i, 3, "%02x", p->hot.control->boot_id[i]);
     snprintf(text, sizeof text, "pid=%d start_time=%llu boot_id=%s epoch=%u\n", (int)p->owner,
              (unsigned long long)p->hot.control->start_time, boot, p->hot.epoch);
-    if (chr_replace_text(p->dir, "writer.lock", 0640, text, e) < 0)
+    if (chr_replace_text(p->dir, "writer.lock", chr_file_mode(p->dir), text, e) < 0)
         return -1;
     snprintf(text, sizeof text, "queue_id=%016llx version=%u\n", (unsigned long long)p->queue_id, CHR_FORMAT_VERSION);
-    if (chr_create_once(p->dir, "READY", 0640, text, strlen(text), e) < 0)
+    if (chr_create_once(p->dir, "READY", chr_file_mode(p->dir), text, strlen(text), e) < 0)
         return -1;
     chr_fetch_add32(&p->hot.notify->word, 2); /* a sleeper of the writer before looks again */
     syscall(SYS_futex, &p->hot.notify->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);

@@ -87,8 +87,8 @@ def test_a_directory_without_the_marker_is_no_endpoint(paths: BusPaths) -> None:
 
 def test_what_inotify_missed_is_found_by_the_rescan(paths: BusPaths) -> None:
     discovery = Discovery(paths.orders_dir, cadence_s=0.05)
-    discovery._watch.close()  # the host gave no inotify instance
-    assert not discovery._watch.active
+    discovery.watcher._watch.close()  # the host gave no inotify instance
+    assert not discovery.watcher._watch.active
     with Endpoint(paths.endpoint("alpha"), epoch=1):
         assert [type(event) for event in discovery.wait(30)] == [Added]
     assert [type(event) for event in discovery.wait(30)] == [Removed]
@@ -101,10 +101,10 @@ def test_the_cadence_is_honoured(paths: BusPaths) -> None:
     discovery.poll()
     for now in (0.1, 0.2, 0.49):  # noqa: B007 -- read by the clock above
         discovery.poll()
-    assert discovery.scans == 1
+    assert discovery.watcher.scans == 1
     now = 0.5
     discovery.poll()
-    assert discovery.scans == 2
+    assert discovery.watcher.scans == 2
     discovery.close()
 
 
