@@ -68,6 +68,7 @@ typedef struct {
 
 typedef struct {
     int (*next)(chr_reader *r, chr_frame *out);
+    int (*idle)(chr_reader *r); /* what an empty look does when it is due: heartbeat, liveness of the handle */
 } chr_reader_ops;
 
 struct chr_writer {

@@ -294,7 +294,7 @@ int chr_reader_peek(chr_reader *r)
     return rc ? rc : slow_idle(r);
 }
 
-static const chr_reader_ops reader_ops = {slow_next};
+static const chr_reader_ops reader_ops = {slow_next, slow_idle};
 
 /* ---------------------------------------------------------------- place */
 

@@ -164,20 +164,25 @@ static uint64_t first_seq_of(const chr_publisher *p, uint64_t number)
     return n == (ssize_t)sizeof h && h.magic == CHR_MAGIC_SEGMENT ? h.first_seq : CHR_SEQ_UNKNOWN;
 }
 
-static void remove_oldest(chr_publisher *p)
+static void unlink_pair(const chr_publisher *p, uint64_t number)
 {
-    chr_control *c = p->hot.control;
     char name[32], path[640];
-    uint64_t number = c->oldest, seq = first_seq_of(p, number + 1);
-    if (seq != CHR_SEQ_UNKNOWN)
-        chr_store_release64(&c->oldest_seq, seq);
-    chr_store_release64(&c->oldest, number + 1);
-    const char *suffixes[] = {"q", "idx"};
+    const char *suffixes[] = {"idx", "q"}; /* an index never outlives its segment */
     for (int i = 0; i < 2; i++) {
         chr_segment_name(name, number, suffixes[i]);
         chr_join(path, sizeof path, p->dir, name);
         unlink(path);
     }
+}
+
+static void remove_oldest(chr_publisher *p)
+{
+    chr_control *c = p->hot.control;
+    uint64_t number = c->oldest, seq = first_seq_of(p, number + 1);
+    if (seq != CHR_SEQ_UNKNOWN)
+        chr_store_release64(&c->oldest_seq, seq);
+    chr_store_release64(&c->oldest, number + 1);
+    unlink_pair(p, number);
     chr_fetch_add64(&c->unlinked, 1);
 }
 
@@ -225,6 +230,8 @@ static void adopt_oldest(chr_publisher *p)
 {
     chr_control *c = p->hot.control;
     uint64_t found;
+    while (chr_oldest_segment(p->dir, &found) && found < c->oldest)
+        unlink_pair(p, found); /* a crash stood between the mark and the files */
     if (!chr_oldest_segment(p->dir, &found) || found <= c->oldest)
         return;
     uint64_t seq = first_seq_of(p, found); /* segments removed by hand */
@@ -266,6 +273,7 @@ bool chr_budget_evict(chr_publisher *p)
 {
     if (p->config.on_full != CHR_FULL_EVICT || p->hot.control->oldest >= live_number(p))
         return false;
+    seal_retired(p); /* its space comes back only when this process no longer maps it */
     remove_oldest(p);
     chr_fetch_add64(&p->hot.control->evicted, 1);
     return true;
