@@ -13,7 +13,7 @@ __all__ = ["queue_app"]
 queue_app = typer.Typer(
     help="Look into queues, live or dead. Takes no lock, leaves no reader page.",
     no_args_is_help=True,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
 
 QueueArgument = Annotated[
