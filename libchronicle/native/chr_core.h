@@ -197,7 +197,7 @@ int chr_writer_drain(chr_writer *w); /* run what the agents would do, now */
 
 int64_t chr_clean_run(void *publisher);
 int chr_budget_admit(chr_publisher *p, chr_error *e); /* room for one more segment, or make some */
-bool chr_budget_evict(chr_publisher *p);              /* drop the oldest sealed segment, if on_full says so */
+bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = nothing more can be freed */
 
 /* ---------------------------------------------------------------- reader.c, page.c, seek.c, wait.c */
 

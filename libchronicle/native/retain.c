@@ -269,14 +269,26 @@ static bool fits(const chr_publisher *p)
     return true;
 }
 
-bool chr_budget_evict(chr_publisher *p)
+static bool evict(chr_publisher *p)
 {
     if (p->config.on_full != CHR_FULL_EVICT || p->hot.control->oldest >= live_number(p))
         return false;
-    seal_retired(p); /* its space comes back only when this process no longer maps it */
     remove_oldest(p);
     chr_fetch_add64(&p->hot.control->evicted, 1);
     return true;
+}
+
+/* The disk is full. Space of removed segments comes back only when this process no longer maps them; then retention; then eviction. */
+bool chr_budget_free_some(chr_publisher *p)
+{
+    pthread_mutex_lock(&p->cleaning);
+    bool some = __atomic_load_n(&p->retired, __ATOMIC_ACQUIRE) != NULL;
+    uint64_t before = p->hot.control->oldest;
+    seal_retired(p);
+    retain(p);
+    some = some || p->hot.control->oldest != before || evict(p);
+    pthread_mutex_unlock(&p->cleaning);
+    return some;
 }
 
 int chr_budget_admit(chr_publisher *p, chr_error *e)
@@ -286,7 +298,7 @@ int chr_budget_admit(chr_publisher *p, chr_error *e)
     pthread_mutex_lock(&p->cleaning);
     seal_retired(p);
     retain(p);
-    while (!fits(p) && chr_budget_evict(p))
+    while (!fits(p) && evict(p))
         ;
     account(p);
     bool room = fits(p);

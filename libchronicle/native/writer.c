@@ -44,20 +44,12 @@ static int refuse_gone(chr_publisher *p)
 
 /* ---------------------------------------------------------------- preparing the next segment */
 
-static bool evict_one(chr_publisher *p)
-{
-    pthread_mutex_lock(&p->cleaning);
-    bool done = chr_budget_evict(p);
-    pthread_mutex_unlock(&p->cleaning);
-    return done;
-}
-
 static int make_spare(chr_publisher *p, chr_spare *spare, chr_error *e)
 {
     do {
         e->code = 0;
         spare->segment = chr_segment_make(p->dir, spare->number, p->segment_size, p->queue_id, e);
-    } while (spare->segment == NULL && e->code == CHR_E_NO_SPACE && evict_one(p)); /* a full disk costs the oldest, not the newest */
+    } while (spare->segment == NULL && e->code == CHR_E_NO_SPACE && chr_budget_free_some(p)); /* a full disk costs the oldest, not the newest */
     if (spare->segment == NULL)
         return -1;
     spare->index = chr_index_open(p->dir, spare->number, p->segment_size, p->queue_id, true, e);
@@ -201,14 +193,14 @@ static int roll(chr_publisher *p)
     *old = (chr_retired){.segment = p->segment, .index = p->index, .end = (uint32_t)w->offset};
     commit_padding(p);
     live_in(p, &spare, CHR_SEGMENT_DATA);
+    old->next = __atomic_load_n(&p->retired, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&p->retired, &old->next, old, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
     pthread_mutex_unlock(&p->making);
     chr_store_release64(&w->control->touched, w->position_base + CHR_SEGMENT_DATA);
     chr_store_release64(&w->control->checked, w->position_base + CHR_SEGMENT_DATA);
     publish_head(w);
     chr_store_relaxed64(&w->control->rolls, w->control->rolls + 1);
-    old->next = __atomic_load_n(&p->retired, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&p->retired, &old->next, old, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-        ;
     chr_task_note(&p->clean);
     chr_fence();
     if (chr_load_relaxed32(&w->notify->word) & 1)

@@ -1,0 +1,121 @@
+"""Seek lands where a linear scan would, whatever the index says."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from libchronicle.queue import Queue, QueueConfig
+
+CONFIG = QueueConfig(segment_size=1 << 18)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """About 2 MB over eight segments, three writers, times with long runs of equal values."""
+    path = tmp_path_factory.mktemp("seek") / "q"
+    rng = random.Random(7)
+    records = []
+    now = 1000
+    for _ in range(3):
+        with Queue.open_publisher(path, CONFIG) as writer:
+            for _ in range(1000):
+                now += rng.choice((0, 0, 0, 1, 5, 100))
+                seq = writer.append(1, bytes(rng.randrange(0, 1400)), now)
+                records.append((seq, now))
+    return path, records
+
+
+def lands_on(path, **where):
+    with Queue.open_subscriber(path, None, **where) as reader:
+        message = reader.next()
+        return None if message is None else message.seq
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_seek_equals_a_linear_scan(filled, data):
+    path, records = filled
+    seq = data.draw(st.integers(0, len(records) + 10))
+    assert lands_on(path, seq=seq) == next((s for s, _ in records if s >= seq), None)
+    ts_ns = data.draw(st.integers(0, records[-1][1] + 10) | st.sampled_from([t for _, t in records]))
+    assert lands_on(path, time_ns=ts_ns) == next((s for s, t in records if t >= ts_ns), None)
+
+
+@pytest.mark.parametrize("damage", ["missing", "zeroed", "garbage", "wrong"])
+def test_a_bad_index_costs_time_only(tmp_path, damage):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, CONFIG) as writer:
+        writer.append_many(1, [bytes(900)] * 1000)
+    index = path / "000000001.idx"
+    content = index.read_bytes()
+    if damage == "missing":
+        index.unlink()
+    elif damage == "zeroed":
+        index.write_bytes(bytes(len(content)))
+    elif damage == "garbage":
+        index.write_bytes(content[:32] + random.Random(1).randbytes(len(content) - 32))
+    else:
+        index.write_bytes(content[:32] + content[56:80] + content[32:56] + content[80:])
+    for seq in range(0, 1000, 13):
+        assert lands_on(path, seq=seq) == seq
+
+
+def test_the_live_segment_is_indexed_and_its_index_rebuilt(tmp_path):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, CONFIG) as writer:
+        writer.append_many(1, [bytes(900)] * 200)
+        filled = (path / "000000000.idx").read_bytes()
+        assert any(filled[32 + 24 : 32 + 48])
+        with Queue.open_subscriber(path, "a") as reader:
+            reader.seek_seq(150)
+            assert reader.next().seq == 150
+            reader.seek_seq(0)
+            assert reader.next().seq == 0
+            reader.seek_seq(10_000)
+            assert reader.next() is None
+            writer.append(1, b"next")
+            assert reader.next().seq == 200
+    (path / "000000000.idx").unlink()
+    with Queue.open_publisher(path, CONFIG) as writer:
+        rebuilt = (path / "000000000.idx").read_bytes()
+        assert rebuilt[32:104] != bytes(72)
+        writer.append_many(1, [bytes(900)] * 50)
+    for seq in range(251):
+        assert lands_on(path, seq=seq) == (seq if seq < 251 else None)
+
+
+def test_latest_sees_only_what_comes_after(tmp_path):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, CONFIG) as writer:
+        writer.append_many(1, [b"x"] * 10)
+        with Queue.open_subscriber(path, "a", start="latest") as reader:
+            assert reader.next() is None
+            assert reader.next_seq == 10
+            writer.append(1, b"new")
+            assert [m.seq for m in reader] == [10]
+        writer.roll()
+        with Queue.open_subscriber(path, "b", start="latest") as reader:
+            assert reader.next_seq == 11
+            writer.append(1, b"new")
+            assert [m.seq for m in reader] == [11]
+
+
+def test_latest_is_exact_while_a_writer_runs(tmp_path, spawn):
+    code = """
+        import sys
+        from libchronicle.queue import Queue, QueueConfig
+        with Queue.open_publisher(sys.argv[1], QueueConfig(segment_size=1 << 16)) as writer:
+            print("open")
+            while True:
+                writer.append(1, writer.next_seq.to_bytes(8, "little"))
+    """
+    path = tmp_path / "q"
+    child = spawn(code, path)
+    assert child.stdout.readline() == "open\n"
+    for _ in range(300):
+        with Queue.open_subscriber(path, None, start="latest") as reader:
+            while (m := reader.next()) is None:
+                pass
+            assert int.from_bytes(bytes(m), "little") == m.seq
