@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from libchronicle.errors import CorruptError, MisuseError
-from libchronicle.sim.frames import BOOK_TICKER, DEPTH, TRADE, stream_key
+from libchronicle.sim.frames import DEPTH, stream_key
 from libchronicle.sim.instruments import SPOT, USDM, Instrument, split_symbol
 from libchronicle.sim.textbook import SnapshotEvent
 
@@ -137,6 +137,3 @@ def _instrument(symbol: str, snapshot: SnapshotEvent) -> Instrument:
 def _grid(texts: list[str]) -> tuple[int, int]:
     decimals = len(texts[0].partition(".")[2])
     return decimals, math.gcd(*(int(text.replace(".", "")) for text in texts)) or 1
-
-
-RECORDED_KINDS = (DEPTH, TRADE, BOOK_TICKER, SNAPSHOT)

@@ -27,6 +27,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at-end", choices=("hold", "stop", "loop"), help="of a recording (hold)")
     parser.add_argument("--seed", type=int, help="of the generator (1)")
     parser.add_argument("--rate", type=float, help="generator: events per second and symbol (200)")
+    parser.add_argument("--max-connection-s", type=float, help="end each stream after so long (86400)")
     parser.add_argument("--faults", help=argparse.SUPPRESS)  # for tests: drop=0.01,swap=0.01,seed=3
 
 
@@ -34,7 +35,7 @@ def apply_flags(options: ExchangeOptions, flags: argparse.Namespace) -> Exchange
     """Flags win over the file; --market alone replaces its markets. Raises ConfigError."""
     changes: dict[str, object] = {
         name: value
-        for name in ("host", "at_end", "seed", "rate")
+        for name in ("host", "at_end", "seed", "rate", "max_connection_s")
         if (value := getattr(flags, name)) is not None
     }
     if flags.recording:
