@@ -193,6 +193,59 @@ class BookModeMismatch(CorruptError):
     mode: str
 
 
+# ---------------------------------------------------------------- orders: the caller
+
+
+class OrderError(MisuseError):
+    """An order that cannot be built. Nothing was sent."""
+
+    template = "{instrument}: {reason}"
+    instrument: str
+    reason: str
+
+
+class FloatAmount(OrderError):
+    template = "{instrument}: {what} is the float {value!r}; write an int mantissa, a string or a Decimal"
+    what: str
+    value: float
+
+
+class BadPrice(OrderError):
+    template = "{instrument}: price {value} {reason}"
+    value: object
+
+
+class BadQuantity(OrderError):
+    template = "{instrument}: quantity {value} {reason}"
+    value: object
+
+
+class BadCombination(OrderError):
+    template = "{instrument}: {reason}"
+
+
+# ---------------------------------------------------------------- strategies: the caller
+
+
+class UnknownParameter(MisuseError):
+    template = "no parameter {name!r}; there are: {known}"
+    name: str
+    known: str
+
+
+class BadParameter(MisuseError):
+    template = "parameter {name}: {value!r} is no {wanted}"
+    name: str
+    value: str
+    wanted: str
+
+
+class StrategyFileError(MisuseError):
+    template = "{file}: {reason}"
+    file: str
+    reason: str
+
+
 # ---------------------------------------------------------------- queue: data
 
 
@@ -326,6 +379,11 @@ class Busy(NotReadyError):
     path: str
     pid: int
     waited_s: float
+
+
+class InstrumentNotDefined(NotReadyError):
+    template = "{instrument}: its feed has not defined it yet; wait for on_feed_state CONNECTED"
+    instrument: str
 
 
 # ---------------------------------------------------------------- the host

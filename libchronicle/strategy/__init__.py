@@ -1,1 +1,82 @@
-"""The strategy contract and its live runner."""
+"""The strategy contract: what a strategy file imports, and nothing else.
+
+    from libchronicle.strategy import Side, Strategy
+
+    class Alpha(Strategy):
+        def on_quote(self, ctx, quote):
+            if quote.bid_qty > 10 * quote.ask_qty:
+                ctx.send(quote.instrument.ioc(Side.BUY, quote.ask_price, quote.instrument.min_qty))
+
+The same file runs live, on paper and in backtest. Importing this never loads a simulator or a backtest; the live runner
+behind `ChronicleApp` is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from libchronicle.errors import (
+    BadCombination,
+    BadPrice,
+    BadQuantity,
+    FloatAmount,
+    InstrumentNotDefined,
+    OrderError,
+    UnknownParameter,
+)
+from libchronicle.portfolio import OrderState
+from libchronicle.protocol.enums import ExecType, Liquidity, OrderType, RejectCode, Side, StpMode, TimeInForce
+from libchronicle.strategy.base import Strategy
+from libchronicle.strategy.bookview import Book
+from libchronicle.strategy.context import Context
+from libchronicle.strategy.instrument import Instrument
+from libchronicle.strategy.order import Order
+from libchronicle.strategy.refusal import Refusal
+from libchronicle.strategy.states import FeedState, HostState, RouterState
+from libchronicle.strategy.tracker import Position, WorkingOrder
+from libchronicle.strategy.views import Fill, OrderUpdate, Quote, Trade
+
+if TYPE_CHECKING:
+    from libchronicle.strategy.app import ChronicleApp
+
+__all__ = [
+    "BadCombination",
+    "BadPrice",
+    "BadQuantity",
+    "Book",
+    "ChronicleApp",
+    "Context",
+    "ExecType",
+    "FeedState",
+    "Fill",
+    "FloatAmount",
+    "HostState",
+    "Instrument",
+    "InstrumentNotDefined",
+    "Liquidity",
+    "Order",
+    "OrderError",
+    "OrderState",
+    "OrderType",
+    "OrderUpdate",
+    "Position",
+    "Quote",
+    "Refusal",
+    "RejectCode",
+    "RouterState",
+    "Side",
+    "StpMode",
+    "Strategy",
+    "TimeInForce",
+    "Trade",
+    "UnknownParameter",
+    "WorkingOrder",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ChronicleApp":
+        from libchronicle.strategy.app import ChronicleApp
+
+        return ChronicleApp
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

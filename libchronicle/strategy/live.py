@@ -1,0 +1,296 @@
+"""The live runner: one strategy, its queues, its loop.
+
+    orders_out, session          written here
+    feeds' raw queues, orders_in read here
+    READY + LEASE                the endpoint the router discovers
+
+Order of the start: own queues, session start, what the queues know of positions and open orders, on_load, on_start, READY;
+then the loop, in which feeds and router are found, lost and found again. Order of the stop: on_stop, cancels and up to 500 ms
+for their acknowledgement, on_save, session stop, READY gone.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from libchronicle.bus.endpoint import Endpoint
+from libchronicle.bus.killswitch import KillSwitch
+from libchronicle.bus.paths import BusPaths
+from libchronicle.clock import monotonic_ns, now_ns
+from libchronicle.errors import ChronicleError
+from libchronicle.protocol import Parameter, RunMode, SessionStart, SessionStop
+from libchronicle.queue import Queue, QueueConfig, Subscriber, wait_any
+from libchronicle.runtime.config import StrategyConfig
+from libchronicle.strategy.base import Strategy
+from libchronicle.strategy.carryover import carry_over
+from libchronicle.strategy.commands import Commands
+from libchronicle.strategy.context import Context
+from libchronicle.strategy.dispatch import Dispatcher
+from libchronicle.strategy.identity import code_version, config_hash
+from libchronicle.strategy.lifecycle import Lifecycle
+from libchronicle.strategy.links import FeedLink, RouterLink
+from libchronicle.strategy.loop import LiveLoop
+from libchronicle.strategy.metrics import HostMetrics
+from libchronicle.strategy.params import str_of
+from libchronicle.strategy.recorder import QueueRecorder
+from libchronicle.strategy.savedstate import SavedState
+from libchronicle.strategy.sink import QueueSink
+from libchronicle.strategy.source import Source
+from libchronicle.strategy.states import HostState
+
+__all__ = ["LiveRunner"]
+
+CANCEL_WAIT_NS = 500_000_000
+WRITER_TTL_NS = 2_000_000_000
+OWN_QUEUES = QueueConfig(segment_size=16 << 20)
+
+
+class LiveRunner:
+    """Runs a strategy on the bus below `paths` until `stop`. A context manager; `run` may be called once.
+
+    Raises WriterAlreadyActive or EndpointActive when the strategy already runs.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        config: StrategyConfig,
+        paths: BusPaths,
+        *,
+        log: Any,
+        beat: Callable[[], object] = lambda: None,
+        ready: Callable[[str], object] = lambda status: None,
+        stopping: Callable[[], str] = lambda: "",
+        writer_ttl_ns: int = WRITER_TTL_NS,
+    ) -> None:
+        """`stopping` gives the reason once the process shall end; `beat` is called by the loop at least 4 times a second."""
+        self.strategy = strategy
+        self.config = config
+        self.paths = paths
+        self.log = log
+        self._beat = beat
+        self._ready = ready
+        self._stopping = stopping
+        self._writer_ttl_ns = writer_ttl_ns
+        self._stop_deadline_ns = 0
+        self._asked_stop = ""
+        self._closers: list[Callable[[], object]] = []
+
+    # ------------------------------------------------------------ start
+
+    def __enter__(self) -> LiveRunner:
+        try:
+            self._open()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def _open(self) -> None:
+        config, paths = self.config, self.paths
+        self._orders = self._keep(Queue.open_publisher(paths.orders_out(config.id), OWN_QUEUES))
+        self._session = self._keep(Queue.open_publisher(paths.session(config.id), OWN_QUEUES))
+        self.metrics = self._keep(HostMetrics(paths, f"strategy-{config.id}"))
+        self.recorder = QueueRecorder(self._session)
+        sink = QueueSink(self._orders)
+        self.ctx = Context(sink, params=config.params, log=self.log, account=config.account)
+        self.ctx.count(self.metrics.orders, self.metrics.refused, self.metrics.tick_to_trade)
+        self.lifecycle = Lifecycle(
+            self.ctx,
+            self.recorder,
+            self.strategy,
+            flatten=config.on_disconnect == "flatten",
+            cancel_on_stop=config.on_stop == "cancel",
+            log=self.log,
+        )
+        self.lifecycle.on_host_state = self._host_state
+        self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, self.strategy, self.lifecycle)
+        self._kill = self._keep(KillSwitch(paths.kill_word))
+        self._commands = self._keep(Commands(paths.control(f"strategy-{config.id}"), self))
+        self._saved = SavedState(paths.run_dir("strategies", config.id) / "state.json")
+        self._begin_session()
+        self._start_strategy(sink)
+
+    def _keep(self, resource: Any) -> Any:
+        self._closers.append(resource.close)
+        return resource
+
+    def _begin_session(self) -> None:
+        self.ctx.set_now(now_ns())
+        self.recorder.append(
+            SessionStart(
+                session_id=(self._session.epoch << 40) | self._session.next_seq,
+                realtime_ns=time.time_ns(),
+                monotonic_ns=monotonic_ns(),
+                mode=RunMode.PAPER if self.config.account == "paper" else RunMode.LIVE,
+                config_hash=config_hash(self.config),
+                name=self.config.id,
+                code_version=code_version(self.config.file),
+            )
+        )
+        for name, value in self.config.params.items():
+            self.recorder.append(Parameter(now_ns=self.ctx.now_ns(), name=name, value=str_of(value)[:128]))
+
+    def _start_strategy(self, sink: QueueSink) -> None:
+        """Subscriptions of the TOML, then positions and open orders, then the strategy's own start."""
+        self._subscribe(dict.fromkeys(self.config.subscribe, self.config.kinds))
+        self._orders_in = Source("orders_in", self.paths.orders_in(self.config.id), 0xFFFF, reports=True)
+        self._router = self._link(RouterLink, self._orders_in, "strategy")
+        self._router.restore(str(self.paths.orders_out(self.config.id)))
+        self._carry_over()
+        self._check_kill()
+        state = self._saved.load()
+        if state is not None:
+            self.strategy.on_load(self.ctx, state)
+        self.strategy.on_start(self.ctx)
+        self._subscribe(self.ctx.close_subscriptions())
+        names = [name for name, one in self.ctx.instruments.items() if name in self._subscribed]
+        instruments = [self.ctx.instrument(name) for name in names]
+        feeds = sorted({one.venue for one in instruments})
+        self._sources = [Source(feed, self.paths.raw(feed), rank) for rank, feed in enumerate(feeds)]
+        self._feeds = {
+            one.name: self._link(FeedLink, one, f"strategy-{self.config.id}") for one in self._sources
+        }
+        self.loop = LiveLoop(
+            self.dispatcher,
+            self.recorder,
+            sink,
+            self.sources,
+            self,
+            spin_us=self.config.spin_us,
+        )
+        self.lifecycle.start(instruments)
+
+    def _subscribe(self, wanted: dict[str, tuple[str, ...]]) -> None:
+        self._subscribed = {**getattr(self, "_subscribed", {}), **wanted}
+        self.dispatcher.subscribe(self._subscribed)
+
+    def _link(self, kind: Any, source: Source, reader_name: str) -> Any:
+        self._closers.append(source.detach)
+        return kind(
+            source,
+            reader_name,
+            self.paths.root,
+            self.lifecycle,
+            self.dispatcher,
+            self.recorder,
+            self._writer_ttl_ns,
+        )
+
+    def _carry_over(self) -> None:
+        """What the session begins with: a replay needs no older queue."""
+        for message in carry_over(self.ctx, self._orders.queue_id):
+            self.recorder.append(message)
+
+    @property
+    def sources(self) -> list[Source]:
+        return [*self._sources, self._orders_in]
+
+    # ------------------------------------------------------------ the loop
+
+    def run(self) -> None:
+        """Work until stopped. What a callback raises comes out, after all orders were cancelled."""
+        with Endpoint(self.paths.endpoint(self.config.id), epoch=self._orders.epoch) as self._endpoint:
+            self._ready(self.lifecycle.host.name)
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            try:
+                self.loop.run()
+                self._finish()
+            except BaseException as error:
+                self._abandon(error)
+                raise
+            finally:
+                gc.enable()
+                gc.unfreeze()
+
+    def housekeep(self, now: int) -> None:
+        """Everything that is not the decision loop, some twenty times a second."""
+        self._beat()
+        self._orders.heartbeat()
+        self._session.heartbeat()
+        self._endpoint.renew()
+        self._check_kill()
+        for feed in self._feeds.values():
+            feed.watch()
+        self._router.watch()
+        self._commands.poll()
+        for source in self.sources:
+            source.commit()
+        self.metrics.publish(self)
+        self._check_stop(now)
+
+    def sleep(self, readers: list[Subscriber], seconds: float) -> None:
+        """Nothing to read: sleep until there is, for `seconds` at most."""
+        if readers:
+            wait_any(readers, seconds)
+        else:
+            time.sleep(min(seconds, 0.05))
+
+    def discontinuity(self, source: Source, reason: str) -> None:
+        if source.reports:
+            self.log.warning("reports are missing", reason=reason)
+        else:
+            self.lifecycle.discontinuity(source.name, reason)
+
+    def source_failed(self, source: Source, error: ChronicleError) -> None:
+        self.metrics.errors.add(1)
+        self.log.warning("queue lost", source=source.name, reason=str(error))
+        link = self._router if source.reports else self._feeds[source.name]
+        link.failed(type(error).__name__)
+
+    def _check_kill(self) -> None:
+        if self._kill.killed:
+            self._kill.refresh()  # the file may have been missing or replaced; system calls, but nobody trades now
+        self.lifecycle.set_killed(self._kill.killed, self._kill.reason or "kill word")
+
+    def _check_stop(self, now: int) -> None:
+        reason = self._stop_reason()
+        if not reason:
+            return
+        if not self._stop_deadline_ns:
+            self._stop_deadline_ns = now + CANCEL_WAIT_NS
+            self.lifecycle.stop(reason)
+        if not self.lifecycle.awaits_cancels or now >= self._stop_deadline_ns:
+            self.loop.stop()
+
+    def ask_stop(self, reason: str) -> None:
+        """End as on SIGTERM."""
+        self._asked_stop = self._asked_stop or reason
+
+    def _stop_reason(self) -> str:
+        return self._stopping() or self._asked_stop
+
+    def _host_state(self, state: HostState) -> None:
+        self.metrics.state(state.name)
+        self.log.info("state", state=state.name)
+
+    # ------------------------------------------------------------ stop
+
+    def _finish(self) -> None:
+        self.lifecycle.drained()
+        self._saved.save(self.strategy.on_save(self.ctx))
+        self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=self._stop_reason()[:64]))
+
+    def _abandon(self, error: BaseException) -> None:
+        """The strategy or we have failed: no order may stay behind unwatched."""
+        self.metrics.errors.add(1)
+        self.ctx.order_cancel_all(0, f"failed: {type(error).__name__}")
+        self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=f"failed: {type(error).__name__}"))
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        while self._closers:
+            self._closers.pop()()
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the strategy's saved state stands."""
+        return self._saved.path.parent

@@ -1,0 +1,31 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from libchronicle.native.hot cimport chr_clock, chr_frame
+from libchronicle.strategy.context cimport Context
+from libchronicle.strategy.dispatch cimport Dispatcher
+from libchronicle.strategy.recorder cimport Recorder
+from libchronicle.strategy.sink cimport QueueSink
+from libchronicle.strategy.source cimport Source
+
+
+cdef class LiveLoop:
+    cdef Dispatcher dispatcher
+    cdef Context ctx
+    cdef Recorder recorder
+    cdef QueueSink sink
+    cdef chr_clock *clock
+    cdef list sources
+    cdef object shell
+    cdef readonly bint stopping
+    cdef readonly uint64_t parks
+    cdef readonly uint64_t busy_rounds
+    cdef int64_t spin_ns
+    cdef int64_t housekeeping_ns
+    cdef int64_t housekeeping_due
+
+    cdef int poll(self, Source source) except -1
+    cdef int advance(self, int64_t ts_ns) except -1
+    cdef int broken(self, Source source, const chr_frame *f) except -1
+    cdef int keep_house(self) except -1
+    cdef int idle(self, int64_t idle_since) except -1
+    cdef int park(self, int64_t now) except -1

@@ -1,0 +1,185 @@
+"""The live loop: read, dispatch, spin, park.
+
+    every source in turn: up to BATCH records, each dispatched at ctx.now
+    nothing there: timers; housekeeping when due; spin; after `spin_us` sleep on the queues' futex words
+
+Rules
+- Between two records that are there nothing is done but dispatching them: no system call, no allocation that stays, no
+  garbage collection. Housekeeping is put off while records keep coming, to four times its period at most.
+- ctx.now is read from the TSC clock when a batch begins and again at a record that was appended later than ctx.now, so
+  it is never before a record's own time and never goes back; timers that it passes fire first.
+- The GIL is held while spinning (nobody else needs it in this process, and taking it back would cost more than the
+  wake-up saves) and given up while parked. Signals are looked at in both.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+
+from libchronicle.native.binding cimport raise_reader
+from libchronicle.native.hot cimport chr_frame, chr_next, chr_now_ns
+from libchronicle.strategy.context cimport Context
+from libchronicle.strategy.dispatch cimport Dispatcher
+from libchronicle.strategy.recorder cimport Recorder
+from libchronicle.strategy.sink cimport QueueSink
+from libchronicle.strategy.source cimport Source
+
+from libchronicle.errors import CorruptError, NotReadyError
+
+cdef extern from *:
+    """
+    #if defined(__x86_64__)
+    #define chr_relax() __builtin_ia32_pause()
+    #elif defined(__aarch64__)
+    #define chr_relax() __asm__ __volatile__("yield")
+    #else
+    #define chr_relax() ((void)0)
+    #endif
+    """
+    void chr_relax() noexcept nogil
+
+cdef enum:
+    BATCH = 64
+    TYPE_LOST = 0xFFFE
+
+cdef int64_t HOUSEKEEPING_NS = 50_000_000
+
+
+cdef class LiveLoop:
+    """`shell` is asked: housekeep(now), sleep(readers, seconds), discontinuity(source, reason), source_failed(source, error)."""
+
+    def __init__(
+        self, Dispatcher dispatcher not None, Recorder recorder not None, QueueSink sink not None, sources, shell, *,
+        int64_t spin_us=0,
+    ):
+        self.dispatcher = dispatcher
+        self.ctx = dispatcher.ctx
+        self.recorder = recorder
+        self.sink = sink
+        self.clock = &sink.writer.clock
+        self.sources = list(sources)
+        self.shell = shell
+        self.spin_ns = spin_us * 1000
+        self.housekeeping_ns = HOUSEKEEPING_NS
+
+    def stop(self):
+        """End `run` within one turn. Safe from a signal handler."""
+        self.stopping = True
+
+    def now(self):
+        """Bring ctx.now up to the clock and return it."""
+        self.ctx.now = max(self.ctx.now, chr_now_ns(self.clock))
+        return self.ctx.now
+
+    def run(self):
+        """Until `stop`. Whatever a callback raises comes out of here."""
+        cdef int64_t idle_since = 0
+        cdef int got
+        cdef Source source
+        self.stopping = False
+        while not self.stopping:
+            got = 0
+            for source in self.sources:
+                if source.r != NULL:
+                    got += self.poll(source)
+            if got:
+                idle_since = 0
+                if self.ctx.now >= self.housekeeping_due + 3 * self.housekeeping_ns:
+                    self.keep_house()
+                continue
+            if idle_since == 0:
+                idle_since = self.now()
+            if self.idle(idle_since):
+                idle_since = 0
+
+    cdef int idle(self, int64_t idle_since) except -1:
+        """Nothing to read. 1 if time passed asleep or in housekeeping."""
+        cdef int64_t now = chr_now_ns(self.clock)
+        if now >= self.ctx.timers.next_deadline:
+            self.advance(now)
+            return 1
+        if now >= self.housekeeping_due:
+            self.keep_house()
+            return 0
+        PyErr_CheckSignals()
+        if now - idle_since >= self.spin_ns:
+            self.park(now)
+            return 0
+        chr_relax()
+        return 0
+
+    cdef int poll(self, Source source) except -1:
+        """Dispatch what is there, BATCH records at most; how many."""
+        cdef chr_frame f
+        cdef int n = 0, rc, called
+        while n < BATCH:
+            rc = chr_next(source.r, &f)
+            if rc == 0:
+                break
+            if rc < 0:
+                self._fail(source)
+                break
+            if self.ctx.trace is not None:
+                self.ctx.trace.picked_up = chr_now_ns(self.clock)
+            if n == 0 or f.ts_ns > self.ctx.now:
+                self.advance(f.ts_ns)
+            n += 1
+            if f.seq != source.next_seq or f.epoch != source.epoch or f.type_id == TYPE_LOST:
+                self.broken(source, &f)
+            source.next_seq = f.seq + 1
+            source.records += 1
+            if source.reports:
+                called = self.dispatcher.report(&f, source.queue_id, False)
+            else:
+                self.dispatcher.feed_name = source.name
+                called = self.dispatcher.market(&f, source.queue_id, False)
+            self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, called)
+            if source.r == NULL:       # a callback's consequence detached it
+                break
+        return n
+
+    cdef int advance(self, int64_t ts_ns) except -1:
+        """Move ctx.now to the clock, at least to `ts_ns`; timers that it passes fire now."""
+        cdef int64_t now = chr_now_ns(self.clock)
+        if now < ts_ns:
+            now = ts_ns
+        if now > self.ctx.now:
+            self.ctx.now = now
+        if self.ctx.now >= self.ctx.timers.next_deadline:
+            self.dispatcher.fire_timers(self.recorder)
+        return 0
+
+    cdef int broken(self, Source source, const chr_frame *f) except -1:
+        """The record does not follow the last one: the writer was opened anew, or records are missing."""
+        if source.epoch == 0 and f.seq == source.next_seq:
+            source.epoch = f.epoch
+            return 0
+        if f.epoch != source.epoch:
+            reason = f"epoch {source.epoch} became {f.epoch}"
+        else:
+            reason = f"records {source.next_seq} to {f.seq} are missing"
+        source.epoch = f.epoch
+        self.shell.discontinuity(source, reason)
+        return 0
+
+    def _fail(self, Source source not None):
+        try:
+            raise_reader(source.reader)
+        except (CorruptError, NotReadyError) as error:
+            self.shell.source_failed(source, error)
+
+    cdef int keep_house(self) except -1:
+        self.recorder.flush()
+        self.dispatcher.no_cause()
+        self.now()
+        self.shell.housekeep(self.ctx.now)
+        self.housekeeping_due = chr_now_ns(self.clock) + self.housekeeping_ns
+        return 0
+
+    cdef int park(self, int64_t now) except -1:
+        """Sleep until a record, a timer or housekeeping."""
+        cdef int64_t until = min(self.housekeeping_due, self.ctx.timers.next_deadline)
+        cdef Source source
+        readers = [source.reader for source in self.sources if source.r != NULL]
+        self.recorder.flush()
+        self.parks += 1
+        self.shell.sleep(readers, max(until - now, 0) / 1e9)
+        return 0

@@ -1,0 +1,62 @@
+"""Order sinks: the one thing, beside the clock, that differs between live, paper and backtest."""
+
+from libc.string cimport memcpy
+
+from libchronicle.native.binding cimport Publisher, raise_writer
+from libchronicle.native.hot cimport chr_commit, chr_reserve
+from libchronicle.protocol.layout cimport CHR_SCHEMA_ID, CHR_SCHEMA_VERSION, chr_sbe_header_t
+
+
+cdef inline void _fill(void *to, uint16_t type_id, const void *block, uint16_t block_size) noexcept nogil:
+    cdef chr_sbe_header_t *header = <chr_sbe_header_t *> to
+    header.block_length = block_size
+    header.template_id = type_id
+    header.schema_id = CHR_SCHEMA_ID
+    header.version = CHR_SCHEMA_VERSION
+    memcpy(header + 1, block, block_size)
+
+
+cdef class OrderSink:
+    cdef int put(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
+        raise NotImplementedError
+
+
+cdef class QueueSink(OrderSink):
+    """Encodes straight into orders_out."""
+
+    def __init__(self, Publisher publisher not None):
+        self.publisher = publisher
+        self.writer = publisher.w
+        self.queue_id = publisher.queue_id
+        self.epoch = self.writer.epoch
+
+    cdef int put(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
+        cdef uint32_t size = sizeof(chr_sbe_header_t) + block_size
+        cdef void *to = chr_reserve(self.writer, type_id, size)
+        if to == NULL:
+            raise_writer(self.publisher)
+        _fill(to, type_id, block, block_size)
+        cdef int64_t seq = chr_commit(self.writer, size, -1)
+        if seq < 0:
+            raise_writer(self.publisher)
+        self.seq = <uint64_t> seq
+        self.ts_ns = self.writer.last_ts
+        return 0
+
+
+cdef class MemorySink(OrderSink):
+    """Keeps requests in a list, stamped by `clock()`: for tests of strategies and for simulators."""
+
+    def __init__(self, clock, uint64_t queue_id=1, uint32_t epoch=1):
+        self.messages = []
+        self.clock = clock
+        self.queue_id = queue_id
+        self.epoch = epoch
+
+    cdef int put(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
+        cdef bytearray payload = bytearray(sizeof(chr_sbe_header_t) + block_size)
+        _fill(<char *> payload, type_id, block, block_size)
+        self.seq = len(self.messages)
+        self.ts_ns = self.clock()
+        self.messages.append((type_id, bytes(payload)))
+        return 0

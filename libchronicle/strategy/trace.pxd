@@ -1,0 +1,13 @@
+from libc.stdint cimport int64_t
+
+from libchronicle.native.hot cimport chr_clock
+
+
+cdef class Trace:
+    cdef int64_t[:, ::1] rows
+    cdef readonly int used
+    cdef readonly int capacity
+    cdef chr_clock *clock
+    cdef int64_t picked_up, entered, sending
+
+    cdef void add(self, int64_t cause_ns, int64_t committed_ns) noexcept

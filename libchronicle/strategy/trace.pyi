@@ -1,0 +1,9 @@
+from libchronicle.strategy.sink import QueueSink
+
+STAGES: tuple[str, ...]
+
+class Trace:
+    used: int
+    capacity: int
+    def __init__(self, capacity: int, sink: QueueSink) -> None: ...
+    def stamps(self) -> list[tuple[int, int, int, int, int]]: ...

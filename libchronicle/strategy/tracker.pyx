@@ -1,0 +1,221 @@
+"""Open orders and positions, from what was sent and what was reported. Pure: it reads no queue and no clock.
+
+- An order is open from the moment it is sent until its one final report.
+- A report is counted once: exec ids are contiguous per strategy, so one at or below the last seen is a repetition.
+- A position moves with each fill at once; the router's PositionReport, which follows, is the truth (average price and
+  profit come only from there) unless it is older than a fill already counted.
+"""
+
+cimport cython
+from libc.string cimport memset
+
+from libchronicle.protocol.layout cimport (
+    CHR_EXEC_TYPE_ACK,
+    CHR_EXEC_TYPE_CANCELLED,
+    CHR_EXEC_TYPE_CANCEL_REJECT,
+    CHR_EXEC_TYPE_EXPIRED,
+    CHR_EXEC_TYPE_FILL,
+    CHR_EXEC_TYPE_PARTIAL_FILL,
+    CHR_EXEC_TYPE_REJECT,
+    CHR_EXEC_TYPE_REPLACED,
+    CHR_ORDER_TYPE_LIMIT,
+    CHR_ORDER_TYPE_MARKET,
+    CHR_SIDE_BUY,
+    CHR_TIME_IN_FORCE_GTC,
+    CHR_TIME_IN_FORCE_IOC,
+)
+from libchronicle.strategy.text cimport text_of
+
+from libchronicle.portfolio import OrderState
+from libchronicle.protocol.enums import OrderFlags, OrderType, Side, StpMode, TimeInForce
+
+cdef enum:
+    PENDING = 0
+    OPEN = 1
+    PARTIAL = 2
+    FILLED = 3
+    CANCELLED = 4
+    EXPIRED = 5
+    REJECTED = 6
+
+assert [int(state) for state in OrderState] == [PENDING, OPEN, PARTIAL, FILLED, CANCELLED, EXPIRED, REJECTED]
+
+
+cdef class Position:
+    """Signed quantity and average price, mantissas of the instrument; profit and fees at `pnl_exponent`."""
+
+    def __init__(self, instrument):
+        self.instrument = instrument
+
+    @property
+    def is_flat(self):
+        return self.qty == 0
+
+    def __repr__(self):
+        return f"<Position {self.instrument.name} {self.qty} @ {self.avg_price}>"
+
+
+@cython.freelist(256)
+@cython.no_gc
+cdef class WorkingOrder:
+    """An order that is open, or the last state of one that was."""
+
+    @property
+    def side(self):
+        return Side(self._side)
+
+    @property
+    def state(self):
+        return OrderState(self._state)
+
+    @property
+    def leaves_qty(self):
+        return self.qty - self.cum_qty if self._state <= PARTIAL else 0
+
+    @property
+    def type(self):
+        return OrderType(self.body.order_type)
+
+    @property
+    def tif(self):
+        return TimeInForce(self.body.time_in_force)
+
+    @property
+    def stp(self):
+        return StpMode(self.body.stp_mode)
+
+    @property
+    def flags(self):
+        return OrderFlags(self.body.flags)
+
+    @property
+    def stop_price(self):
+        return self.body.stop_price
+
+    @property
+    def expire_ns(self):
+        return self.body.expire_ns
+
+    @property
+    def account(self):
+        return text_of(self.body.account, sizeof(self.body.account))
+
+    @property
+    def tag(self):
+        return text_of(self.body.tag, sizeof(self.body.tag))
+
+    @property
+    def is_open(self):
+        return self._state <= PARTIAL
+
+    @property
+    def is_cancelling(self):
+        """A cancel was sent and not answered yet."""
+        return self.cancelling
+
+    def __repr__(self):
+        return f"<WorkingOrder {self.id:#x} {self.instrument.name} {self.side.name} {self.qty} @ {self.price} {self.state.name}>"
+
+
+cdef inline uint8_t _next_state(uint8_t state, const chr_execution_report_t *report) noexcept:
+    cdef uint8_t kind = report.exec_type
+    if kind == CHR_EXEC_TYPE_ACK:
+        return OPEN if state == PENDING else state
+    if kind == CHR_EXEC_TYPE_REPLACED:
+        return OPEN if state == PENDING else state
+    if kind == CHR_EXEC_TYPE_PARTIAL_FILL:
+        return PARTIAL
+    if kind == CHR_EXEC_TYPE_FILL:
+        return FILLED
+    if kind == CHR_EXEC_TYPE_CANCELLED:
+        return CANCELLED
+    if kind == CHR_EXEC_TYPE_EXPIRED:
+        return EXPIRED
+    if kind == CHR_EXEC_TYPE_REJECT:
+        return REJECTED
+    return state  # a refused cancel or replace leaves the order as it was
+
+
+cdef class Tracker:
+    def __init__(self, uint64_t queue_id=0):
+        self.queue_id = queue_id
+        self.orders = {}
+
+    cdef WorkingOrder sent(
+        self, uint64_t id, object instrument, const chr_new_order_t *body, int64_t ts_ns
+    ):
+        cdef WorkingOrder order = WorkingOrder.__new__(WorkingOrder)
+        order.id = id
+        order.instrument = instrument
+        order.price = body.price
+        order.qty = body.qty
+        order.cum_qty = 0
+        order.sent_ns = ts_ns
+        order.body = body[0]
+        order._side = body.side
+        order._state = PENDING
+        order.cancelling = False
+        self.orders[id] = order
+        return order
+
+    cdef WorkingOrder reported(
+        self, object instrument, Position position, const chr_execution_report_t *report
+    ):
+        """The order after the report; None when the report is a repetition."""
+        if report.exec_id:
+            if report.exec_id <= self.last_exec_id:
+                self.duplicates += 1
+                return None
+            self.last_exec_id = report.exec_id
+        if report.exec_type == CHR_EXEC_TYPE_FILL or report.exec_type == CHR_EXEC_TYPE_PARTIAL_FILL:
+            if position is not None and report.exec_id > position.last_exec_id:
+                position.qty += report.last_qty if report.side == CHR_SIDE_BUY else -report.last_qty
+                position.last_exec_id = report.exec_id
+        cdef uint64_t id = order_id(report.order_epoch, report.order_seq)
+        cdef WorkingOrder order = None
+        if report.order_queue_id == self.queue_id:
+            order = self.orders.get(id)
+        if order is None:
+            order = self._stranger(id, instrument, report)
+        order._state = _next_state(order._state, report)
+        order.cum_qty = report.cum_qty
+        if report.exec_type == CHR_EXEC_TYPE_REPLACED or report.exec_type == CHR_EXEC_TYPE_ACK:
+            order.price = report.price
+            order.qty = report.qty
+        elif report.exec_type == CHR_EXEC_TYPE_CANCEL_REJECT:
+            order.cancelling = False
+        if order._state > PARTIAL:
+            self.orders.pop(order.id, None)
+        return order
+
+    cdef WorkingOrder _stranger(self, uint64_t id, object instrument, const chr_execution_report_t *report):
+        """An order sent before the oldest record left in orders_out: all that is known of it is its report."""
+        cdef WorkingOrder order = WorkingOrder.__new__(WorkingOrder)
+        self.strangers += 1
+        order.id = id
+        order.instrument = instrument
+        order.price = report.price
+        order.qty = report.qty
+        order.cum_qty = report.cum_qty
+        order.sent_ns = report.order_ts
+        memset(&order.body, 0, sizeof(order.body))
+        order.body.order_type = CHR_ORDER_TYPE_LIMIT if report.price else CHR_ORDER_TYPE_MARKET
+        order.body.time_in_force = CHR_TIME_IN_FORCE_GTC if report.price else CHR_TIME_IN_FORCE_IOC
+        order._side = report.side
+        order._state = PENDING
+        order.cancelling = False
+        ends = report.exec_type == CHR_EXEC_TYPE_REJECT or report.leaves_qty == 0
+        if report.order_queue_id == self.queue_id and not ends:
+            self.orders[id] = order
+        return order
+
+    cdef int positioned(self, Position position, const chr_position_report_t *report) except -1:
+        if report.last_exec_id < position.last_exec_id:
+            return 0
+        position.qty = report.qty
+        position.avg_price = report.avg_price
+        position.realized_pnl = report.realized_pnl
+        position.fees = report.fees
+        position.pnl_exponent = report.pnl_exponent
+        position.last_exec_id = report.last_exec_id
+        return 0
