@@ -18,6 +18,8 @@ from services.exchange.server import MarketServer
 
 BATCH = 512
 MAX_SLEEP_S = 0.05
+MIN_SLEEP_S = 0.002
+"""The loop's timers count whole milliseconds: a shorter sleep ends early and the loop spins until the event is due."""
 FAR_FUTURE_NS = 1 << 62
 
 
@@ -41,7 +43,8 @@ class Pump:
         while (due_ns := self._source.next_time_ns()) is not None:
             position_ns = start_ns + int((time.monotonic_ns() - origin_ns) * speed)
             if due_ns > position_ns:
-                await asyncio.sleep(min((due_ns - position_ns) / speed / 1e9, MAX_SLEEP_S))
+                sleep_s = (due_ns - position_ns) / speed / 1e9
+                await asyncio.sleep(min(max(sleep_s, MIN_SLEEP_S), MAX_SLEEP_S))
                 continue
             self._server.broadcast(self._source.take(position_ns, BATCH))
             await asyncio.sleep(0)
