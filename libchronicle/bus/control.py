@@ -28,8 +28,8 @@ from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
 __all__ = ["CONTROL_CONFIG", "DIRECTORY_MODE", "ControlReceiver", "send_command"]
 
 CONTROL_CONFIG: Final = QueueConfig(segment_size=65536, prefault=False, prepare=False)
-DIRECTORY_MODE: Final = 0o2770
-"""Writable by the group: the files of a queue in such a directory are too."""
+DIRECTORY_MODE: Final = 0o2775
+"""Writable by the group, readable by all: the files of a queue take both from their directory."""
 
 _RETRY_FIRST_S: Final = 0.002
 _RETRY_MOST_S: Final = 0.05

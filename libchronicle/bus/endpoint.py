@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from libchronicle.bus.files import directory_lock, make_directory, publish_file
+from libchronicle.bus.files import ENDPOINT_MODE, directory_lock, make_directory, publish_file
 from libchronicle.bus.lease import Lease, LeaseRecord, Liveness, judge, read_lease
 from libchronicle.bus.paths import LEASE, READY
 from libchronicle.errors import EndpointActive
@@ -48,7 +48,7 @@ class Endpoint:
 
     def register(self) -> None:
         """Take the lease and show READY."""
-        make_directory(self.path)
+        make_directory(self.path, ENDPOINT_MODE)
         with directory_lock(self.path):
             status = inspect_endpoint(self.path)
             if status.liveness is Liveness.ALIVE and status.lease is not None:

@@ -11,10 +11,21 @@ from pathlib import Path
 
 from libchronicle.errors import HostError, NoPermission, NoSpace
 
-__all__ = ["DIRECTORY_MODE", "directory_lock", "host_error", "make_directory", "publish_file"]
+__all__ = [
+    "DIRECTORY_MODE",
+    "ENDPOINT_MODE",
+    "directory_lock",
+    "host_error",
+    "make_directory",
+    "publish_file",
+]
 
 DIRECTORY_MODE = 0o2750
 """setgid: what is made inside belongs to the directory's group, which is how read access is given."""
+
+
+ENDPOINT_MODE = 0o3770
+"""Strategy and router each make a queue in an endpoint's directory; sticky: neither may remove the other's."""
 
 
 def host_error(error: OSError, path: Path, size: int = 0) -> NoPermission | NoSpace | HostError:

@@ -11,6 +11,7 @@ nobody trades again without a trace of who said so.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import mmap
 import os
@@ -27,8 +28,8 @@ from libchronicle.errors import ConfigError
 
 __all__ = ["KillRecord", "KillSwitch", "KillWord", "current_user"]
 
-_DIRECTORY_MODE: Final = 0o2770
-_FILE_MODE: Final = 0o660
+_DIRECTORY_MODE: Final = 0o2775
+_FILE_MODE: Final = 0o664
 
 
 class KillRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +126,8 @@ class KillWord:
                 self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE
             )
             try:
+                with contextlib.suppress(PermissionError):  # made by another of the group
+                    os.fchmod(descriptor, _FILE_MODE)
                 os.write(descriptor, msgspec.json.encode(record) + b"\n")
                 os.fsync(descriptor)
             finally:

@@ -15,14 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from libchronicle.bus.files import make_directory
+from libchronicle.bus.files import ENDPOINT_MODE, make_directory
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import NotReadyError, ReaderAlreadyActive
 from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
 
 __all__ = [
     "ARCHIVE_READER",
-    "ENDPOINT_MODE",
     "ROUTER_READER",
     "STRATEGY_READER",
     "OrderChannel",
@@ -33,9 +32,6 @@ ROUTER_READER: Final = "router"
 STRATEGY_READER: Final = "strategy"
 ARCHIVE_READER: Final = "archive-tier"
 """Orders are kept until archived: this name holds back retention in every order queue, whether its daemon runs or not."""
-
-ENDPOINT_MODE: Final = 0o3770
-"""Both sides make a queue in the endpoint's directory; neither may remove the other's."""
 
 _RETRY_FIRST_S: Final = 0.02
 _RETRY_MOST_S: Final = 0.5

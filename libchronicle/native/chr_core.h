@@ -90,7 +90,7 @@ void chr_unlock(int fd);
 int chr_lock_probe(int fd);         /* 1 held by someone, 0 free */
 bool chr_same_file(int fd, const char *path);
 int chr_sync_dir(const char *dir);
-mode_t chr_file_mode(const char *dir); /* 0640, or 0660 in a directory its group may write to: then any of the group may be the writer */
+mode_t chr_file_mode(const char *dir); /* 0640; with the directory's group write (any of the group may be the writer) and others' read */
 int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e); /* 1 made, 0 was there */
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
 int chr_reserve_space(int fd, uint64_t size); /* 0 or errno */

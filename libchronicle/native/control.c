@@ -24,7 +24,7 @@ int chr_control_create(const char *dir, uint32_t segment_size, chr_error *e)
     n.magic = CHR_MAGIC_NOTIFY;
     n.queue_id = c.queue_id;
     int made = chr_create_once(dir, "control.meta", chr_file_mode(dir), &c, sizeof c, e);
-    if (made < 0 || chr_create_once(dir, "notify.meta", 0660, &n, sizeof n, e) < 0)
+    if (made < 0 || chr_create_once(dir, "notify.meta", 0660 | chr_file_mode(dir), &n, sizeof n, e) < 0)
         return -1;
     return made;
 }

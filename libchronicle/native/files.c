@@ -190,7 +190,7 @@ static int write_temp(char *temp, size_t room, const char *dir, const char *name
 mode_t chr_file_mode(const char *dir)
 {
     struct stat st;
-    return stat(dir, &st) == 0 && (st.st_mode & S_IWGRP) ? 0660 : 0640;
+    return stat(dir, &st) == 0 ? 0640 | (st.st_mode & (S_IWGRP | S_IROTH)) : 0640;
 }
 
 int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e)

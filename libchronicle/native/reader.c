@@ -467,7 +467,7 @@ static int begin(chr_subscriber *s, int start, uint64_t seq, int64_t ts_ns, chr_
     char ready[640];
     chr_join(ready, sizeof ready, s->dir, "READY");
     if (access(ready, F_OK) != 0)
-        return chr_fail(e, CHR_E_NOT_READY, s->dir, NULL, 0, 0, 0);
+        return errno == EACCES ? chr_fail_sys(e, s->dir, "open", 0) : chr_fail(e, CHR_E_NOT_READY, s->dir, NULL, 0, 0, 0);
     if (chr_control_open(s->dir, false, &s->pages, e) < 0)
         return -1;
     const chr_control *c = control_of(s);
