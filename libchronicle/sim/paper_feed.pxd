@@ -1,0 +1,42 @@
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from libchronicle.book.l2 cimport chr_l2
+from libchronicle.native.binding cimport Subscriber
+from libchronicle.native.hot cimport chr_control, chr_frame
+
+
+cdef struct slot_t:
+    uint64_t id
+    chr_l2 *book
+    int64_t highest_buy     # resting with us; 0 = none
+    int64_t lowest_sell     # 0 = none
+    int was_valid
+
+
+cdef class MarketReader:
+    cdef readonly Subscriber reader
+    cdef readonly dict books
+    cdef readonly uint64_t queue_id
+    cdef readonly uint32_t epoch
+    cdef readonly uint64_t frames
+    cdef readonly uint64_t malformed
+    cdef readonly uint64_t seq          # of the record that stopped poll()
+    cdef readonly uint64_t instrument_id
+    cdef readonly int64_t price
+    cdef readonly int64_t qty
+    cdef readonly int aggressor
+    cdef readonly bytes payload
+    cdef chr_control *control
+    cdef slot_t *slots
+    cdef uint64_t mask
+    cdef uint64_t used
+    cdef uint64_t first_unsaid
+    cdef bint anything_unsaid
+
+    cdef slot_t *find(self, uint64_t id) except NULL
+    cdef int grow(self) except -1
+    cdef int take(self, chr_frame *f) except -1
+    cdef int book_changed(self, slot_t *slot) noexcept
+    cdef int trade(self, slot_t *slot, chr_frame *f) noexcept
+    cdef int all_books(self, chr_frame *f) except -1
+    cdef int next(self, chr_frame *f) except -1

@@ -1,0 +1,284 @@
+"""Market data for the paper venue: every book of one raw queue, kept natively; Python hears only of what may concern an order.
+
+`poll()` reads records until there is none or until one of these:
+
+    TRADE        a trade at or through a resting order's price
+    BOOK         a book whose best has come to a resting order's price
+    SYNC         a book became valid: its first snapshot, or the first after a gap or a new writer of the feed
+    DEFINITION   an instrument's definition; `payload` holds it
+
+What lies between the highest resting buy and the lowest resting sell (`set_reach`) can fill nothing and stays below Python.
+A new epoch of the feed makes every book invalid until its next snapshot, as a gap does.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, CHR_L2_IGNORED, L2Book, chr_l2_apply, chr_l2_best, chr_l2_clear
+from libchronicle.native.binding cimport Subscriber, raise_reader
+from libchronicle.native.hot cimport chr_frame, chr_next
+from libchronicle.protocol.layout cimport (
+    CHR_BOOK_DELTA,
+    CHR_BOOK_FLAGS_STALE,
+    CHR_BOOK_RESET,
+    CHR_BOOK_SNAPSHOT,
+    CHR_BOOK_SNAPSHOT_BLOCK,
+    CHR_GAP,
+    CHR_INSTRUMENT,
+    CHR_SIDE_BUY,
+    CHR_SIDE_SELL,
+    CHR_TRADE,
+    CHR_TRADE_BLOCK,
+    chr_book_snapshot_t,
+    chr_level_t,
+    chr_trade_t,
+)
+from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
+
+NOTHING, TRADE, BOOK, SYNC, DEFINITION = range(5)
+
+cdef enum:
+    C_NOTHING = 0
+    C_TRADE = 1
+    C_BOOK = 2
+    C_SYNC = 3
+    C_DEFINITION = 4
+    FIRST_SLOTS = 64
+    FIRST_WINDOW = 4096     # records; each further window is four times as long
+
+
+cdef class MarketReader:
+    def __cinit__(self):
+        self.slots = NULL
+
+    def __init__(self, Subscriber reader not None):
+        self.reader = reader
+        self.control = reader.control()
+        self.queue_id = reader.queue_id
+        self.epoch = self.control.epoch
+        self.books = {}
+        self.payload = b""
+        self.slots = <slot_t *> calloc(FIRST_SLOTS, sizeof(slot_t))
+        if self.slots == NULL:
+            raise MemoryError
+        self.mask = FIRST_SLOTS - 1
+
+    def __dealloc__(self):
+        free(self.slots)
+
+    # ------------------------------------------------------------ the loop
+
+    def poll(self, int max_frames=4096):
+        """Read on; what stopped it, or NOTHING after the last record or `max_frames`. Raises what the reader raises."""
+        cdef chr_frame f
+        cdef int found, n
+        for n in range(max_frames):
+            if not self.next(&f):
+                return C_NOTHING
+            self.frames += 1
+            if not self.anything_unsaid:
+                self.anything_unsaid = True
+                self.first_unsaid = f.seq
+            self.seq = f.seq
+            found = self.take(&f)
+            if found:
+                return found
+        return C_NOTHING
+
+    cdef int next(self, chr_frame *f) except -1:
+        cdef int rc = chr_next(self.reader.r, f)
+        if rc < 0:
+            raise_reader(self.reader)
+        return rc
+
+    cdef int take(self, chr_frame *f) except -1:
+        """Apply one record; what Python must hear of it."""
+        cdef slot_t *slot
+        cdef uint64_t id
+        cdef int rc
+        if f.epoch != self.epoch:
+            self.epoch = f.epoch
+            for id in range(self.mask + 1):
+                if self.slots[id].id:
+                    chr_l2_clear(self.slots[id].book)
+                    self.slots[id].was_valid = 0
+        if f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
+            return self.all_books(f)
+        if f.type_id not in (CHR_TRADE, CHR_BOOK_DELTA, CHR_BOOK_SNAPSHOT, CHR_INSTRUMENT):
+            return C_NOTHING
+        id = chr_instrument_of(f.type_id, f.payload, f.size)
+        if id == 0:
+            self.malformed += 1
+            return C_NOTHING
+        slot = self.find(id)
+        if f.type_id == CHR_TRADE:
+            return self.trade(slot, f)
+        rc = chr_l2_apply(slot.book, f.type_id, f.payload, f.size)
+        if f.type_id == CHR_INSTRUMENT:
+            self.instrument_id = id
+            self.payload = f.payload[:f.size]
+            return C_DEFINITION
+        if rc < 0:
+            self.malformed += 1
+        return self.book_changed(slot)
+
+    cdef int all_books(self, chr_frame *f) except -1:
+        """A gap or reset of one instrument, or of all (id 0)."""
+        cdef uint64_t i, id = chr_instrument_of(f.type_id, f.payload, f.size)
+        for i in range(self.mask + 1):
+            if self.slots[i].id and (id == 0 or self.slots[i].id == id):
+                chr_l2_apply(self.slots[i].book, f.type_id, f.payload, f.size)
+                self.slots[i].was_valid = self.slots[i].book.valid
+        return C_NOTHING
+
+    cdef int book_changed(self, slot_t *slot) noexcept:
+        cdef chr_level_t best
+        if not slot.book.valid:
+            slot.was_valid = 0
+            return C_NOTHING
+        if not slot.was_valid:
+            slot.was_valid = 1
+            self.instrument_id = slot.id
+            return C_SYNC
+        if (
+            slot.highest_buy and chr_l2_best(slot.book, CHR_ASK, &best) and best.price <= slot.highest_buy
+            or slot.lowest_sell and chr_l2_best(slot.book, CHR_BID, &best) and best.price >= slot.lowest_sell
+        ):
+            self.instrument_id = slot.id
+            return C_BOOK
+        return C_NOTHING
+
+    cdef int trade(self, slot_t *slot, chr_frame *f) noexcept:
+        cdef const chr_trade_t *m
+        if not slot.highest_buy and not slot.lowest_sell:
+            return C_NOTHING
+        m = <const chr_trade_t *> chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK)
+        if m == NULL:
+            self.malformed += 1
+            return C_NOTHING
+        if (
+            slot.highest_buy and m.price <= slot.highest_buy and m.aggressor != CHR_SIDE_BUY
+            or slot.lowest_sell and m.price >= slot.lowest_sell and m.aggressor != CHR_SIDE_SELL
+        ):
+            self.instrument_id, self.price, self.qty, self.aggressor = slot.id, m.price, m.qty, m.aggressor
+            return C_TRADE
+        return C_NOTHING
+
+    # ------------------------------------------------------------ what the caller asks and tells
+
+    def set_reach(self, uint64_t instrument_id, int64_t highest_buy, int64_t lowest_sell):
+        """Where our best resting orders stand; 0 = none on that side."""
+        cdef slot_t *slot = self.find(instrument_id)
+        slot.highest_buy = highest_buy
+        slot.lowest_sell = lowest_sell
+
+    def unsaid(self):
+        """(first seq, last seq, epoch) of the records read since the last call, or None: what the journal was not told."""
+        if not self.anything_unsaid:
+            return None
+        self.anything_unsaid = False
+        return self.first_unsaid, self.seq, self.epoch
+
+    def is_alive(self, int64_t monotonic_ns, int64_t ttl_ns):
+        """True while the feed lives: it has not left in order and its heartbeat is young. No system call."""
+        return self.control.closed == 0 and monotonic_ns - self.control.heartbeat_ns < ttl_ns
+
+    @property
+    def lag(self):
+        """Records that were not read yet."""
+        cdef uint64_t head = self.control.next_seq
+        return head - self.reader.r.next_seq if head > self.reader.r.next_seq else 0
+
+    def close(self):
+        """Close the reader; the object is not to be used after."""
+        self.reader.close()
+
+    # ------------------------------------------------------------ books
+
+    cdef slot_t *find(self, uint64_t id) except NULL:
+        """The instrument's slot; its book is made when it is first met."""
+        cdef uint64_t i = id & self.mask
+        cdef L2Book book
+        while self.slots[i].id:
+            if self.slots[i].id == id:
+                return &self.slots[i]
+            i = (i + 1) & self.mask
+        if (self.used + 1) * 2 > self.mask:
+            self.grow()
+            return self.find(id)
+        book = L2Book(id)
+        self.books[id] = book
+        self.slots[i].id = id
+        self.slots[i].book = book.b
+        self.used += 1
+        return &self.slots[i]
+
+    cdef int grow(self) except -1:
+        cdef uint64_t i, j, mask = self.mask * 2 + 1
+        cdef slot_t *slots = <slot_t *> calloc(mask + 1, sizeof(slot_t))
+        if slots == NULL:
+            raise MemoryError
+        for i in range(self.mask + 1):
+            if self.slots[i].id:
+                j = self.slots[i].id & mask
+                while slots[j].id:
+                    j = (j + 1) & mask
+                slots[j] = self.slots[i]
+        free(self.slots)
+        self.slots = slots
+        self.mask = mask
+        return 0
+
+    def rebuild(self, wanted=()):
+        """Books from the newest snapshots, muted; leaves the reader at the head.
+
+        Looks back from the head in growing windows until every instrument wanted or seen has a definition and a snapshot.
+        Returns (records applied, {instrument id: payload of its definition}).
+        """
+        cdef chr_frame f
+        cdef const chr_book_snapshot_t *snapshot
+        cdef uint64_t head = self.control.next_seq, oldest = self.control.oldest_seq, first = head, window = FIRST_WINDOW, last
+        cdef uint64_t id, applied = 0, i
+        cdef dict snapshots = {}, defined = {}, found_snapshots, found_definitions
+        cdef set seen = set(wanted)
+        while first > oldest:
+            last = first - 1
+            first = first - window if first - oldest > window else oldest
+            window *= 4
+            found_snapshots, found_definitions = {}, {}
+            self.reader.seek_seq(first)
+            while self.reader.r.next_seq <= last and self.next(&f):
+                if f.type_id not in (CHR_INSTRUMENT, CHR_BOOK_SNAPSHOT, CHR_BOOK_DELTA, CHR_TRADE):
+                    continue
+                id = chr_instrument_of(f.type_id, f.payload, f.size)
+                seen.add(id)
+                if f.type_id == CHR_INSTRUMENT:
+                    found_definitions[id] = f.seq
+                elif f.type_id == CHR_BOOK_SNAPSHOT:
+                    snapshot = <const chr_book_snapshot_t *> chr_block(
+                        f.payload, f.size, CHR_BOOK_SNAPSHOT, CHR_BOOK_SNAPSHOT_BLOCK
+                    )
+                    if snapshot != NULL and not snapshot.flags & CHR_BOOK_FLAGS_STALE:
+                        found_snapshots[id] = f.seq
+            snapshots = found_snapshots | snapshots
+            defined = found_definitions | defined
+            if seen <= snapshots.keys() and seen <= defined.keys():
+                break
+        definitions = {}
+        for id in defined:
+            self.reader.seek_seq(defined[id])
+            if self.next(&f):
+                self.take(&f)
+                definitions[id] = self.payload
+        first = min(snapshots.values(), default=head)
+        if first < head:
+            self.reader.seek_seq(first)
+            while self.reader.r.next_seq < head and self.next(&f):
+                self.take(&f)
+                applied += 1
+        elif self.reader.r.next_seq != head:
+            self.reader.seek_seq(head)
+        for i in range(self.mask + 1):
+            if self.slots[i].id:
+                self.slots[i].was_valid = self.slots[i].book.valid
+        return applied, definitions

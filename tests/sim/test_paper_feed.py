@@ -1,0 +1,179 @@
+"""The native market reader: books equal to those of a plain replay, and only what concerns an order reaches Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from libchronicle.book import L2Book
+from libchronicle.protocol import (
+    BookDelta,
+    BookMode,
+    BookSnapshot,
+    ContractKind,
+    Gap,
+    GapReason,
+    Instrument,
+    Side,
+    Trade,
+    instrument_id,
+)
+from libchronicle.queue import Publisher, Queue, QueueConfig
+from libchronicle.sim.paper_feed import BOOK, DEFINITION, NOTHING, SYNC, TRADE, MarketReader
+
+SMALL = QueueConfig(segment_size=1 << 16)
+BTC, ETH = instrument_id("binance-spot:BTCUSDT"), instrument_id("binance-spot:ETHUSDT")
+
+
+def definition(symbol: str) -> Instrument:
+    return Instrument(
+        instrument_id=instrument_id(f"binance-spot:{symbol}"), tick_size=1, lot_size=1, min_qty=1, max_qty=0, min_notional=0,
+        contract_size=0, price_exponent=-2, qty_exponent=-3, contract_kind=ContractKind.SPOT, book_mode=BookMode.L2,
+        trading=1, venue="binance-spot", symbol=symbol, base_currency=symbol[:3], quote_currency="USDT",
+    )  # fmt: skip
+
+
+class Feed:
+    """Writes market data as a feed would."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writer: Publisher = Queue.open_publisher(path, SMALL)
+        self.update_id = 0
+
+    def put(self, message) -> int:
+        return self.writer.append(message.TEMPLATE_ID, message.encode())
+
+    def snapshot(self, id: int = BTC, bids=((99, 5), (98, 5)), asks=((101, 5), (102, 5))) -> int:
+        self.update_id += 1
+        return self.put(BookSnapshot(instrument_id=id, last_update_id=self.update_id, bids=list(bids), asks=list(asks)))
+
+    def delta(self, id: int = BTC, bids=(), asks=()) -> int:
+        self.update_id += 1
+        first = last = self.update_id
+        return self.put(
+            BookDelta(instrument_id=id, first_update_id=first, last_update_id=last, bids=list(bids), asks=list(asks))
+        )
+
+    def trade(self, price: int, qty: int, aggressor: Side, id: int = BTC) -> int:
+        return self.put(Trade(instrument_id=id, price=price, qty=qty, aggressor=aggressor))
+
+
+@pytest.fixture
+def feed(tmp_path: Path):
+    feed = Feed(tmp_path / "raw")
+    yield feed
+    feed.writer.close()
+
+
+@pytest.fixture
+def reader(feed: Feed):
+    reader = MarketReader(Queue.open_subscriber(feed.path, "router", SMALL, "earliest"))
+    yield reader
+    reader.close()
+
+
+def test_definitions_and_first_snapshots_are_told(feed: Feed, reader: MarketReader) -> None:
+    feed.put(definition("BTCUSDT"))
+    feed.snapshot()
+    assert reader.poll() == DEFINITION
+    assert Instrument.decode(reader.payload).symbol == "BTCUSDT"
+    assert (reader.poll(), reader.instrument_id) == (SYNC, BTC)
+    assert reader.poll() == NOTHING
+    assert reader.books[BTC].best_bid == (99, 5)
+
+
+def test_market_data_that_can_fill_nothing_stays_below_python(feed: Feed, reader: MarketReader) -> None:
+    feed.snapshot()
+    assert reader.poll() == SYNC
+    reader.set_reach(BTC, 98, 103)
+    for _ in range(500):
+        feed.delta(bids=[(99, 7)], asks=[(101, 7)])
+        feed.trade(99, 1, Side.SELL)
+        feed.trade(97, 1, Side.BUY)  # the wrong side for our buy
+        feed.trade(50, 1, Side.SELL, id=ETH)
+    assert reader.poll(10_000) == NOTHING
+    assert reader.frames == 2001
+    feed.trade(98, 3, Side.SELL)
+    assert (reader.poll(), reader.price, reader.qty, reader.aggressor) == (TRADE, 98, 3, Side.SELL)
+    feed.trade(104, 1, Side.NONE)
+    assert (reader.poll(), reader.price) == (TRADE, 104)
+    feed.delta(asks=[(98, 1)])
+    assert (reader.poll(), reader.instrument_id) == (BOOK, BTC)
+
+
+def test_after_a_gap_the_book_is_invalid_until_a_snapshot(feed: Feed, reader: MarketReader) -> None:
+    feed.snapshot()
+    assert reader.poll() == SYNC
+    feed.put(Gap(instrument_id=0, reason=GapReason.SEQUENCE))
+    assert reader.poll() == NOTHING
+    assert not reader.books[BTC].valid
+    feed.snapshot()
+    assert reader.poll() == SYNC
+
+
+def test_a_new_writer_of_the_feed_makes_every_book_wait_for_its_snapshot(feed: Feed, reader: MarketReader) -> None:
+    feed.snapshot()
+    feed.snapshot(ETH)
+    assert [reader.poll(), reader.poll()] == [SYNC, SYNC]
+    feed.writer.close()
+    feed.writer = Queue.open_publisher(feed.path, SMALL)
+    feed.snapshot(ETH)
+    assert (reader.poll(), reader.instrument_id) == (SYNC, ETH)
+    assert not reader.books[BTC].valid
+
+
+def test_what_was_read_is_told_once_as_a_range(feed: Feed, reader: MarketReader) -> None:
+    assert reader.unsaid() is None
+    for _ in range(3):
+        feed.snapshot()
+    while reader.poll():
+        pass
+    assert reader.unsaid() == (0, 2, 1)
+    assert reader.unsaid() is None
+
+
+def test_more_instruments_than_slots_make_room(feed: Feed, reader: MarketReader) -> None:
+    ids = [instrument_id(f"binance-spot:S{i}") for i in range(300)]
+    for id in ids:
+        feed.snapshot(id)
+    assert sum(1 for _ in range(300) if reader.poll() == SYNC) == 300
+    assert all(reader.books[id].valid for id in ids)
+    reader.set_reach(ids[7], 101, 0)
+    feed.trade(100, 1, Side.SELL, id=ids[7])
+    assert reader.poll() == TRADE
+
+
+@pytest.mark.parametrize("since", [10, 5000, 30_000])
+def test_a_rebuild_gives_the_books_of_a_full_replay_and_stands_at_the_head(feed: Feed, since: int) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        feed.put(definition(symbol))
+        feed.snapshot(instrument_id(f"binance-spot:{symbol}"))
+    for i in range(since):
+        feed.delta(bids=[(99 - i % 7, i % 5)], asks=[(101 + i % 7, i % 3)])
+    feed.delta(ETH, bids=[(97, 1)])
+    plain = {BTC: L2Book(BTC), ETH: L2Book(ETH)}
+    with Queue.open_subscriber(feed.path, None, SMALL, "earliest") as everything:
+        for message in everything:
+            for book in plain.values():
+                book.apply(message.type_id, message)
+    reader = MarketReader(Queue.open_subscriber(feed.path, "router", SMALL, "latest"))
+    applied, definitions = reader.rebuild([BTC, ETH])
+    assert applied >= since
+    assert {Instrument.decode(p).symbol for p in definitions.values()} == {"BTCUSDT", "ETHUSDT"}
+    for id, book in plain.items():
+        assert reader.books[id].valid
+        assert reader.books[id].hash() == book.hash()
+    assert (reader.poll(), reader.lag) == (NOTHING, 0)
+    feed.trade(1, 1, Side.SELL)
+    assert reader.lag == 1
+    reader.close()
+
+
+def test_a_rebuild_of_an_empty_queue_finds_nothing(feed: Feed) -> None:
+    reader = MarketReader(Queue.open_subscriber(feed.path, "router", SMALL, "latest"))
+    assert reader.rebuild() == (0, {})
+    feed.snapshot()
+    assert reader.poll() == SYNC
+    reader.close()
