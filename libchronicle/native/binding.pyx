@@ -701,6 +701,16 @@ cdef class Subscriber:
         self.control()
         return chr_reader_position(self.r)
 
+    @property
+    def head_seq(self):
+        """Seq the writer will use next."""
+        return self.control().next_seq
+
+    @property
+    def oldest_seq(self):
+        """Seq of the oldest record that is still kept."""
+        return self.control().oldest_seq
+
     def token(self):
         """(queue_id, epoch, seq) of the next record to read: a reference that is never reused."""
         self.control()

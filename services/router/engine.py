@@ -14,6 +14,7 @@ from libchronicle.protocol import (
     Dispatch,
     ExecType,
     ExecutionReport,
+    Instrument,
     NewOrder,
     OrderType,
     RejectCode,
@@ -53,6 +54,7 @@ class Markets(Protocol):
     def book(self, instrument_id: int) -> BookView | None: ...
     def view(self, instrument_id: int) -> MarketView | None: ...
     def dispatches(self, now_ns: int) -> list[Dispatch]: ...
+    def set_reach(self, instrument_id: int, highest_buy: int, lowest_sell: int) -> None: ...
 
 
 class Engine:
@@ -79,6 +81,7 @@ class Engine:
         self.fills = 0
         self._out: list[tuple[Client, bytes]] = []
         self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
+        self._touched: dict[int, None] = {}  # instruments whose orders it changed
         self._handlers = {
             NewOrder.TEMPLATE_ID: self._new,
             CancelOrder.TEMPLATE_ID: self._cancel,
@@ -127,6 +130,11 @@ class Engine:
         self._begin(now_ns)
         self._report(events, now_ns)
         self._finish(cause, now_ns)
+
+    def define(self, definition: Instrument) -> None:
+        """An instrument's definition; the journal hears of it once, with the next step."""
+        if self.state.define(definition):
+            self.journal.note(Instrument.TEMPLATE_ID, definition.encode())
 
     # ------------------------------------------------------------ requests
 
@@ -247,6 +255,7 @@ class Engine:
         for event in events:
             order = event.order
             client = self.state.clients[order.owner]
+            self._touched[order.instrument_id] = None
             currency = self.state.ledger.terms[order.instrument_id].settle_currency
             self._emit(client, execution_report(event, client, now_ns, currency))
             if event.last_qty:
@@ -313,6 +322,9 @@ class Engine:
         self.journal.commit(cause)
         out, self._out = self._out, []
         moved, self._moved = self._moved, {}
+        touched, self._touched = self._touched, {}
+        for instrument_id in touched:
+            self.markets.set_reach(instrument_id, *self.gateway.reach(instrument_id))
         for client, payload in out:
             if client.reports is not None:
                 client.reports.append(ExecutionReport.TEMPLATE_ID, payload)

@@ -1,0 +1,162 @@
+"""The market data the router trades against: one reader per feed, and what the paper gateway must hear of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libchronicle.protocol import Dispatch, Instrument, StateChange
+from libchronicle.risk import MarketView
+from libchronicle.sim.paper import PaperGateway, VenueEvent
+from libchronicle.sim.paper_book import BookView
+from libchronicle.sim.paper_feed import BOOK, DEFINITION, NOTHING, SYNC, TRADE, MarketReader
+from services.router.engine import Engine
+from services.router.state import State
+
+__all__ = ["FEED_MACHINE", "Feed", "MarketData"]
+
+FEED_MACHINE = 1
+CONNECTED, DISCONNECTED = 2, 3  # as bus.FeedState counts them
+_FRAMES_PER_TURN = 4096
+
+
+@dataclass(slots=True, eq=False)
+class Feed:
+    """One raw queue. `is_alive` is looked at once per turn."""
+
+    name: str
+    rank: int
+    reader: MarketReader
+    is_alive: bool = True
+
+
+class MarketData:
+    """Books by instrument over all feeds. A feed that is lost has no market, whatever its books say."""
+
+    def __init__(self, state: State) -> None:
+        self.feeds: dict[str, Feed] = {}
+        self._state = state
+        self._owners: dict[int, Feed] = {}
+
+    # ------------------------------------------------------------ what the engine asks
+
+    def book(self, instrument_id: int) -> BookView | None:
+        """The live book, or None while the instrument was not met."""
+        feed = self._owner(instrument_id)
+        return feed.reader.books[instrument_id] if feed is not None else None
+
+    def view(self, instrument_id: int) -> MarketView | None:
+        """Best prices, or None while there is no market: feed lost, or book invalid."""
+        feed = self._owner(instrument_id)
+        if feed is None or not feed.is_alive:
+            return None
+        book = feed.reader.books[instrument_id]
+        if not book.valid:
+            return None
+        bid, ask = book.best_bid, book.best_ask
+        best_bid, best_ask = bid[0] if bid else 0, ask[0] if ask else 0
+        reference = (best_bid + best_ask) // 2 if best_bid and best_ask else best_bid or best_ask
+        return MarketView(best_bid, best_ask, reference)
+
+    def dispatches(self, now_ns: int) -> list[Dispatch]:
+        """What was read of all feeds since the journal was last told."""
+        found = []
+        for feed in self.feeds.values():
+            if (dispatch := _dispatch(feed, now_ns)) is not None:
+                found.append(dispatch)
+        return found
+
+    def set_reach(self, instrument_id: int, highest_buy: int, lowest_sell: int) -> None:
+        """Resting orders of an instrument changed: its market data matters from there on."""
+        feed = self._owner(instrument_id)
+        if feed is not None:
+            feed.reader.set_reach(instrument_id, highest_buy, lowest_sell)
+
+    def _owner(self, instrument_id: int) -> Feed | None:
+        feed = self._owners.get(instrument_id)
+        if feed is None:
+            for feed in self.feeds.values():
+                if instrument_id in feed.reader.books:
+                    self._owners[instrument_id] = feed
+                    return feed
+            return None
+        return feed
+
+    # ------------------------------------------------------------ feeds come and go
+
+    def attach(self, feed: Feed, engine: Engine, definitions: dict[int, bytes], now_ns: int) -> None:
+        """Trade against this feed from now on; its books stand at the head of its queue."""
+        self.feeds[feed.name] = feed
+        for payload in definitions.values():
+            engine.define(Instrument.decode(payload))
+        for instrument_id, book in feed.reader.books.items():
+            self._owners[instrument_id] = feed
+            if book.valid:
+                self._synced(engine, feed, instrument_id, now_ns)
+
+    def detach(self, name: str) -> None:
+        """The feed's reader failed; another one comes by `attach`."""
+        feed = self.feeds.pop(name)
+        self._owners = {key: owner for key, owner in self._owners.items() if owner is not feed}
+        feed.reader.close()
+
+    def look(self, monotonic_ns: int, ttl_ns: int) -> list[Feed]:
+        """Feeds that were lost or came back since the last look."""
+        changed = []
+        for feed in self.feeds.values():
+            is_alive = feed.reader.is_alive(monotonic_ns, ttl_ns)
+            if is_alive != feed.is_alive:
+                feed.is_alive = is_alive
+                changed.append(feed)
+        return changed
+
+    # ------------------------------------------------------------ the loop
+
+    def poll(self, feed: Feed, engine: Engine, now_ns: int) -> int:
+        """Read one feed up to its head; how many records. Raises what its reader raises."""
+        reader = feed.reader
+        before = reader.frames
+        while reader.frames - before < _FRAMES_PER_TURN:
+            found = reader.poll(_FRAMES_PER_TURN)
+            if found == NOTHING:
+                break
+            if found == TRADE:
+                events = engine.gateway.on_trade(reader.instrument_id, reader.price, reader.qty, reader.aggressor)
+                self._took(engine, feed, events, now_ns)
+            elif found == BOOK:
+                events = engine.gateway.on_book(reader.instrument_id, reader.books[reader.instrument_id])
+                self._took(engine, feed, events, now_ns)
+            elif found == SYNC:
+                self._owners[reader.instrument_id] = feed
+                self._synced(engine, feed, reader.instrument_id, now_ns)
+            elif found == DEFINITION:
+                engine.define(Instrument.decode(reader.payload))
+        return reader.frames - before
+
+    def _synced(self, engine: Engine, feed: Feed, instrument_id: int, now_ns: int) -> None:
+        gateway: PaperGateway = engine.gateway
+        book = feed.reader.books[instrument_id]
+        gateway.on_reset(instrument_id)
+        gateway.place_readmitted(instrument_id, book)
+        self.set_reach(instrument_id, *gateway.reach(instrument_id))
+        self._took(engine, feed, gateway.on_book(instrument_id, book), now_ns)
+
+    def _took(self, engine: Engine, feed: Feed, events: list[VenueEvent], now_ns: int) -> None:
+        """A market record filled something: that is a step, and the record its cause."""
+        if not events:
+            return
+        cause = _dispatch(feed, now_ns) or Dispatch(source=feed.rank, now_ns=now_ns, epoch=feed.reader.epoch)
+        engine.on_market(events, cause, self.dispatches(now_ns), now_ns)
+
+
+def state_change(feed: Feed, now_ns: int) -> StateChange:
+    """What the journal says of a feed that was lost or came back."""
+    before, after = (DISCONNECTED, CONNECTED) if feed.is_alive else (CONNECTED, DISCONNECTED)
+    return StateChange(now_ns=now_ns, machine=FEED_MACHINE, from_state=before, to_state=after, reason=feed.name)
+
+
+def _dispatch(feed: Feed, now_ns: int) -> Dispatch | None:
+    unsaid = feed.reader.unsaid()
+    if unsaid is None:
+        return None
+    first, last, epoch = unsaid
+    return Dispatch(first_seq=first, last_seq=last, now_ns=now_ns, epoch=epoch, source=feed.rank)
