@@ -1,33 +1,35 @@
-"""Opening what the router reads and writes: strategies' queues and feeds. In a sidecar thread, never in the loop.
+"""Opening what the router reads and writes: strategies' queues and feeds. In a sidecar thread, never in
+the loop.
 
-The sidecar waits in inotify outside the GIL, opens, looks at tails and rebuilds books, and hands the open handles over a bounded
-channel; the loop only takes them. A thing that cannot be opened yet is tried again at every cadence.
+The sidecar (`bus.sidecar`) waits in inotify outside the GIL, opens, looks at tails and rebuilds books, and
+hands the open handles over a bounded channel; the loop only takes them. What cannot be opened yet is tried
+again twice a second.
+
+A strategy's queues stay attached while its process is away: its resting orders may fill. They are opened
+anew only when the queue in its place is another one.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from libchronicle.bus.commands import CommandChannel
-from libchronicle.bus.discovery import Added, Discovery, Removed
+from libchronicle.bus.discovery import Added, Discovery, DiscoveryEvent
 from libchronicle.bus.killswitch import KillSwitch
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ChronicleError, NotReady
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, instrument_id
 from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
 from libchronicle.risk import ConfiguredLimits
 from libchronicle.runtime.config import HostConfig, load_strategy
-from libchronicle.runtime.logging import Log
 from libchronicle.sim.paper_feed import MarketReader
 from services.router.journal import Record
 from services.router.recovery import last_delivered
 
-__all__ = ["Attachment", "ClientAttachment", "FeedAttachment", "Opener", "Sidecar"]
+__all__ = ["FEED", "Arrivals", "ClientAttachment", "FeedAttachment", "Handle", "Opener", "close_handle"]
 
 READER = "router"
+FEED = ":feed:"  # no strategy can have a colon in its name
 CADENCE_S = 0.5
 ORDERS = QueueConfig(segment_size=16 << 20, durable=("archive-tier",), prefault=False)
 _TAIL = 64
@@ -58,19 +60,50 @@ class FeedAttachment:
     applied: int
 
 
-Attachment = ClientAttachment | FeedAttachment | Removed
+Handle = ClientAttachment | FeedAttachment | None  # None: nothing to do, it is attached
+
+
+def close_handle(handle: Handle) -> None:
+    """What the loop gave back, or never took."""
+    if isinstance(handle, ClientAttachment):
+        handle.requests.close()
+        handle.reports.close()
+    elif isinstance(handle, FeedAttachment):
+        handle.reader.close()
 
 
 class Opener:
     """Opens queues by name. Used by the main thread before the loop runs, by the sidecar from then on."""
 
-    def __init__(self, config: HostConfig, paths: BusPaths, place: Callable[[str], Place]) -> None:
+    def __init__(
+        self,
+        config: HostConfig,
+        paths: BusPaths,
+        place: Callable[[str], Place],
+        attached: Callable[[str], int],
+    ) -> None:
         self._config = config
         self._paths = paths
         self._place = place
+        self._attached = attached  # queue id of the orders_out that the loop reads under a name, 0 = none
+
+    def open(self, event: Added) -> Handle:
+        """For the sidecar: whatever came. Raises a ChronicleError while it cannot be opened."""
+        if event.name.startswith(FEED):
+            return self.feed(event.name.removeprefix(FEED))
+        return None if self._is_attached(event.name) else self.client(event.name)
+
+    def _is_attached(self, name: str) -> bool:
+        """Whether the queue that is attached under the name still is the one on disk."""
+        queue_id = self._attached(name)
+        if not queue_id:
+            return False
+        with Queue.open_subscriber(self._paths.orders_out(name), None, start="latest") as present:
+            return present.queue_id == queue_id
 
     def client(self, name: str) -> ClientAttachment:
-        """A strategy's queues. Raises NotReady while its orders_out is not there, ConfigError for a bad TOML, and what queues raise."""
+        """A strategy's queues. Raises NotReady while its orders_out is not there, ConfigError for a bad
+        TOML, and what queues raise."""
         limits, account = self._strategy(name)
         path = self._paths.orders_out(name)
         requests = Queue.open_subscriber(path, READER, ORDERS, "earliest")
@@ -80,10 +113,13 @@ class Opener:
         except BaseException:
             requests.close()
             raise
-        return ClientAttachment(name, requests, reports, last_delivered(self._tail(name, reports)), limits, account)
+        return ClientAttachment(
+            name, requests, reports, last_delivered(self._tail(name, reports)), limits, account
+        )
 
     def feed(self, name: str) -> FeedAttachment:
-        """A feed's raw queue with its books rebuilt, muted. Raises NotReady while it is not there, and what queues raise."""
+        """A feed's raw queue with its books rebuilt, muted. Raises NotReady while it is not there, and
+        what queues raise."""
         subscriber = Queue.open_subscriber(self._paths.raw(name), READER, start="latest")
         try:
             reader = MarketReader(subscriber)
@@ -118,7 +154,8 @@ class Opener:
 
     @staticmethod
     def _seek(requests: Subscriber, queue_id: int, handled: tuple[int, int]) -> None:
-        """Stand behind the last handled request; at the oldest record when the queue, or that part of it, is another one."""
+        """Stand behind the last handled request; at the oldest record when the queue, or that part of it,
+        is another one."""
         epoch, seq = handled
         oldest = requests.oldest_seq
         if requests.queue_id == queue_id and oldest <= seq < requests.head_seq:
@@ -153,75 +190,37 @@ def _request(requests: Subscriber, report: ExecutionReport) -> NewOrder | None:
     return NewOrder.decode(message)
 
 
-class Sidecar:
-    """The thread that finds and opens. `channel` carries what is open to the loop, `wanted_*` what the loop wants (again)."""
+class Arrivals:
+    """What the sidecar is to open: endpoints that discovery finds, feeds that the loop asks for. Looks
+    after the kill word's file too."""
 
-    def __init__(self, opener: Opener, paths: BusPaths, switch: KillSwitch, log: Log) -> None:
-        self.channel: CommandChannel[Attachment] = CommandChannel("router attachments", capacity=256)
-        self.wanted_clients: set[str] = set()
-        self.wanted_feeds: set[str] = set()
-        self._requests: deque[tuple[str, str]] = deque()  # (kind, name) from the loop
-        self._opener = opener
-        self._switch = switch
-        self._log = log
+    def __init__(self, paths: BusPaths, switch: KillSwitch) -> None:
         self._discovery = Discovery(paths.orders_dir, cadence_s=CADENCE_S)
-        self._said: dict[str, str] = {}
-        self._running = True
-        self._thread = threading.Thread(target=self._run, name="router-attach", daemon=True)
+        self._paths = paths
+        self._switch = switch
+        self._asked: deque[Added] = deque()
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the thread; what it has open but not handed over is closed with the process."""
-        self._running = False
-        self._discovery.interrupt()
-        self._thread.join(timeout=0.8)
-
-    def open_again(self, kind: str, name: str) -> None:
-        """From the loop: this `client` or `feed` failed."""
-        self._requests.append((kind, name))
+    def ask(self, feed: str) -> None:
+        """Open this feed as soon as it is there. From any thread."""
+        self._asked.append(Added(FEED + feed, self._paths.raw(feed), 0))
         self._discovery.interrupt()
 
-    def attach_wanted(self, attached: Callable[[str], bool]) -> Iterator[ClientAttachment | FeedAttachment]:
-        """Try all that is wanted; what cannot be opened yet stays wanted."""
-        for kind, wanted in (("feed", self.wanted_feeds), ("client", self.wanted_clients)):
-            for name in sorted(wanted):
-                if kind == "client" and attached(name):
-                    wanted.discard(name)
-                    continue
-                try:
-                    found = self._opener.client(name) if kind == "client" else self._opener.feed(name)
-                except NotReady:
-                    continue
-                except ChronicleError as error:
-                    self._say(f"{kind} {name}", error)
-                    continue
-                wanted.discard(name)
-                self._said.pop(f"{kind} {name}", None)
-                yield found
+    def ask_client(self, strategy: str) -> None:
+        """Open this strategy's queues again. From any thread."""
+        self._asked.append(Added(strategy, self._paths.endpoint(strategy), 0))
+        self._discovery.interrupt()
 
-    def _say(self, what: str, error: ChronicleError) -> None:
-        """Once per reason: it is tried twice a second."""
-        if self._said.get(what) != str(error):
-            self._said[what] = str(error)
-            self._log.error("cannot attach", error, source=what)
+    def wait(self, timeout_s: float | None = None) -> list[DiscoveryEvent]:
+        """Like Discovery's, but never longer than a cadence: the kill word's file may have been
+        replaced."""
+        self._switch.refresh()
+        events = self._discovery.wait(CADENCE_S if timeout_s is None else min(timeout_s, CADENCE_S))
+        while self._asked:
+            events.append(self._asked.popleft())
+        return events
 
-    def _run(self) -> None:
-        attached: set[str] = set()
-        while self._running:
-            for event in self._discovery.wait(CADENCE_S):
-                if isinstance(event, Added):
-                    self.wanted_clients.add(event.name)
-                elif isinstance(event, Removed):
-                    self.channel.send(event, timeout_s=1.0)
-            while self._requests:
-                kind, name = self._requests.popleft()
-                attached.discard(name)
-                (self.wanted_clients if kind == "client" else self.wanted_feeds).add(name)
-            self._switch.refresh()
-            for found in self.attach_wanted(attached.__contains__):
-                if isinstance(found, ClientAttachment):
-                    attached.add(found.name)
-                self.channel.send(found, timeout_s=1.0)
+    def interrupt(self) -> None:
+        self._discovery.interrupt()
+
+    def close(self) -> None:
         self._discovery.close()

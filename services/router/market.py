@@ -1,4 +1,5 @@
-"""The market data the router trades against: one reader per feed, and what the paper gateway must hear of it."""
+"""The market data the router trades against: one reader per feed, and what the paper gateway must hear of
+it."""
 
 from __future__ import annotations
 
@@ -120,7 +121,9 @@ class MarketData:
             if found == NOTHING:
                 break
             if found == TRADE:
-                events = engine.gateway.on_trade(reader.instrument_id, reader.price, reader.qty, reader.aggressor)
+                events = engine.gateway.on_trade(
+                    reader.instrument_id, reader.price, reader.qty, reader.aggressor
+                )
                 self._took(engine, feed, events, now_ns)
             elif found == BOOK:
                 events = engine.gateway.on_book(reader.instrument_id, reader.books[reader.instrument_id])
@@ -151,7 +154,9 @@ class MarketData:
 def state_change(feed: Feed, now_ns: int) -> StateChange:
     """What the journal says of a feed that was lost or came back."""
     before, after = (DISCONNECTED, CONNECTED) if feed.is_alive else (CONNECTED, DISCONNECTED)
-    return StateChange(now_ns=now_ns, machine=FEED_MACHINE, from_state=before, to_state=after, reason=feed.name)
+    return StateChange(
+        now_ns=now_ns, machine=FEED_MACHINE, from_state=before, to_state=after, reason=feed.name
+    )
 
 
 def _dispatch(feed: Feed, now_ns: int) -> Dispatch | None:

@@ -55,8 +55,9 @@ def bring_level(
 ) -> int:
     """Append what the journal has more than orders_in, or take up what orders_in has more than the journal.
 
-    `journaled(after)` gives the client's committed reports with a higher execId, `ahead(after)` those of its orders_in with
-    the orders they acknowledge. Returns how many reports were moved. Raises UnknownInstrument.
+    `journaled(after)` gives the client's committed reports with a higher execId, `ahead(after)` those of
+    its orders_in with the orders they acknowledge. Returns how many reports were moved. Raises
+    UnknownInstrument.
     """
     assert client.reports is not None
     moved = 0
@@ -89,5 +90,6 @@ def bring_level(
 
 
 def _answers(report: ExecutionReport) -> bool:
-    """Whether the report is the answer to a request; fills and expiries name the order they belong to, answered before."""
+    """Whether the report is the answer to a request; fills and expiries name the order they belong to,
+    answered before."""
     return report.exec_type not in (ExecType.PARTIAL_FILL, ExecType.FILL, ExecType.EXPIRED)

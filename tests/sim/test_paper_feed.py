@@ -47,13 +47,17 @@ class Feed:
 
     def snapshot(self, id: int = BTC, bids=((99, 5), (98, 5)), asks=((101, 5), (102, 5))) -> int:
         self.update_id += 1
-        return self.put(BookSnapshot(instrument_id=id, last_update_id=self.update_id, bids=list(bids), asks=list(asks)))
+        return self.put(
+            BookSnapshot(instrument_id=id, last_update_id=self.update_id, bids=list(bids), asks=list(asks))
+        )
 
     def delta(self, id: int = BTC, bids=(), asks=()) -> int:
         self.update_id += 1
         first = last = self.update_id
         return self.put(
-            BookDelta(instrument_id=id, first_update_id=first, last_update_id=last, bids=list(bids), asks=list(asks))
+            BookDelta(
+                instrument_id=id, first_update_id=first, last_update_id=last, bids=list(bids), asks=list(asks)
+            )
         )
 
     def trade(self, price: int, qty: int, aggressor: Side, id: int = BTC) -> int:
@@ -113,7 +117,9 @@ def test_after_a_gap_the_book_is_invalid_until_a_snapshot(feed: Feed, reader: Ma
     assert reader.poll() == SYNC
 
 
-def test_a_new_writer_of_the_feed_makes_every_book_wait_for_its_snapshot(feed: Feed, reader: MarketReader) -> None:
+def test_a_new_writer_of_the_feed_makes_every_book_wait_for_its_snapshot(
+    feed: Feed, reader: MarketReader
+) -> None:
     feed.snapshot()
     feed.snapshot(ETH)
     assert [reader.poll(), reader.poll()] == [SYNC, SYNC]

@@ -1,0 +1,84 @@
+"""Reading the router's own journal back: from the last checkpoint to recover, from the beginning to find
+old reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from libchronicle.errors import NotReady
+from libchronicle.protocol import ExecutionReport, SessionStart, StateChange
+from libchronicle.queue import Queue, Subscriber
+from services.router.journal import READY, ROUTER_MACHINE, Record, Replay
+from services.router.recovery import Recovered
+
+__all__ = ["reports_after", "session_records"]
+
+_FIRST_WINDOW = 4096  # records; each further window is four times as long
+
+
+def session_records(path: Path) -> Iterator[Record]:
+    """The journal from its last committed checkpoint on; from its oldest record if there is none; nothing
+    if there is no journal."""
+    try:
+        reader = Queue.open_subscriber(path, None, start="earliest")
+    except NotReady:
+        return
+    with reader:
+        reader.seek_seq(_checkpoint(reader))
+        yield from _records(reader)
+
+
+def reports_after(recovered: Recovered, path: Path, name: str, after: int) -> Iterator[bytes]:
+    """A strategy's committed reports above an execId: from memory where it reaches back far enough, else
+    from the whole journal."""
+    recent = recovered.recent.get(name)
+    if recent and recent[0][0] <= after + 1:
+        yield from [payload for exec_id, payload in recent if exec_id > after]
+        return
+    found: list[bytes] = []
+    replay = Replay()
+
+    def keep(report: ExecutionReport, payload: bytes) -> None:
+        if report.exec_id > after and replay.state.owners[report.order_queue_id].name == name:
+            found.append(payload)
+
+    replay.on_report = keep
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        replay.run(_records(reader))
+    yield from found
+
+
+def _checkpoint(reader: Subscriber) -> int:
+    """Seq of the newest SessionStart whose checkpoint was committed; the oldest record when there is
+    none."""
+    oldest, last, window = reader.oldest_seq, reader.head_seq, _FIRST_WINDOW
+    while last > oldest:
+        first = max(oldest, last - window)
+        reader.seek_seq(first)
+        start, found = -1, -1
+        # a checkpoint that begins in this window may end in the next one: read on to where it must have
+        # ended
+        for message in reader:
+            if message.type_id == SessionStart.TEMPLATE_ID:
+                if message.seq >= last:
+                    break
+                start = message.seq
+            elif message.type_id == StateChange.TEMPLATE_ID and start >= 0 and _is_commit(message):
+                found, start = start, -1
+            if message.seq >= last and start < 0:
+                break
+        if found >= 0:
+            return found
+        last, window = first, window * 4
+    return oldest
+
+
+def _is_commit(message: object) -> bool:
+    change = StateChange.decode(message)  # type: ignore[arg-type]  # a Message is a buffer
+    return change.machine == ROUTER_MACHINE and change.to_state == READY
+
+
+def _records(reader: Subscriber) -> Iterator[Record]:
+    for message in reader:
+        yield message.type_id, bytes(message)

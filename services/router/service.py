@@ -1,0 +1,379 @@
+"""The router daemon's loop: kill word, market data, requests, timers, heartbeat; everything it reads was
+opened elsewhere.
+
+A turn takes what the sidecar opened, looks at the kill word, reads every feed to its head, then answers up
+to a batch of requests in order of (time, strategy). A turn that found nothing sleeps until any queue has
+something, a heartbeat is due or an order expires.
+"""
+
+from __future__ import annotations
+
+import gc
+from hashlib import blake2b
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+import libchronicle
+from libchronicle.bus.commands import CommandChannel, Stop
+from libchronicle.bus.fanin import FanIn
+from libchronicle.bus.killswitch import KillSwitch
+from libchronicle.bus.paths import BusPaths
+from libchronicle.bus.sidecar import Attach, Detach, Sidecar
+from libchronicle.clock import monotonic_ns, now_ns
+from libchronicle.errors import ChronicleError, NotReady
+from libchronicle.portfolio import FeeSchedule
+from libchronicle.protocol import (
+    KillChange,
+    RejectCode,
+    ReportFlags,
+    RunMode,
+    SessionSource,
+    SessionStart,
+    SessionStop,
+    TimerFired,
+)
+from libchronicle.queue import Publisher, Queue, Subscriber, wait_any
+from libchronicle.runtime.config import HostConfig
+from libchronicle.runtime.daemon import Daemon
+from libchronicle.runtime.logging import Log
+from libchronicle.sim.paper import PaperGateway
+from services.router.attach import (
+    FEED,
+    ORDERS,
+    Arrivals,
+    ClientAttachment,
+    FeedAttachment,
+    Handle,
+    Opener,
+    close_handle,
+)
+from services.router.engine import Engine, Request
+from services.router.history import reports_after, session_records
+from services.router.journal import Journal, orders_path, write_checkpoint
+from services.router.market import Feed, MarketData, state_change
+from services.router.metrics import RouterMetrics
+from services.router.recovery import Recovered, bring_level, recover
+from services.router.reports import open_order
+
+__all__ = ["RouterService"]
+
+REQUESTS_PER_TURN = 64
+FEED_TTL_NS = 2_000_000_000
+IDLE_S = 0.02  # the kill word wakes nobody: it is seen within this
+SESSION = ORDERS
+
+
+class RouterService:
+    """Owns every handle of the daemon; a context manager."""
+
+    def __init__(self, config: HostConfig, log: Log) -> None:
+        self.config = config
+        self.log = log
+        self.paths = BusPaths(config.bus.root_path, config.bus.hot_path)
+        self.metrics = RouterMetrics(self.paths.counters("router"), self.paths.errors("router"), "router")
+        self.switch = KillSwitch(self.paths.kill_word)
+        self.session: Publisher = Queue.open_publisher(self.paths.session("router"), SESSION)
+        self.requests = FanIn()
+        self.attached: dict[str, ClientAttachment] = {}
+        self.was_killed = False
+        self.markets, self.engine, self._recent = self._recover()
+        self.opener = Opener(config, self.paths, self._place, self._queue_id)
+        self.arrivals = Arrivals(self.paths, self.switch)
+        self.sidecar: Sidecar[Handle] = Sidecar(
+            self.arrivals,
+            self.opener.open,
+            close_handle,
+            CommandChannel("router attachments", capacity=256),
+            lambda name, error: self.log.warning(
+                "cannot attach yet", source=name.removeprefix(FEED), reason=str(error)
+            ),
+        )
+
+    # ------------------------------------------------------------ start
+
+    def _recover(self) -> tuple[MarketData, Engine, Recovered]:
+        config = self.config.router
+        recovered = recover(session_records(self.paths.session("router")))
+        state, journal, now = recovered.state, Journal(self.session), now_ns()
+        write_checkpoint(journal, state, self._session_start(now), now)
+        markets = MarketData(state)
+        fees = FeeSchedule.from_bps(config.maker_fee_bps, config.taker_fee_bps)
+        engine = Engine(
+            state,
+            PaperGateway(state.ledger, fees),
+            journal,
+            markets,
+            lambda: self.switch.killed,
+            valid_for_ns=config.valid_for_ms * 1_000_000,
+        )
+        open_orders = len(state.ledger.open_orders)
+        self.log.info(
+            "recovered",
+            strategies=len(state.clients),
+            open_orders=open_orders,
+            undecided=len(state.undecided),
+        )
+        return markets, engine, recovered
+
+    def _session_start(self, now: int) -> SessionStart:
+        digest = blake2b(msgspec.json.encode(self.config), digest_size=32).digest()
+        return SessionStart(
+            session_id=self.session.next_seq + 1,
+            realtime_ns=now,
+            monotonic_ns=monotonic_ns(),
+            mode=RunMode.PAPER,
+            config_hash=digest,
+            name="router",
+            code_version=libchronicle.__version__,
+        )
+
+    def _place(self, name: str) -> tuple[int, tuple[int, int]]:
+        client = self.engine.state.clients.get(name)
+        return (client.queue_id, client.handled) if client is not None else (0, (0, -1))
+
+    def _queue_id(self, name: str) -> int:
+        attachment = self.attached.get(name)
+        return attachment.requests.queue_id if attachment is not None else 0
+
+    def attach_present(self) -> None:
+        """Before the loop: every feed and strategy that has its queues already. What is not ready comes by
+        the sidecar."""
+        for name in self.config.feeds:
+            try:
+                feed = self.opener.feed(name)
+            except NotReady:
+                self.arrivals.ask(name)
+            else:
+                self._attach_feed(feed)
+        for name in self.paths.strategies():
+            try:
+                found = self.opener.client(name)
+            except NotReady:
+                continue
+            except ChronicleError as error:
+                self.log.error("cannot attach", error, source=name)
+                self.arrivals.ask_client(name)
+            else:
+                self._attach_client(found)
+        cut_off = self.engine.gateway.expire_immediate()
+        if cut_off:
+            self.engine.on_event(cut_off, TimerFired(now_ns=now_ns(), name="recovery"), now_ns())
+
+    # ------------------------------------------------------------ the loop
+
+    def run(self, daemon: Daemon) -> None:
+        """Until the daemon is told to stop."""
+        self.attach_present()
+        self.sidecar.start()
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # orders and reports make no cycles
+        self.metrics.state("trading")
+        daemon.ready(f"{len(self.attached)} strategies, {len(self.markets.feeds)} feeds")
+        while daemon.running:
+            worked = self.turn()
+            daemon.beat()
+            if not worked and daemon.running:
+                self._sleep()
+        self._finish(daemon.stop_reason)
+
+    def turn(self) -> bool:
+        """One round; whether there was anything to do."""
+        now = now_ns()
+        if self.sidecar.channel.pending:
+            self._take_attachments()
+        if self.switch.killed != self.was_killed:
+            self._kill_changed(now)
+        worked = self._read_markets(now)
+        worked |= self._answer_requests()
+        expiry = self.engine.gateway.next_expiry_ns()
+        if 0 < expiry <= now:
+            self.engine.on_event(
+                self.engine.gateway.expire(now), TimerFired(deadline_ns=expiry, now_ns=now, name="gtd"), now
+            )
+            worked = True
+        return worked
+
+    def beat(self) -> None:
+        """Four times a second: heartbeats, cursors, counters."""
+        self._watch_feeds()
+        self.session.heartbeat()
+        for attachment in self.attached.values():
+            attachment.reports.heartbeat()
+        self.requests.commit()
+        for feed in self.markets.feeds.values():
+            feed.reader.reader.commit()
+        self.metrics.publish(self.engine, self.markets, self.was_killed)
+
+    def _sleep(self) -> None:
+        readers: list[Subscriber] = [feed.reader.reader for feed in self.markets.feeds.values()]
+        readers += [attachment.requests for attachment in self.attached.values()]
+        expiry = self.engine.gateway.next_expiry_ns()
+        timeout = min(IDLE_S, max(0, expiry - now_ns()) / 1e9) if expiry else IDLE_S
+        wait_any(readers, timeout)
+
+    def _read_markets(self, now: int) -> bool:
+        worked = False
+        for feed in list(self.markets.feeds.values()):
+            try:
+                worked |= self.markets.poll(feed, self.engine, now) > 0
+            except ChronicleError as error:
+                self._feed_failed(feed, error)
+        return worked
+
+    def _answer_requests(self) -> bool:
+        for count in range(REQUESTS_PER_TURN):
+            try:
+                message = self.requests.next()
+            except ChronicleError as error:
+                self._client_failed(self.requests.failed, error)
+                return True
+            if message is None:
+                return count > 0
+            client = self.engine.state.clients[self.requests.source]
+            request = Request(message.type_id, message.payload, message.epoch, message.seq, message.ts_ns)
+            self.engine.on_request(client, request, now_ns())
+        return True
+
+    def _kill_changed(self, now: int) -> None:
+        """Seen in the first turn after the word changed: every open order is cancelled in it."""
+        self.was_killed = not self.was_killed
+        events = self.engine.gateway.cancel_all(None, code=RejectCode.KILLED) if self.was_killed else []
+        reason = self.switch.reason
+        self.engine.on_event(events, KillChange(now_ns=now, killed=self.was_killed, reason=reason), now)
+        self.log.warning(
+            "killed" if self.was_killed else "trading allowed", cancelled=len(events), reason=reason
+        )
+        self.metrics.state("killed" if self.was_killed else "trading")
+
+    def _watch_feeds(self) -> None:
+        for feed in self.markets.look(monotonic_ns(), FEED_TTL_NS):
+            now = now_ns()
+            events = []
+            if not feed.is_alive and self.config.router.on_market_lost == "cancel":
+                for instrument_id in feed.reader.books:
+                    events += self.engine.gateway.cancel_all(None, instrument_id, code=RejectCode.NO_MARKET)
+            self.engine.on_event(events, state_change(feed, now), now)
+            self.log.warning(
+                "feed is back" if feed.is_alive else "feed lost", feed=feed.name, cancelled=len(events)
+            )
+
+    # ------------------------------------------------------------ what comes and goes
+
+    def _take_attachments(self) -> None:
+        while True:
+            command = self.sidecar.channel.poll()
+            if command is None or isinstance(command, Stop):
+                return
+            if isinstance(command, Detach):
+                self.log.info("strategy away", strategy=command.name, reason=command.reason)
+            elif isinstance(command, Attach) and isinstance(command.handle, FeedAttachment):
+                self._attach_feed(command.handle)
+            elif isinstance(command, Attach) and isinstance(command.handle, ClientAttachment):
+                self._attach_client(command.handle)
+
+    def _attach_feed(self, found: FeedAttachment) -> None:
+        now = now_ns()
+        former = self.markets.feeds.get(found.name)
+        rank = former.rank if former is not None else self._next_rank()
+        feed = Feed(found.name, rank, found.reader, found.reader.is_alive(monotonic_ns(), FEED_TTL_NS))
+        source = SessionSource(
+            queue_id=feed.reader.queue_id,
+            start_seq=feed.reader.reader.next_seq,
+            epoch=feed.reader.epoch,
+            source=rank,
+            path=f"market_data/queue/{found.name}",
+        )
+        self.engine.on_event([], source, now)
+        self.markets.attach(feed, self.engine, found.definitions, now)
+        self.log.info("feed attached", feed=found.name, applied=found.applied, books=len(found.reader.books))
+
+    def _attach_client(self, found: ClientAttachment) -> None:
+        state, journal = self.engine.state, self.engine.journal
+        client = state.client(found.name)
+        client.set_limits(found.limits, found.account)
+        client.reports = found.reports
+        former = self.attached.get(found.name)
+        if former is not None:
+            self.requests.remove(found.name)
+            self.sidecar.retire(former)
+        if client.queue_id != found.requests.queue_id:
+            state.attach_queue(client, found.requests.queue_id, (0, -1))
+        now = now_ns()
+        source = SessionSource(
+            queue_id=client.queue_id,
+            start_seq=client.handled[1] + 1,
+            epoch=client.handled[0],
+            source=client.rank,
+            path=orders_path(client.name),
+        )
+        self.engine.on_event([], source, now)
+        moved = bring_level(
+            state,
+            journal,
+            client,
+            found.delivered,
+            lambda after: reports_after(self._recent, self.paths.session("router"), client.name, after),
+            lambda after: self.opener.reports_after(client.name, after),
+        )
+        self._carry_over(found, now)
+        self.attached[found.name] = found
+        self.requests.add(found.requests, found.name)
+        self.log.info("strategy attached", strategy=found.name, from_seq=found.requests.next_seq, moved=moved)
+
+    def _carry_over(self, found: ClientAttachment, now: int) -> None:
+        """Tell the strategy where it stands."""
+        client = self.engine.state.clients[found.name]
+        for owner, instrument_id in list(self.engine.state.ledger.holdings):
+            if owner == client.name:
+                self.engine.send_position(client, instrument_id, now, ReportFlags.CARRY_OVER)
+        for order in self.engine.state.ledger.orders_of(client.name):
+            carried = open_order(order)
+            found.reports.append(carried.TEMPLATE_ID, carried.encode())
+
+    def _feed_failed(self, feed: Feed, error: ChronicleError) -> None:
+        """Its reader is of no use any more; the sidecar opens another one and rebuilds the books."""
+        self.log.error("feed failed", error, feed=feed.name)
+        self.metrics.errors.record(error)
+        self.metrics.retire(feed.reader.frames)
+        self.markets.detach(feed.name)
+        self.arrivals.ask(feed.name)
+
+    def _client_failed(self, name: str, error: ChronicleError) -> None:
+        self.log.error("strategy's requests failed", error, strategy=name)
+        self.metrics.errors.record(error)
+        attachment = self.attached.pop(name)
+        self.requests.remove(name)
+        self.engine.state.clients[name].reports = None
+        close_handle(attachment)
+        self.arrivals.ask_client(name)
+
+    def _next_rank(self) -> int:
+        state = self.engine.state
+        state.next_rank += 1
+        return state.next_rank - 1
+
+    # ------------------------------------------------------------ end
+
+    def _finish(self, reason: str) -> None:
+        for dispatch in self.markets.dispatches(now_ns()):
+            self.engine.journal.commit(dispatch)
+        self.engine.journal.commit(SessionStop(now_ns=now_ns(), reason=reason))
+        self.beat()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.sidecar.stop()
+        for attachment in self.attached.values():
+            close_handle(attachment)
+        for feed in self.markets.feeds.values():
+            feed.reader.close()
+        self.session.close()
+        self.switch.close()
+        self.metrics.close()
