@@ -47,6 +47,7 @@ __all__ = ["LiveRunner"]
 CANCEL_WAIT_NS = 500_000_000
 WRITER_TTL_NS = 2_000_000_000
 OWN_QUEUES = QueueConfig(segment_size=16 << 20)
+ORDERS_OUT = QueueConfig(segment_size=16 << 20, durable=("router", "archive-tier"))  # kept until both have read it
 
 
 class LiveRunner:
@@ -92,7 +93,7 @@ class LiveRunner:
 
     def _open(self) -> None:
         config, paths = self.config, self.paths
-        self._orders = self._keep(Queue.open_publisher(paths.orders_out(config.id), OWN_QUEUES))
+        self._orders = self._keep(Queue.open_publisher(paths.orders_out(config.id), ORDERS_OUT))
         self._session = self._keep(Queue.open_publisher(paths.session(config.id), OWN_QUEUES))
         self.metrics = self._keep(HostMetrics(paths, f"strategy-{config.id}"))
         self.recorder = QueueRecorder(self._session)

@@ -15,7 +15,6 @@ from typing import Self
 
 import msgspec
 
-import libchronicle
 from libchronicle.bus.commands import CommandChannel, Stop
 from libchronicle.bus.fanin import FanIn
 from libchronicle.bus.killswitch import KillSwitch
@@ -25,6 +24,7 @@ from libchronicle.clock import monotonic_ns, now_ns
 from libchronicle.errors import ChronicleError, NotReady
 from libchronicle.portfolio import FeeSchedule
 from libchronicle.protocol import (
+    SCHEMA_VERSION,
     KillChange,
     RejectCode,
     ReportFlags,
@@ -126,7 +126,7 @@ class RouterService:
             mode=RunMode.PAPER,
             config_hash=digest,
             name="router",
-            code_version=libchronicle.__version__,
+            code_version=f"schema {SCHEMA_VERSION}",
         )
 
     def _place(self, name: str) -> tuple[int, tuple[int, int]]:
