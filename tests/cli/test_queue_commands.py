@@ -1,0 +1,224 @@
+"""`chronicle queue` and `chronicle kill` on real queues."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from libchronicle.bus.kill_word import KillWord
+from libchronicle.bus.paths import BusPaths
+from libchronicle.cli.main import app
+from libchronicle.errors import ChronicleError, ConfigError, CorruptError, NotReadyError
+from libchronicle.protocol import BestBidAsk, BookMode, Command, ControlCommand, Instrument, Side, Trade, instrument_id
+from libchronicle.queue import Queue, QueueConfig, inspect
+
+BTC = instrument_id("binance-spot:BTCUSDT")
+SMALL = QueueConfig(segment_size=1 << 20)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> BusPaths:
+    """A run directory with one raw queue: a definition, then trades and tickers."""
+    paths = BusPaths(tmp_path / "run")
+    definition = Instrument(
+        instrument_id=BTC,
+        price_exponent=-8,
+        qty_exponent=-8,
+        tick_size=10**6,
+        book_mode=BookMode.L2,
+        venue="binance-spot",
+        symbol="BTCUSDT",
+    )
+    with Queue.open_publisher(paths.raw("binance-spot"), SMALL) as writer:
+        writer.append(Instrument.TEMPLATE_ID, definition.encode())
+        for n in range(20):
+            trade = Trade(
+                instrument_id=BTC, price=6_182_130_000_000 + n, qty=5 * 10**6, trade_id=n, aggressor=Side.BUY
+            )
+            writer.append(Trade.TEMPLATE_ID, trade.encode())
+        writer.append(BestBidAsk.TEMPLATE_ID, BestBidAsk(instrument_id=BTC, bid_price=100_000_000).encode())
+        writer.append(999, b"from the future")
+    return paths
+
+
+def chronicle(paths: BusPaths, *arguments: str) -> Result:
+    result = CliRunner().invoke(app, [*arguments, "--run", str(paths.root)], catch_exceptions=True)
+    if result.exception is not None and not isinstance(result.exception, (SystemExit, ChronicleError)):
+        raise result.exception
+    return result
+
+
+def test_ls_shows_each_queue_with_its_writer_and_records(paths: BusPaths) -> None:
+    result = chronicle(paths, "queue", "ls")
+    row = result.stdout.splitlines()[1].split()
+    assert row[:3] == ["market_data/queue/binance-spot", "closed", "23"]
+    (found,) = json.loads(chronicle(paths, "queue", "ls", "--json").stdout)
+    assert found["info"]["next_seq"] == 23
+
+
+def test_ls_of_an_empty_or_damaged_run_directory_says_so(paths: BusPaths, tmp_path: Path) -> None:
+    (paths.raw("binance-spot") / "control.meta").write_bytes(b"x" * 4096)
+    assert "unreadable" in chronicle(paths, "queue", "ls").stdout
+    assert "no queues yet" in chronicle(BusPaths(tmp_path / "empty"), "queue", "ls").stdout
+
+
+def test_tail_prints_the_last_records_decoded_with_names_and_decimal_prices(paths: BusPaths) -> None:
+    lines = chronicle(paths, "queue", "tail", "binance-spot", "-n", "3").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["20", "21", "22"]
+    assert "Trade instrument_id=binance-spot:BTCUSDT" in lines[0]
+    assert "price=61821.30000019 qty=0.05 aggressor=BUY" in lines[0]
+    assert "bid_price=1" in lines[1].split()
+    assert lines[2].endswith("type-999 bytes=15")
+
+
+def test_tail_begins_where_asked_or_where_a_reader_stands(paths: BusPaths) -> None:
+    queue = str(paths.raw("binance-spot"))
+    with Queue.open_subscriber(queue, "alpha", SMALL) as reader:
+        reader.drain(7)
+        reader.commit()
+    by_reader = chronicle(
+        paths, "queue", "tail", queue, "--reader", "alpha", "--limit", "2"
+    ).stdout.splitlines()
+    assert [line.split()[0] for line in by_reader] == ["7", "8"]
+    by_seq = chronicle(paths, "queue", "tail", queue, "--from-seq", "20", "-n", "1").stdout.splitlines()
+    assert [line.split()[0] for line in by_seq] == ["20"]
+    refused = chronicle(paths, "queue", "tail", queue, "--reader", "beta")
+    assert isinstance(refused.exception, ConfigError)
+    assert "there are: alpha" in str(refused.exception)
+
+
+def test_tail_leaves_no_reader_page_and_holds_nothing_back(paths: BusPaths) -> None:
+    before = {path: path.stat().st_mtime_ns for path in paths.raw("binance-spot").rglob("*")}
+    chronicle(paths, "queue", "tail", "binance-spot", "--hex")
+    chronicle(paths, "queue", "dump", "binance-spot")
+    chronicle(paths, "queue", "inspect", "binance-spot")
+    assert {path: path.stat().st_mtime_ns for path in paths.raw("binance-spot").rglob("*")} == before
+    assert inspect(paths.raw("binance-spot")).readers == ()
+
+
+def test_hex_shows_the_payload(paths: BusPaths) -> None:
+    lines = chronicle(paths, "queue", "tail", "binance-spot", "-n", "1", "--hex").stdout.splitlines()
+    assert lines[1].split("  ")[-1] == "from the future"
+
+
+def test_dump_is_one_json_object_a_line_with_mantissas_as_stored(paths: BusPaths) -> None:
+    rows = [
+        json.loads(line) for line in chronicle(paths, "queue", "dump", "binance-spot").stdout.splitlines()
+    ]
+    assert [row["seq"] for row in rows] == list(range(23))
+    assert rows[1]["type"] == "Trade"
+    assert rows[1]["message"]["price"] == 6_182_130_000_000
+    assert rows[1]["message"]["aggressor"] == "BUY"
+    assert rows[1]["readable"]["price"] == "61821.3"
+    assert bytes.fromhex(rows[-1]["payload"]) == b"from the future"
+    some = chronicle(paths, "queue", "dump", "binance-spot", "--from-seq", "5", "-n", "2").stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in some] == [5, 6]
+
+
+def test_inspect_shows_head_lock_and_each_readers_lag_live_and_dead(paths: BusPaths) -> None:
+    queue = paths.raw("binance-spot")
+    with Queue.open_subscriber(queue, "alpha", SMALL) as reader, Queue.open_publisher(queue, SMALL):
+        reader.drain(3)
+        reader.commit()
+        live = chronicle(paths, "queue", "inspect", "binance-spot").stdout
+        assert f"writer    pid {os.getpid()}" in live
+        (row,) = [line.split() for line in live.splitlines() if line.startswith("alpha")]
+        assert row[1:6] == [str(os.getpid()), "active", "ephemeral", "3", "20"]
+    dead = chronicle(paths, "queue", "inspect", "binance-spot").stdout
+    assert "writer    closed" in dead
+    assert "alpha" in dead
+    assert json.loads(chronicle(paths, "queue", "inspect", "binance-spot", "--json").stdout)["next_seq"] == 23
+
+
+def test_verify_passes_a_good_queue_and_names_a_flipped_bit(paths: BusPaths) -> None:
+    assert "good" in chronicle(paths, "queue", "verify").stdout
+    segment = paths.raw("binance-spot") / "000000000.q"
+    with segment.open("r+b") as file:
+        file.seek(400)
+        (byte,) = file.read(1)
+        file.seek(400)
+        file.write(bytes([byte ^ 1]))
+    result = chronicle(paths, "queue", "verify", "binance-spot")
+    assert isinstance(result.exception, CorruptError)
+    assert "segment 0 offset" in result.stdout
+
+
+def test_a_queue_that_is_not_there_is_told_with_those_that_are(paths: BusPaths) -> None:
+    for arguments in (("tail", "nosuch"), ("inspect", "../../etc"), ("dump", "")):
+        error = chronicle(paths, "queue", *arguments).exception
+        assert isinstance(error, NotReadyError)
+        assert "there are: market_data/queue/binance-spot" in str(error)
+
+
+def test_follow_waits_for_the_queue_and_prints_what_is_appended(tmp_path: Path) -> None:
+    paths = BusPaths(tmp_path / "run")
+    command = [
+        str(Path(sys.executable).parent / "chronicle"),
+        "queue",
+        "tail",
+        "-f",
+        "late",
+        "--run",
+        str(paths.root),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == "waiting for late\n"
+        with Queue.open_publisher(paths.raw("late"), SMALL) as writer:
+            for n in range(3):
+                writer.append(999, b"x")
+                line = process.stdout.readline()
+                assert line.split()[0] == str(n)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == 130
+
+
+# ---------------------------------------------------------------- kill
+
+
+def test_kill_stops_all_trading_with_a_reason_and_clear_allows_it_again(paths: BusPaths) -> None:
+    KillWord(paths).initialise()
+    result = chronicle(paths, "kill", "--all", "--reason", "venue is broken")
+    assert "KILLED" in result.stdout
+    assert "venue is broken" in result.stdout
+    assert KillWord(paths).killed
+    assert "venue is broken" in chronicle(paths, "status", "--window", "0").stdout
+    assert "trading allowed" in chronicle(paths, "kill", "--clear").stdout
+    assert not KillWord(paths).killed
+
+
+def test_a_lost_kill_word_reads_as_killed(paths: BusPaths) -> None:
+    KillWord(paths).initialise()
+    paths.kill_word.unlink()
+    assert "KILLED: the kill word is missing" in chronicle(paths, "status", "--window", "0").stdout
+
+
+def test_killing_one_strategy_goes_through_its_control_queue(paths: BusPaths) -> None:
+    paths.endpoint("quoter").mkdir(parents=True)
+    before = time.time_ns()
+    chronicle(paths, "kill", "quoter", "--reason", "wrong parameters")
+    chronicle(paths, "kill", "quoter", "--clear")
+    with Queue.open_subscriber(paths.control("strategy-quoter"), None, start="earliest") as reader:
+        first, second = (ControlCommand.decode(message) for message in reader.drain(9))
+    assert (first.command, first.target, first.reason) == (Command.KILL, "quoter", "wrong parameters")
+    assert first.ts >= before
+    assert (first.pid, first.uid) == (os.getpid(), os.getuid())
+    assert second.command is Command.UNKILL
+
+
+def test_killing_a_strategy_that_never_was_is_refused(paths: BusPaths) -> None:
+    error = chronicle(paths, "kill", "nosuch").exception
+    assert isinstance(error, ConfigError)
+    assert "there are: none" in str(error)
+    error = chronicle(paths, "kill", "nosuch", "--all").exception
+    assert isinstance(error, ConfigError)
