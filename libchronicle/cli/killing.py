@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import time
-
-from libchronicle.bus.kill_word import KillWord, current_user
+from libchronicle.bus.control import send_command
+from libchronicle.bus.kill_word import KillWord
 from libchronicle.cli.context import find_run
 from libchronicle.cli.status import trading_state
 from libchronicle.cli.suite import Suite
-from libchronicle.errors import ConfigError, WriterAlreadyActive
-from libchronicle.protocol import Command, ControlCommand
-from libchronicle.queue import Publisher, Queue, QueueConfig
+from libchronicle.errors import ConfigError
+from libchronicle.protocol import Command
 
 __all__ = ["run_kill"]
-
-CONTROL_QUEUE = QueueConfig(segment_size=1 << 20)
-OPEN_TIMEOUT_S = 2.0
 
 
 def run_kill(
@@ -55,28 +48,4 @@ def _tell_strategy(suite: Suite, strategy: str, command: Command, reason: str) -
             key="STRATEGY",
             reason=f"no strategy {strategy!r} ever ran here; there are: {allowed}",
         )
-    message = ControlCommand(
-        ts=time.time_ns(),
-        uid=os.getuid(),
-        pid=os.getpid(),
-        command=command,
-        user=current_user()[:32],
-        host=socket.gethostname()[:32],
-        target=strategy,
-        reason=reason.encode()[:128].decode(errors="ignore"),
-    )
-    with _open(suite, f"strategy-{strategy}") as publisher:
-        publisher.append(ControlCommand.TEMPLATE_ID, message.encode())
-        publisher.flush()
-
-
-def _open(suite: Suite, daemon: str) -> Publisher:
-    """A control queue is open for a moment only; another person's command may be on its way."""
-    deadline = time.monotonic() + OPEN_TIMEOUT_S
-    while True:
-        try:
-            return Queue.open_publisher(suite.paths.control(daemon), CONTROL_QUEUE)
-        except WriterAlreadyActive:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    send_command(suite.paths, f"strategy-{strategy}", command, reason=reason, target=strategy)

@@ -17,7 +17,16 @@ from libchronicle.bus.kill_word import KillWord
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
 from libchronicle.errors import ChronicleError, ConfigError, CorruptError, NotReadyError
-from libchronicle.protocol import BestBidAsk, BookMode, Command, ControlCommand, Instrument, Side, Trade, instrument_id
+from libchronicle.protocol import (
+    BestBidAsk,
+    BookMode,
+    Command,
+    ControlCommand,
+    Instrument,
+    Side,
+    Trade,
+    instrument_id,
+)
 from libchronicle.queue import Queue, QueueConfig, inspect
 
 BTC = instrument_id("binance-spot:BTCUSDT")
@@ -106,7 +115,7 @@ def test_tail_leaves_no_reader_page_and_holds_nothing_back(paths: BusPaths) -> N
 
 def test_hex_shows_the_payload(paths: BusPaths) -> None:
     lines = chronicle(paths, "queue", "tail", "binance-spot", "-n", "1", "--hex").stdout.splitlines()
-    assert lines[1].split("  ")[-1] == "from the future"
+    assert lines[1].split("  ")[-1].strip() == "from the future"
 
 
 def test_dump_is_one_json_object_a_line_with_mantissas_as_stored(paths: BusPaths) -> None:
