@@ -96,7 +96,8 @@ def permission_rules(paths: BusPaths, access: Access) -> list[DirectoryRule]:
 def apply_permissions(rules: list[DirectoryRule]) -> list[Path]:
     """Make what is missing, give each directory its owner, group and mode; returns those that were not so.
 
-    Idempotent. Needs root, or ownership and membership. Raises NoPermission, HostError for a user or group the host does not have.
+    Idempotent. Needs root, or ownership and membership. Raises NoPermission, and HostError for a user or group the
+    host does not have.
     """
     changed = []
     for rule in rules:
