@@ -110,7 +110,10 @@ class RestApi:
             return Response(200, answer, self._weight_headers())
         except ApiError as error:
             answer = msgspec.json.encode({"code": error.code, "msg": error.message})
-            return Response(error.status, answer, self._weight_headers())
+            headers = self._weight_headers()
+            if error.status == 429:
+                headers += (("retry-after", str(60 - self._now_ms() // 1000 % 60)),)
+            return Response(error.status, answer, headers)
 
     def _params(self, query: str, route: Route) -> Params:
         pairs = parse_qsl(query, keep_blank_values=True)
@@ -120,13 +123,11 @@ class RestApi:
         for name, value in pairs:
             if name in seen:
                 raise ApiError(400, -1101, f"Duplicate values for parameter '{name}'.")
-            if name not in route.params and self._source.market == SPOT:
-                raise ApiError(
-                    400,
-                    -1104,
-                    f"Not all sent parameters were read; read '{len(seen)}' parameter(s) but was sent '{len(pairs)}'.",
-                )
             seen[name] = value
+        known = [name for name in seen if name in route.params]
+        if len(known) < len(seen) and self._source.market == SPOT:
+            reason = f"read '{len(known)}' parameter(s) but was sent '{len(seen)}'."
+            raise ApiError(400, -1104, f"Not all sent parameters were read; {reason}")
         return seen
 
     def _charge(self, weight: int) -> None:

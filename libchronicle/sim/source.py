@@ -69,7 +69,7 @@ class MarketSource(Protocol):
         ...
 
     def take(self, until_ns: int, limit: int) -> list[Frame]:
-        """Events due up to `until_ns`, about `limit` at most, in order. An empty list: nothing is due."""
+        """Events due up to `until_ns`, about `limit` at most, in order. A recording stops where it gets its book."""
         ...
 
     def depth(self, symbol: str, limit: int) -> DepthView | None:

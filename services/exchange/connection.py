@@ -148,7 +148,11 @@ class Connection(asyncio.Protocol):
         ws = self._ws = ServerProtocol(max_size=MAX_MESSAGE_BYTES)
         ws.receive_data(self._head)
         self._head = b""
-        request, *early = ws.events_received()
+        events = ws.events_received()
+        if not events:  # h11 took it for a request, the stricter parser did not
+            self.transport.close()
+            return
+        request, *early = events
         ws.send_response(ws.accept(cast(WsRequest, request)))
         self._flush_protocol()
         if ws.state is not State.OPEN:
@@ -243,7 +247,7 @@ class Connection(asyncio.Protocol):
         if self.injector is None:
             self.outbox.append(encoded)
             return
-        if self.silent_until > asyncio.get_running_loop().time():
+        if self.transport.is_closing() or self.silent_until > asyncio.get_running_loop().time():
             return
         for action in self.injector.feed(payload):
             if action.kind == "text":

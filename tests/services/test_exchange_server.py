@@ -141,6 +141,19 @@ async def test_bytes_that_are_no_http_get_400_and_the_venue_lives() -> None:
         assert (await get(server, "/api/v3/ping"))[0] == 200
 
 
+@asynchronous
+async def test_an_upgrade_that_is_no_websocket_handshake_is_refused() -> None:
+    async with serving() as (_, server):
+        for version in ("1.0", "1.1"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(f"GET /ws HTTP/{version}\r\nHost: x\r\nUpgrade: websocket\r\n\r\n".encode())
+            async with asyncio.timeout(20):
+                answer = await reader.read()
+            assert b" 101 " not in answer
+            writer.close()
+        assert (await get(server, "/api/v3/ping"))[0] == 200
+
+
 # ---------------------------------------------------------------- streams
 
 

@@ -99,6 +99,12 @@ def test_spot_takes_any_depth_limit_up_to_5000_and_usdm_only_its_list() -> None:
             "Illegal characters found in parameter 'limit'; legal range is '^[0-9]{1,20}$'.",
         ),
         ("/time?x=1", 400, -1101, "Too many parameters; expected '0' and received '1'."),
+        (
+            "/depth?symbol=BTCUSDT&fast=1",
+            400,
+            -1104,
+            "Not all sent parameters were read; read '1' parameter(s) but was sent '2'.",
+        ),
         ("/depth?symbol=BTCUSDT&symbol=BTCUSDT", 400, -1101, "Duplicate values for parameter 'symbol'."),
         ("/nothing", 404, -1020, "This operation is not supported."),
         ("/ticker/bookTicker?symbols=nonsense", 400, -1100, None),
@@ -165,6 +171,7 @@ def test_used_weight_is_told_and_the_limit_refuses_with_429() -> None:
     assert rest.respond("GET", "/api/v3/depth?symbol=BTCUSDT").status == 200
     refused = rest.respond("GET", "/api/v3/ping")
     assert (refused.status, json.loads(refused.body)["code"]) == (429, -1003)
+    assert 1 <= int(dict(refused.headers)["retry-after"]) <= 60
 
 
 def test_before_a_recording_has_its_book_depth_is_not_available() -> None:
