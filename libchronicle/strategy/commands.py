@@ -8,19 +8,18 @@ stop           as SIGTERM
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Protocol
 
-from libchronicle.clock import monotonic_ns
-from libchronicle.errors import ChronicleError, MisuseError
+from libchronicle.bus.control import CONTROL_CONFIG, DIRECTORY_MODE, ControlReceiver
+from libchronicle.bus.files import make_directory
+from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import ChronicleError, MisuseError, WriterAlreadyActive
 from libchronicle.protocol import Command, ControlCommand
-from libchronicle.queue import Queue, Subscriber
+from libchronicle.queue import Queue
 from libchronicle.strategy.context import Context
 from libchronicle.strategy.lifecycle import Lifecycle
 
 __all__ = ["Commands"]
-
-LOOK_AGAIN_NS = 250_000_000
 
 
 class _Host(Protocol):
@@ -32,32 +31,17 @@ class _Host(Protocol):
 
 
 class Commands:
-    """Only commands given from now on count: what was said to an earlier process is over."""
+    """Reads `control/queue/<daemon>` and obeys."""
 
-    def __init__(self, path: Path, host: _Host) -> None:
-        self._path = path
+    def __init__(self, paths: BusPaths, daemon: str, host: _Host) -> None:
+        _make_queue(paths, daemon)
+        self._receiver = ControlReceiver(paths, daemon)
         self._host = host
-        self._reader: Subscriber | None = None
-        self._look_ns = 0
-        self._open("latest")
-
-    def _open(self, start: str) -> None:
-        self._reader = Queue.try_open_subscriber(self._path, "daemon", start=start)  # type: ignore[arg-type]
 
     def poll(self) -> None:
-        """Obey what has come. Never raises for a command that cannot be obeyed: it is logged."""
-        if self._reader is None:
-            now = monotonic_ns()
-            if now < self._look_ns:
-                return
-            self._look_ns = now + LOOK_AGAIN_NS
-            self._open("earliest")
-            if self._reader is None:
-                return
-        while (message := self._reader.next()) is not None:
-            if message.type_id == ControlCommand.TEMPLATE_ID:
-                self._obey(ControlCommand.decode(message))
-        self._reader.commit()
+        """Obey what has come; no system call. Never raises for a command that cannot be obeyed: it is logged."""
+        for command in self._receiver.poll():
+            self._obey(command)
 
     def _obey(self, command: ControlCommand) -> None:
         told = {"command": command.command.name, "target": command.target, "value": command.value}
@@ -84,5 +68,14 @@ class Commands:
                 raise MisuseError(reason=f"a strategy host does not know {command.command.name}")
 
     def close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
+        self._receiver.close()
+
+
+def _make_queue(paths: BusPaths, daemon: str) -> None:
+    """The queue must be there before the first command: looking for a file that is not would cost system calls."""
+    path = paths.control(daemon)
+    make_directory(path, DIRECTORY_MODE)
+    try:
+        Queue.open_publisher(path, CONTROL_CONFIG).close()
+    except WriterAlreadyActive:
+        return  # somebody is sending: it is there

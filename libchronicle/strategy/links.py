@@ -49,8 +49,18 @@ class _Link:
         self._look_ns = 0
         self._inode = 0
 
-    def alive(self) -> bool:
-        return self.source.is_alive(monotonic_ns(), self._ttl_ns)
+    def lost(self) -> str:
+        """Why the writer counts as lost; "" while it lives.
+
+        A young heartbeat, read from the mapped control page, is answer enough. An old one is looked into with system
+        calls: a killed writer has lost its lock, one that hangs gets its whole time to live.
+        """
+        if self.source.reader is None:
+            return "no queue"
+        if self.source.is_alive(monotonic_ns(), self._ttl_ns // 4):
+            return ""
+        reason = self.source.reader.detect_disconnect(self._ttl_ns / 1e9)
+        return "" if reason is None else reason.value
 
     def _due(self) -> bool:
         """True at most five times a second: what follows may cost system calls."""
@@ -101,15 +111,15 @@ class FeedLink(_Link):
         """Called by housekeeping."""
         state = self._lifecycle.feeds[self.source.name]
         if state in (FeedState.SYNCING, FeedState.CONNECTED):
-            if not self.alive():
-                self._lifecycle.feed_lost(self.source.name, "its writer is gone or hangs")
+            if reason := self.lost():
+                self._lifecycle.feed_lost(self.source.name, reason)
             return
         if not self._due():
             return
         self._forget_if_replaced()
         if not self.source.attached and not self._open("latest"):
             return
-        if self.alive():
+        if not self.lost():
             self._catch_up()
             self._lifecycle.feed_attached(self.source.name)
 
@@ -144,15 +154,15 @@ class RouterLink(_Link):
     def watch(self) -> None:
         """Called by housekeeping."""
         if self._lifecycle.router is RouterState.CONNECTED:
-            if not self.alive():
-                self._lifecycle.router_lost("its writer is gone or hangs")
+            if reason := self.lost():
+                self._lifecycle.router_lost(reason)
             return
         if not self._due():
             return
         self._forget_if_replaced()
         if not self.source.attached and not self._open("earliest"):
             return
-        if self.alive():
+        if not self.lost():
             self._lifecycle.router_attached()
 
     def failed(self, reason: str) -> None:

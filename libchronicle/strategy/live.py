@@ -17,8 +17,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from libchronicle.bus.endpoint import Endpoint
+from libchronicle.bus.files import make_directory
 from libchronicle.bus.killswitch import KillSwitch
+from libchronicle.bus.orders import (
+    ARCHIVE_READER,
+    ENDPOINT_MODE,
+    ROUTER_READER,
+    STRATEGY_READER,
+    orders_config,
+)
 from libchronicle.bus.paths import BusPaths
 from libchronicle.clock import monotonic_ns, now_ns
 from libchronicle.errors import ChronicleError
@@ -46,8 +56,12 @@ __all__ = ["LiveRunner"]
 
 CANCEL_WAIT_NS = 500_000_000
 WRITER_TTL_NS = 2_000_000_000
-OWN_QUEUES = QueueConfig(segment_size=16 << 20)
-ORDERS_OUT = QueueConfig(segment_size=16 << 20, durable=("router", "archive-tier"))  # kept until both have read it
+SESSION_CONFIG = QueueConfig(segment_size=16 << 20, durable=(ARCHIVE_READER,))
+
+
+def hot(config: QueueConfig) -> QueueConfig:
+    """Prefaulted: a first touch of a page would be one order's latency in twenty-five."""
+    return msgspec.structs.replace(config, prefault=True)
 
 
 class LiveRunner:
@@ -93,8 +107,11 @@ class LiveRunner:
 
     def _open(self) -> None:
         config, paths = self.config, self.paths
-        self._orders = self._keep(Queue.open_publisher(paths.orders_out(config.id), ORDERS_OUT))
-        self._session = self._keep(Queue.open_publisher(paths.session(config.id), OWN_QUEUES))
+        make_directory(paths.endpoint(config.id), ENDPOINT_MODE)
+        self._orders = self._keep(
+            Queue.open_publisher(paths.orders_out(config.id), hot(orders_config(ROUTER_READER)))
+        )
+        self._session = self._keep(Queue.open_publisher(paths.session(config.id), SESSION_CONFIG))
         self.metrics = self._keep(HostMetrics(paths, f"strategy-{config.id}"))
         self.recorder = QueueRecorder(self._session)
         sink = QueueSink(self._orders)
@@ -111,7 +128,7 @@ class LiveRunner:
         self.lifecycle.on_host_state = self._host_state
         self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, self.strategy, self.lifecycle)
         self._kill = self._keep(KillSwitch(paths.kill_word))
-        self._commands = self._keep(Commands(paths.control(f"strategy-{config.id}"), self))
+        self._commands = self._keep(Commands(paths, f"strategy-{config.id}", self))
         self._saved = SavedState(paths.run_dir("strategies", config.id) / "state.json")
         self._begin_session()
         self._start_strategy(sink)
@@ -140,7 +157,7 @@ class LiveRunner:
         """Subscriptions of the TOML, then positions and open orders, then the strategy's own start."""
         self._subscribe(dict.fromkeys(self.config.subscribe, self.config.kinds))
         self._orders_in = Source("orders_in", self.paths.orders_in(self.config.id), 0xFFFF, reports=True)
-        self._router = self._link(RouterLink, self._orders_in, "strategy")
+        self._router = self._link(RouterLink, self._orders_in, STRATEGY_READER)
         self._router.restore(str(self.paths.orders_out(self.config.id)))
         self._carry_over()
         self._check_kill()

@@ -33,7 +33,10 @@ def test_a_quiet_writer_is_alive_and_a_killed_one_is_not(tmp_path, spawn):
 
 
 def test_a_hung_writer_is_stale(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         time.sleep(0.15)
         assert reader.detect_disconnect(0.1) is DisconnectReason.HEARTBEAT_STALE
         assert reader.writer_status(0.1) is WriterStatus.STALE
@@ -42,7 +45,10 @@ def test_a_hung_writer_is_stale(tmp_path):
 
 
 def test_appending_is_a_heartbeat(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         for _ in range(30):
             time.sleep(0.01)
             writer.append(1, b"")

@@ -6,7 +6,15 @@ import struct
 
 import pytest
 
-from libchronicle.errors import Closed, Fenced, Forked, NotReady, QueueReplaced, ReaderAlreadyActive, WriterAlreadyActive
+from libchronicle.errors import (
+    Closed,
+    Fenced,
+    Forked,
+    NotReady,
+    QueueReplaced,
+    ReaderAlreadyActive,
+    WriterAlreadyActive,
+)
 from libchronicle.queue import Queue, QueueConfig
 
 SMALL = QueueConfig(segment_size=1 << 16)
@@ -77,14 +85,23 @@ def test_a_writer_stops_when_another_epoch_stands_in_the_control_page(tmp_path):
 
 
 def test_a_forked_child_can_only_close(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         writer.append(1, b"parent")
         reader.fileno()
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                for call in (lambda: writer.append(1, b"child"), writer.heartbeat, writer.roll, reader.next, reader.commit):
+                for call in (
+                    lambda: writer.append(1, b"child"),
+                    writer.heartbeat,
+                    writer.roll,
+                    reader.next,
+                    reader.commit,
+                ):
                     with pytest.raises(Forked):
                         call()
                 reader.close()
@@ -140,7 +157,15 @@ def test_a_closed_handle_says_so(tmp_path):
     for handle in (writer, reader):
         handle.close()
         handle.close()
-    for call in (lambda: writer.append(1, b""), writer.roll, writer.flush, reader.next, reader.commit, lambda: reader.wait(0), reader.token):
+    for call in (
+        lambda: writer.append(1, b""),
+        writer.roll,
+        writer.flush,
+        reader.next,
+        reader.commit,
+        lambda: reader.wait(0),
+        reader.token,
+    ):
         with pytest.raises(Closed):
             call()
 

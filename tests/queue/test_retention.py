@@ -55,7 +55,9 @@ def test_a_segment_goes_when_every_reader_has_passed_it(tmp_path):
         slow.close()
         fast.close()
     with Queue.open_subscriber(path, "new") as fresh:
-        assert fresh.next().seq == inspect(path).oldest_seq, "a new reader on a pruned queue starts at the oldest record"
+        assert fresh.next().seq == inspect(path).oldest_seq, (
+            "a new reader on a pruned queue starts at the oldest record"
+        )
 
 
 def test_without_a_reader_nothing_goes(tmp_path):
@@ -66,7 +68,10 @@ def test_without_a_reader_nothing_goes(tmp_path):
 
 def test_a_durable_reader_that_never_came_holds_everything(tmp_path):
     path = tmp_path / "q"
-    with Queue.open_publisher(path, config(durable=("etl", "archive"))) as writer, Queue.open_subscriber(path, "etl") as reader:
+    with (
+        Queue.open_publisher(path, config(durable=("etl", "archive"))) as writer,
+        Queue.open_subscriber(path, "etl") as reader,
+    ):
         fill(writer, 5)
         reader.drain()
         reader.commit()
@@ -75,7 +80,10 @@ def test_a_durable_reader_that_never_came_holds_everything(tmp_path):
 
 def test_a_segment_stays_for_its_age(tmp_path):
     path = tmp_path / "q"
-    with Queue.open_publisher(path, config(retain_age_s=0.5, retain_segments=0)) as writer, Queue.open_subscriber(path, "a") as reader:
+    with (
+        Queue.open_publisher(path, config(retain_age_s=0.5, retain_segments=0)) as writer,
+        Queue.open_subscriber(path, "a") as reader,
+    ):
         fill(writer, 3)
         began = time.monotonic()
         reader.drain()
@@ -137,7 +145,9 @@ def test_a_reader_too_far_behind_is_no_longer_waited_for(tmp_path):
 
 def test_evict_drops_the_oldest_and_a_durable_reader_is_told_what_it_missed(tmp_path):
     path = tmp_path / "q"
-    with Queue.open_publisher(path, config(budget_bytes=4 * (SIZE + 1024), on_full="evict", durable=("etl",))) as writer:
+    with Queue.open_publisher(
+        path, config(budget_bytes=4 * (SIZE + 1024), on_full="evict", durable=("etl",))
+    ) as writer:
         with Queue.open_subscriber(path, "etl") as etl:
             assert etl.next() is None
             fill(writer, 10)
@@ -162,7 +172,9 @@ def test_evict_drops_the_oldest_and_a_durable_reader_is_told_what_it_missed(tmp_
 def test_fail_refuses_when_the_budget_is_used_up_and_goes_on_when_there_is_room(tmp_path):
     path = tmp_path / "q"
     with (
-        Queue.open_publisher(path, config(budget_bytes=3 * (SIZE + 1024), durable=("router",), retain_segments=0)) as writer,
+        Queue.open_publisher(
+            path, config(budget_bytes=3 * (SIZE + 1024), durable=("router",), retain_segments=0)
+        ) as writer,
         Queue.open_subscriber(path, "router") as router,
     ):
         with pytest.raises(QueueFull):
@@ -191,7 +203,13 @@ def test_block_waits_for_the_reader(tmp_path, spawn):
                 time.sleep(0.001)
             print(n)
     """
-    budget = config(budget_bytes=3 * (SIZE + 1024), on_full="block", block_timeout_s=60, durable=("etl",), retain_segments=0)
+    budget = config(
+        budget_bytes=3 * (SIZE + 1024),
+        on_full="block",
+        block_timeout_s=60,
+        durable=("etl",),
+        retain_segments=0,
+    )
     with Queue.open_publisher(path, budget) as writer:
         child = spawn(code, path, 10 * PER_SEGMENT)
         assert child.stdout.readline() == "open\n"

@@ -15,7 +15,9 @@ CONFIG = QueueConfig(segment_size=1 << 18)
 def small_disk(tmp_path):
     where = tmp_path / "disk"
     where.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", where], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", where], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         pytest.skip(f"may not mount a tmpfs here: {done.stderr.strip()}")
     yield where
@@ -23,7 +25,10 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_is_no_space_and_readers_go_on(small_disk):
-    with Queue.open_publisher(small_disk / "q", CONFIG) as writer, Queue.open_subscriber(small_disk / "q", "a") as reader:
+    with (
+        Queue.open_publisher(small_disk / "q", CONFIG) as writer,
+        Queue.open_subscriber(small_disk / "q", "a") as reader,
+    ):
         with pytest.raises(NoSpace):
             while True:
                 writer.append(1, bytes(10_000))

@@ -117,7 +117,10 @@ def test_wait_any_names_the_readers_that_are_ready(tmp_path):
 
 
 def test_fileno_polls_readable_when_a_record_comes(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         poll = select.poll()
         poll.register(reader.fileno(), select.POLLIN)
         assert poll.poll(0), "the first look is the reader's"
@@ -175,7 +178,10 @@ def test_a_killed_sleeper_leaves_no_lasting_wakes(tmp_path, spawn):
 
 
 def test_nobody_is_woken_while_nobody_sleeps(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", SMALL) as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
+    with (
+        Queue.open_publisher(tmp_path / "q", SMALL) as writer,
+        Queue.open_subscriber(tmp_path / "q", "a") as reader,
+    ):
         for _ in range(10_000):
             writer.append(1, bytes(64))
             assert reader.next() is not None

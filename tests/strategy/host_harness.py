@@ -364,11 +364,15 @@ class Scene:
             return sum(line.startswith(text) for line in self.host.lines())
 
         before = count()
+        self.rest(seconds)
+        assert count() == before, self.host.lines()
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass with feed and router alive."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.beat()
             time.sleep(0.02)
-        assert count() == before, self.host.lines()
 
     def close(self) -> None:
         if hasattr(self, "host") and self.host.running:
