@@ -23,7 +23,8 @@ from libchronicle.errors import ChronicleError
 __all__ = ["TTL_S", "DaemonStatus", "judge", "read_snapshots", "statuses", "with_rates"]
 
 TTL_S = 3.0
-RATE_COUNTERS = ("messages_total", "scrapes_total")
+RATE_COUNTERS = ("messages_total", "records_total", "scrapes_total")
+LAG_GAUGE = "lag_records"
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,14 @@ def statuses(
     lags: Mapping[int, int],
 ) -> list[DaemonStatus]:
     """A row for each of `names`. `managed` is what supervisord says, empty when it is gone, `lags` how many records
-    a process is behind, by pid.
+    a process is behind by its reader pages, by pid; its own figure, where it has one, is later.
     """
     rows = []
     for name in names:
         row = judge(name, snapshots.get(name), managed.get(name))
         errors = sum(entry.count for entry in read_errors(paths.errors(name)))
-        rows.append(replace(row, errors=errors, lag_records=lags.get(row.pid or 0)))
+        lag = _lag(snapshots[name]) if row.pid and name in snapshots else None
+        rows.append(replace(row, errors=errors, lag_records=lags.get(row.pid or 0) if lag is None else lag))
     return rows
 
 
@@ -117,8 +119,14 @@ def _rate(before: Snapshot | None, after: Snapshot | None, window_s: float) -> f
     return None if first is None or last is None else max(0.0, last - first) / window_s
 
 
+def _lag(snapshot: Snapshot) -> int | None:
+    """The daemon's own count of records it has not read yet."""
+    values = [sample.value for sample in snapshot.samples if sample.name.endswith(LAG_GAUGE)]
+    return int(max(values)) if values else None
+
+
 def _messages(snapshot: Snapshot) -> float | None:
-    """The daemon's own count of what it works on: `messages_total`, with or without a prefix."""
+    """The daemon's own count of what it works on, with or without a prefix in its name."""
     for name in RATE_COUNTERS:
         values = [
             sample.value

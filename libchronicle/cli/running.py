@@ -19,6 +19,7 @@ from libchronicle.cli.options import UpOptions
 from libchronicle.cli.rendering import supervisord_conf
 from libchronicle.cli.suite import Program, Suite
 from libchronicle.cli.supervisor import Supervisor, start_supervisord
+from libchronicle.cli.tables import count
 from libchronicle.errors import HostError, NoPermission
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.decode import to_builtins, write_toml
@@ -138,9 +139,10 @@ def _tell_supervisor(supervisor: Supervisor) -> bool:
 
 def _clear_the_way(suite: Suite, say: Say) -> None:
     """A supervisord killed with -9 leaves its daemons running; they hold the queues, so they stop first."""
-    orphans = processes.daemons(suite)
-    if orphans or processes.supervisor(suite) is not None:
-        say(f"found {len(orphans)} daemons whose supervisord is gone; stopping them first")
+    orphans, manager = processes.daemons(suite), processes.supervisor(suite)
+    if orphans or manager is not None:
+        what = "is gone" if manager is None else "does not answer"
+        say(f"found {count(len(orphans), 'daemon')} whose supervisord {what}; stopping first")
         stop(suite)
     _remove_leftovers(suite)
 

@@ -1,0 +1,171 @@
+"""The whole suite, up and down, with real daemons: a crash of anything, resumption, changes while it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from libchronicle.queue import inspect
+from libchronicle.runtime.daemon import ExitCode
+
+pytestmark = [pytest.mark.suite, pytest.mark.timeout(240)]
+
+DAEMONS = [
+    "exchange",
+    "feed-binance-spot",
+    "feed-binance-usdm",
+    "router",
+    "strategy-imbalance_taker",
+    "strategy-quoter",
+    "exporter",
+]
+
+
+def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(live_suite) -> None:  # type: ignore[no-untyped-def]
+    up = live_suite.chronicle("up")
+    table = [line for line in up.stdout.splitlines() if line.split() and line.split()[0] in DAEMONS]
+    assert [line.split()[0] for line in table] == DAEMONS
+    for word in ("chronicle top", "chronicle status", "chronicle down"):
+        assert word in up.stdout
+    rows = live_suite.rows()
+    assert all(row["healthy"] for row in rows.values()), rows
+    assert "DAEMON" in live_suite.chronicle("top", "--once", "--interval", "0.3").stdout
+    assert live_suite.chronicle("status", "--check").returncode == 0
+    port = live_suite.tables["exporter"]["port"]
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20).read().decode()
+    assert 'chronicle_up{daemon="router"} 1.0' in metrics
+
+    again = live_suite.chronicle("up")
+    assert "already running, nothing changed" in again.stdout
+    assert live_suite.pids() == {name: row["pid"] for name, row in rows.items()}
+
+    queues = [live_suite.paths.raw("binance-spot"), live_suite.paths.orders_out("quoter")]
+    down = live_suite.chronicle("down")
+    print(down.stdout)
+    assert "7 daemons stopped in " in down.stdout
+    for row in rows.values():
+        assert not Path("/proc", str(row["pid"])).exists()
+    assert {row["state"] for row in live_suite.rows().values()} == {"stopped"}
+    before = [inspect(queue) for queue in queues]
+    assert all(info.writer_closed and not info.writer_active for info in before)
+    assert "nothing runs" in live_suite.chronicle("down").stdout
+
+    live_suite.chronicle("up")
+    after = [inspect(queue) for queue in queues]
+    for old, new in zip(before, after, strict=True):
+        assert (new.queue_id, new.epoch) == (old.queue_id, old.epoch + 1)
+        assert new.next_seq >= old.next_seq
+
+
+def test_a_daemon_killed_with_9_is_started_again_and_a_supervisord_killed_with_9_is_replaced(
+    live_suite,
+) -> None:  # type: ignore[no-untyped-def]
+    live_suite.chronicle("up")
+    before = live_suite.pids()
+    for name in ("feed-binance-spot", "router", "exchange"):
+        os.kill(before[name], signal.SIGKILL)
+    live_suite.wait_until(
+        lambda: (
+            all(row["healthy"] for row in live_suite.rows().values())
+            and all(
+                live_suite.pids()[name] != before[name]
+                for name in ("feed-binance-spot", "router", "exchange")
+            )
+        ),
+        "the killed daemons run again",
+    )
+    os.kill(live_suite.supervisord(), signal.SIGKILL)
+    orphans = live_suite.pids()
+    assert all(orphans.values()), "status sees daemons without supervisord"
+    up = live_suite.chronicle("up")
+    assert "found 7 daemons whose supervisord is gone" in up.stdout
+    now = live_suite.rows()
+    assert all(row["healthy"] for row in now.values())
+    assert not {row["pid"] for row in now.values()} & set(orphans.values())
+
+
+def test_down_without_supervisord_still_stops_everything(live_suite) -> None:  # type: ignore[no-untyped-def]
+    live_suite.chronicle("up", "--no-wait")
+    live_suite.wait_until(lambda: all(live_suite.pids().get(name) for name in DAEMONS), "all have a pid")
+    pids = live_suite.pids()
+    os.kill(live_suite.supervisord(), signal.SIGKILL)
+    print(live_suite.chronicle("down").stdout)
+    assert not [pid for pid in pids.values() if Path("/proc", str(pid)).exists()]
+
+
+def test_adding_a_strategys_toml_starts_it_and_touches_nothing_else(live_suite) -> None:  # type: ignore[no-untyped-def]
+    live_suite.chronicle("up")
+    before = live_suite.pids()
+    text = (live_suite.strategies / "quoter.toml").read_text().replace('id = "quoter"', 'id = "second"')
+    (live_suite.strategies / "second.toml").write_text(text)
+    up = live_suite.chronicle("up")
+    assert "strategy-second: started" in up.stdout
+    after = live_suite.pids()
+    assert after.pop("strategy-second")
+    assert after == before
+    (live_suite.strategies / "second.toml").unlink()
+    assert "strategy-second: removed" in live_suite.chronicle("up").stdout
+
+
+def test_a_changed_option_is_said_and_restarts_only_what_it_concerns(live_suite) -> None:  # type: ignore[no-untyped-def]
+    live_suite.chronicle("up")
+    before = live_suite.pids()
+    up = live_suite.chronicle("up", "--speed", "2")
+    assert "running with no options; now with --speed 2" in up.stdout
+    assert "exchange: restarted with its new configuration" in up.stdout
+    after = live_suite.pids()
+    assert {name for name in before if before[name] != after[name]} == {"exchange"}
+    kept = live_suite.chronicle("up")
+    assert "running with --speed 2: kept" in kept.stdout
+    assert live_suite.pids() == after
+
+
+def test_a_daemon_that_hangs_is_killed_and_named(live_suite) -> None:  # type: ignore[no-untyped-def]
+    live_suite.chronicle("up")
+    os.kill(live_suite.pids()["exporter"], signal.SIGSTOP)
+    live_suite.wait_until(lambda: live_suite.rows()["exporter"]["state"] == "hung", "status says hung")
+    down = live_suite.chronicle("down", "--grace", "1", check=False)
+    assert down.returncode == ExitCode.NOT_READY
+    assert "killed with -9" in down.stderr
+    assert "exporter" in down.stderr
+    assert not any(live_suite.pids().values())
+
+
+def test_what_cannot_work_is_said_before_anything_starts(live_suite) -> None:  # type: ignore[no-untyped-def]
+    port = live_suite.tables["exporter"]["port"]
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        up = live_suite.chronicle("up", check=False)
+    assert up.returncode == ExitCode.HOST
+    assert f"127.0.0.1:{port}: the port is in use" in up.stderr
+    assert not any(live_suite.pids().values())
+    (live_suite.strategies / "quoter.toml").chmod(0o666)
+    up = live_suite.chronicle("up", check=False)
+    assert up.returncode == ExitCode.HOST
+    assert "everybody may write it" in up.stderr
+
+
+def test_a_strategy_that_cannot_load_fails_up_with_the_end_of_its_log(live_suite) -> None:  # type: ignore[no-untyped-def]
+    (live_suite.strategies / "quoter.py").write_text("this is no python\n")
+    up = live_suite.chronicle("up", "--timeout", "20", check=False)
+    assert up.returncode == ExitCode.NOT_READY
+    assert "strategy-quoter" in up.stderr.splitlines()[-1]
+    assert "quoter.py" in up.stderr
+
+
+@pytest.mark.recording
+def test_the_suite_runs_on_a_recording(live_suite, chronicle_data: Path) -> None:  # type: ignore[no-untyped-def]
+    recording = chronicle_data / "binance" / "spot" / "btcusdt_20240808.gz"
+    up = live_suite.chronicle("up", "--recording", str(recording), "--speed", "20")
+    rows = live_suite.rows()
+    assert "feed-binance-usdm" not in {name for name, row in rows.items() if row["pid"]}
+    assert rows["feed-binance-spot"]["healthy"], up.stdout
+    live_suite.wait_until(
+        lambda: inspect(live_suite.paths.raw("binance-spot")).next_seq > 2000, "records flow"
+    )
