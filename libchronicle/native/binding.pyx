@@ -345,6 +345,7 @@ cdef class Reservation:
     cdef long long ts_ns
     cdef void *at
     cdef object view
+    cdef int exports
     cdef readonly object seq
 
     def __cinit__(self, Publisher publisher, unsigned int type_id, Py_ssize_t size, long long ts_ns):
@@ -361,9 +362,10 @@ cdef class Reservation:
         if self.at == NULL:
             raise BufferError("the reservation is over")
         PyBuffer_FillInfo(buffer, self, self.at, self.size, 0, flags)
+        self.exports += 1
 
     def __releasebuffer__(self, Py_buffer *buffer):
-        pass
+        self.exports -= 1
 
     def __enter__(self):
         if self.publisher.w == NULL:
@@ -382,11 +384,13 @@ cdef class Reservation:
         try:
             self.view.release()
         except BufferError:
-            chr_abort(self.publisher.w)
-            raise errors.QueueMisuse(path=self.publisher.path, reason="a view into the reservation is still held; nothing was appended") from value
+            pass  # something was built upon it: counted in exports
         if kind is not None:
             chr_abort(self.publisher.w)
             return
+        if self.exports:  # slices of the view can still write
+            chr_abort(self.publisher.w)
+            raise errors.QueueMisuse(path=self.publisher.path, reason="a view into the reservation is still held; nothing was appended")
         seq = chr_commit(self.publisher.w, <uint32_t>self.size, self.ts_ns)
         if seq < 0:
             error = as_exception(&self.publisher.w.error, self.publisher.path, None)
