@@ -1,8 +1,8 @@
 /* CRC32C (Castagnoli, reflected 0x82F63B78) with the processor's instruction.
  *
- * `chr_crc32c(state, data, size)` continues a raw state: no inversion inside, so states chain. A finished checksum is ~state
- * of a state that began as ~0. Long runs go three lanes at a time, since the instruction has latency 3 and throughput 1; the
- * lanes are joined with the tables of crc.c (binding) or, where these are not linked, one lane does it all.
+ * `chr_crc32c(state, data, size)` continues a raw state: no inversion inside, so states chain. A finished checksum is ~state of a state that began
+ * as ~0. The instruction has latency 3 and throughput 1, so long runs go three lanes at a time. A lane's state is moved over the n bytes behind it
+ * by a carry-less product with x^(8n - 33) mod P, reduced by the same instruction.
  */
 #ifndef CHR_CRC_H
 #define CHR_CRC_H
@@ -27,10 +27,54 @@
 #error "CRC32C needs SSE 4.2 or the ARMv8 CRC extension"
 #endif
 
+#if defined(__PCLMUL__) && defined(__SSE4_2__)
+#include <wmmintrin.h>
+#define CHR_CRC_LANES_FROM 192u
+
+static inline uint32_t chr_crc_move(uint32_t state, uint32_t factor)
+{
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi32_si128((int)state), _mm_cvtsi32_si128((int)factor), 0);
+    return chr_crc_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+/* Three lanes of `lane` bytes; the factors move a state over one and over two of them. */
+static inline uint32_t chr_crc_lanes(uint32_t state, const uint8_t *p, size_t lane, uint32_t over_one, uint32_t over_two)
+{
+    uint32_t second = 0, third = 0;
+    uint64_t a, b, c;
+    for (size_t i = 0; i < lane; i += 8) {
+        memcpy(&a, p + i, 8);
+        memcpy(&b, p + lane + i, 8);
+        memcpy(&c, p + 2 * lane + i, 8);
+        state = chr_crc_u64(state, a);
+        second = chr_crc_u64(second, b);
+        third = chr_crc_u64(third, c);
+    }
+    return chr_crc_move(state, over_two) ^ chr_crc_move(second, over_one) ^ third;
+}
+
+static __attribute__((noinline, unused)) uint32_t chr_crc_long(uint32_t state, const uint8_t **data, size_t *size)
+{
+    const uint8_t *p = *data;
+    for (; *size >= 3 * 512; *size -= 3 * 512, p += 3 * 512)
+        state = chr_crc_lanes(state, p, 512, 0xdd7e3b0cu, 0x170076fau);
+    for (; *size >= 3 * 128; *size -= 3 * 128, p += 3 * 128)
+        state = chr_crc_lanes(state, p, 128, 0x0d3b6092u, 0xb9e02b86u);
+    for (; *size >= 3 * 64; *size -= 3 * 64, p += 3 * 64)
+        state = chr_crc_lanes(state, p, 64, 0x9e4addf8u, 0x0d3b6092u);
+    *data = p;
+    return state;
+}
+#endif
+
 static inline uint32_t chr_crc32c(uint32_t state, const void *data, size_t size)
 {
     const uint8_t *p = (const uint8_t *)data;
     uint64_t word;
+#ifdef CHR_CRC_LANES_FROM
+    if (size >= CHR_CRC_LANES_FROM)
+        state = chr_crc_long(state, &p, &size);
+#endif
     while (size >= 8) {
         memcpy(&word, p, 8);
         state = chr_crc_u64(state, word);
