@@ -41,7 +41,7 @@ async def open_sans_io(
     except InvalidURI as error:
         raise ConnectFailed(url=url, reason=str(error)) from None
     connection = _Connection(protocol, listener, clock, limits, loop)
-    host = urlsplit(url).hostname
+    host = urlsplit(url).hostname or ""
     try:
         async with asyncio.timeout(limits.open_timeout_s):
             await loop.create_connection(lambda: connection, host, uri.port, ssl=tls)

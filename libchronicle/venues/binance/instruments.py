@@ -62,7 +62,7 @@ def parse_instruments(
     """
     try:
         listed = {entry.symbol: entry for entry in _decoder.decode(body).symbols}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise VenueDataError(venue=profile.venue, what="exchangeInfo", reason=str(error)) from None
     return [_instrument(_look_up(listed, symbol, profile), profile, known or {}) for symbol in symbols]
 

@@ -270,7 +270,9 @@ static int bn_object(bn_cursor *c, bn_fields *f, int outer)
             int known = slot >= 0 && slot < BN_SLOTS;
             bn_value *v = known ? &f->slot[slot] : &spare;
             uint64_t bit = known ? 1ull << slot : 0;
-            if (BN_UNLIKELY(bn_any_value(c, v) != BN_SCAN_OK) || BN_UNLIKELY(f->present & bit))
+            if (BN_UNLIKELY(bn_any_value(c, v) != BN_SCAN_OK))
+                return BN_SCAN_UNUSUAL;
+            if (BN_UNLIKELY(f->present & bit) && slot != BN_RESPONSE) /* that one stands for several keys */
                 return BN_SCAN_UNUSUAL;
             f->present |= bit;
             if (v->type == BN_ARRAY && v->n) {

@@ -205,11 +205,11 @@ static uint8_t *bn_write_group(const bn_value *v, const bn_symbol *s, uint8_t *o
         if (BN_UNLIKELY(chr_scan_decimal((const char **)&p, (const char *)end, s->price_exponent, &price) != CHR_DECIMAL_OK))
             goto decimal;
         if (BN_UNLIKELY(!bn_expect(&p, end, "\",\"", 3)))
-            goto unusual;
+            goto after_decimal;
         if (BN_UNLIKELY(chr_scan_decimal((const char **)&p, (const char *)end, s->qty_exponent, &qty) != CHR_DECIMAL_OK))
             goto decimal;
         if (BN_UNLIKELY(!bn_expect(&p, end, "\"]", 2)))
-            goto unusual;
+            goto after_decimal;
         if (BN_UNLIKELY((price | qty) < 0))
             goto decimal;
         level->price = price;
@@ -218,6 +218,9 @@ static uint8_t *bn_write_group(const bn_value *v, const bn_symbol *s, uint8_t *o
     if (BN_UNLIKELY(p != end))
         goto unusual;
     return (uint8_t *)level;
+after_decimal: /* blanks after the closing quote are JSON, a character before it is no digit */
+    if (p < end && (*p == '"' || *p == '\\'))
+        goto unusual;
 decimal:
     *code = BN_BAD_DECIMAL;
     return NULL;

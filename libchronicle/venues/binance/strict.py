@@ -57,8 +57,8 @@ class Control(msgspec.Struct):
     error: object = None
     code: int | None = None
     msg: str = ""
-    data: msgspec.Raw | None = None
-    event: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw()
+    event: msgspec.Raw = msgspec.Raw()
 
 
 class _Snapshot(msgspec.Struct):
@@ -75,6 +75,7 @@ _control: Final = msgspec.json.Decoder(Control)
 _snapshot: Final = msgspec.json.Decoder(_Snapshot)
 _levels: Final = msgspec.json.Decoder(Levels)
 _encoder: Final = msgspec.json.Encoder()
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: nested without end
 
 Buffer = bytes | bytearray | memoryview
 
@@ -86,17 +87,15 @@ def normalise(frame: Buffer) -> bytes:
         if envelope.data is not msgspec.UNSET:
             return _encoder.encode(envelope)
         return _encoder.encode(_data.decode(frame))
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise FrameError(str(error), "truncated" in str(error)) from None
-    except UnicodeDecodeError as error:
-        raise FrameError(str(error), False) from None
 
 
 def read_reply(frame: Buffer) -> Control | None:
     """The frame as an answer or notice, None when it is neither."""
     try:
         control = _control.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None
     answer = control.id is not None or control.error is not None or control.code is not None
     return control if answer or is_shutdown(control) else None
@@ -104,17 +103,15 @@ def read_reply(frame: Buffer) -> Control | None:
 
 def is_shutdown(control: Control) -> bool:
     """The server says that it will close this connection soon (event serverShutdown)."""
-    for part in (control.data, control.event):
-        if part is not None and b'"serverShutdown"' in bytes(part):
-            return True
-    return control.e == "serverShutdown"
+    notices = (bytes(control.data), bytes(control.event))
+    return control.e == "serverShutdown" or any(b'"serverShutdown"' in notice for notice in notices)
 
 
 def read_snapshot(body: Buffer) -> tuple[int, int, int, Buffer, Buffer]:
     """(lastUpdateId, E, T, bids, asks) of a REST `depth` answer, both sides as JSON text. Raises FrameError."""
     try:
         answer = _snapshot.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise FrameError(str(error), "truncated" in str(error)) from None
     return answer.lastUpdateId, answer.E, answer.T, memoryview(answer.bids), memoryview(answer.asks)
 
@@ -123,5 +120,5 @@ def compact_levels(text: Buffer) -> bytes:
     """One side of a book in the usual form. Raises FrameError."""
     try:
         return _encoder.encode(_levels.decode(text))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise FrameError(str(error), False) from None
