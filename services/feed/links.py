@@ -44,12 +44,17 @@ class Timing:
 class Link:
     """One connection's listener. `on_text` is the pipeline itself while the link is live."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, on_open: Callable[[], object] = lambda: None) -> None:
         self._pipeline = pipeline
+        self._on_open = on_open
         self.on_text: Callable[[Buffer, int], None] = pipeline.frame
         self.closed = asyncio.Event()
         self.reason = ""
         self.socket: WebSocket | None = None
+
+    def on_open(self, socket: WebSocket) -> None:
+        self.socket = socket
+        self._on_open()
 
     def on_binary(self, size: int) -> None:
         self._pipeline.reject(tally.BINARY)
@@ -145,21 +150,25 @@ class LinkGroup:
     async def _connect(self) -> Link:
         self._pipeline.status(VenueState.CONNECTING, "", self._clock())
         while True:
-            link = Link(self._pipeline)
+            link = Link(self._pipeline, self._connected)
             self._link = link
             try:
-                link.socket = await self._open(link)
+                await self._open(link)
             except ConnectFailed as error:
                 self._log.warning("no connection", error=str(error), tries=self._backoff.tries + 1)
                 await asyncio.sleep(self._backoff.next_s())
                 continue
-            self.connects += 1
-            self.connected = True
-            self._renew.clear()
-            self._log.info("connected", symbols=len(self._symbols))
-            self._pipeline.status(VenueState.CONNECTED, "", self._clock())
-            self._pipeline.connected(self._clock(), self._symbols)
             return link
+
+    def _connected(self) -> None:
+        """Before the first frame."""
+        self.connects += 1
+        self.connected = True
+        self._renew.clear()
+        self._log.info("connected", symbols=len(self._symbols))
+        now = self._clock()
+        self._pipeline.status(VenueState.CONNECTED, "", now)
+        self._pipeline.connected(now, self._symbols)
 
     async def _live(self, link: Link) -> Link:
         """Until no connection is left; the last one is returned."""
@@ -200,7 +209,7 @@ class LinkGroup:
         while not link.closed.is_set():
             successor = Successor(self._pipeline)
             try:
-                successor.socket = await self._open(successor)
+                await self._open(successor)
             except ConnectFailed as error:
                 self._log.warning("no successor yet", error=str(error))
                 with contextlib.suppress(TimeoutError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import ssl
 from collections.abc import Callable
 
@@ -23,6 +25,9 @@ __all__ = ["open_fast"]
 
 TEXT, BINARY, CONT, CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
 READ_BUFFER_BYTES = 256 << 10
+
+_silent = logging.getLogger("chronicle.picows")  # what it has to say, the listener is told
+_silent.setLevel(logging.CRITICAL + 1)
 
 
 async def open_fast(
@@ -48,6 +53,7 @@ async def open_fast(
             max_redirects=0,
             read_buffer_init_size=READ_BUFFER_BYTES,
             use_aiofastnet=False,
+            logger_name=_silent,
         )
     except WSHandshakeError as error:
         raise ConnectFailed(url=url, reason=_handshake_reason(error)) from None
@@ -72,7 +78,10 @@ class _Connection(WSListener):
         self._listener = listener
         self._clock = clock
         self._limits = limits
+        self._max_bytes = limits.max_frame_bytes
         self._loop = loop
+        self._dropped = False
+        self._ending: asyncio.Task[None] | None = None
         self._transport: WSTransport | None = None
         self._fresh_read = True
         self._recv_ts = 0
@@ -85,27 +94,35 @@ class _Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        self._listener.on_open(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._dropped:
+            return
         if self._fresh_read:
             self._recv_ts = self._clock()
         self._fresh_read = frame.last_in_buffer
-        if frame.msg_type == TEXT and frame.fin:
+        if frame.payload_size > self._max_bytes:
+            self._too_large()
+        elif frame.msg_type == TEXT and frame.fin:
             self._listener.on_text(frame.get_payload_as_memoryview(), self._recv_ts)
         else:
             self._other_frame(transport, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         if not self._closed.done():
+            self._ending = self._loop.create_task(_settle(transport))
+            reason = self._why(transport)
             self._closed.set_result(None)
-            self._listener.on_closed(self._why(transport))
+            self._listener.on_closed(reason)
 
     # ------------------------------------------------------------ the rarer frames
 
     def _other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind == CLOSE:
-            self._reason = f"closed by the server: {frame.get_close_code().value} {frame.get_close_reason() or ''}".rstrip()
+            told = f"{frame.get_close_code().value} {frame.get_close_reason() or ''}"
+            self._reason = self._reason or f"closed by the server: {told}".rstrip()
             transport.send_close(frame.get_close_code())
             transport.disconnect()
         elif kind == CONT or (kind in (TEXT, BINARY) and not frame.fin):
@@ -117,11 +134,8 @@ class _Connection(WSListener):
         if frame.msg_type != CONT:
             self._fragment_is_text = frame.msg_type == TEXT
         self._fragments.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._fragments)) > self._limits.max_frame_bytes:
-            self._fragments = []
-            self._reason = "message too large"
-            self._listener.on_too_large()
-            self.drop(self._reason)
+        if sum(map(len, self._fragments)) > self._max_bytes:
+            self._too_large()
         elif frame.fin:
             whole = b"".join(self._fragments)
             self._fragments = []
@@ -130,13 +144,21 @@ class _Connection(WSListener):
             else:
                 self._listener.on_binary(len(whole))
 
+    def _too_large(self) -> None:
+        """Said once; what the buffer still holds is not looked at."""
+        if not self._dropped:
+            self._fragments = []
+            self._reason = "message too large"
+            self._listener.on_too_large()
+            self.drop(self._reason)
+
     def _why(self, transport: WSTransport) -> str:
         if self._reason:
             return self._reason
         sent = transport.close_handshake.sent if transport.close_handshake else None
-        if sent is not None and sent.code.value == 1009:
+        if sent is not None and sent.code.value == 1009 and not self._dropped:
             self._listener.on_too_large()
-            return f"protocol error: {sent.reason or 'message too large'}"
+            return "message too large"
         return (
             f"closed with {sent.code.value} {sent.reason or ''}".rstrip()
             if sent is not None
@@ -156,12 +178,19 @@ class _Connection(WSListener):
             self._loop.call_later(self._limits.close_timeout_s, self.drop, "closed by us")
 
     def drop(self, reason: str) -> None:
+        self._dropped = True
         self._reason = self._reason or reason
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
     async def wait_closed(self) -> None:
         await asyncio.shield(self._closed)
+
+
+async def _settle(transport: WSTransport) -> None:
+    """picows keeps a protocol error for whoever waits; the listener has been told."""
+    with contextlib.suppress(WSError):
+        await transport.wait_disconnected()
 
 
 def _handshake_reason(error: WSHandshakeError) -> str:

@@ -43,7 +43,12 @@ async def get(
 ) -> HttpResponse:
     """The answer to GET `url`, whatever its status. Raises HttpFailed when there is none."""
     chosen = limits or HttpLimits()
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        request = _request((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), parts.netloc.rpartition("@")[2])
+        port = parts.port
+    except ValueError as error:
+        raise HttpFailed(url=url, reason=str(error)) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise HttpFailed(url=url, reason="no http:// or https:// address")
     secure = parts.scheme == "https"
@@ -52,12 +57,11 @@ async def get(
         async with asyncio.timeout(chosen.timeout_s):
             reader, writer = await asyncio.open_connection(
                 parts.hostname,
-                parts.port or (443 if secure else 80),
+                port or (443 if secure else 80),
                 ssl=(tls or default_tls()) if secure else None,
                 limit=LINE_BYTES,
             )
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            writer.write(_request(target, parts.netloc.rpartition("@")[2]))
+            writer.write(request)
             return await _response(reader, chosen)
     except TimeoutError:
         raise HttpFailed(url=url, reason=f"no answer after {chosen.timeout_s:g} s") from None
@@ -65,7 +69,7 @@ async def get(
         raise HttpFailed(url=url, reason="the answer was cut off") from None
     except OSError as error:
         raise HttpFailed(url=url, reason=error.strerror or str(error)) from None
-    except ValueError as error:
+    except (ValueError, asyncio.LimitOverrunError) as error:
         raise HttpFailed(url=url, reason=f"malformed answer: {error}") from None
     finally:
         if writer is not None:

@@ -4,7 +4,8 @@ Rules
 - One loop, one thread: every callback runs on the loop that called `connect`, from within the read of the socket.
 - A frame's buffer belongs to the client: it is valid during the callback only.
 - `recv_ts` is read once a socket read, before the first of its frames.
-- `on_closed` comes exactly once after a `connect` that succeeded, and nothing after it.
+- `on_open` comes once, before the first frame; `on_closed` exactly once after it, and nothing after that. Both may come before
+  `connect` returns. A `connect` that fails calls neither.
 - A ping of the server is answered by the client itself. A connection that is silent gets a ping of ours after
   `ping_after_s`, and is dropped after `dead_after_s`.
 """
@@ -30,6 +31,8 @@ class Limits:
 
 class FrameListener(Protocol):
     """Whoever takes the frames."""
+
+    def on_open(self, socket: WebSocket) -> None: ...
 
     def on_text(self, frame: Buffer, recv_ts: int) -> None: ...
 

@@ -135,8 +135,9 @@ class _Connection(asyncio.Protocol):
         failure = self._protocol.handshake_exc
         if failure is not None:
             self.opened.set_exception(failure)
-        elif self._protocol.state is State.OPEN:
+        else:
             self.opened.set_result(None)
+            self._listener.on_open(self)
             self._watch()
 
     def _other_frame(self, frame: Frame, recv_ts: int) -> None:

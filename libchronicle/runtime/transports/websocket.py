@@ -6,8 +6,9 @@ import ssl
 from collections.abc import Callable
 from functools import cache
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
-from libchronicle.errors import ConfigError
+from libchronicle.errors import ConfigError, ConnectFailed
 from libchronicle.runtime.transports.interface import FrameListener, Limits, WebSocket
 
 __all__ = ["CLIENTS", "ClientName", "connect"]
@@ -27,6 +28,7 @@ async def connect(
 ) -> WebSocket:
     """An open connection to `url` (ws:// or wss://). Raises ConnectFailed. `clock` gives nanoseconds."""
     chosen = limits or Limits()
+    _check(url)
     context = (tls or default_tls()) if url.startswith("wss:") else None
     if client == "websockets":
         from libchronicle.runtime.transports.sans_io import open_sans_io
@@ -42,6 +44,16 @@ async def connect(
     raise ConfigError(
         file="client", key=client, reason=f"no such WebSocket client; take one of {', '.join(CLIENTS)}"
     )
+
+
+def _check(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConnectFailed(url=url, reason="no ws:// or wss:// address")
 
 
 @cache
