@@ -22,7 +22,9 @@ def body(config: HostConfig, flags: argparse.Namespace, log: Log) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_daemon("chronicle-feed", body, description=__doc__, arguments=add_flags, load=load, argv=argv)
+    return run_daemon(
+        "chronicle-feed", body, description=__doc__ or "", arguments=add_flags, load=load, argv=argv
+    )
 
 
 if __name__ == "__main__":

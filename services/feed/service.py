@@ -189,13 +189,12 @@ class FeedService:
         names = [pipeline.instruments[index].symbol for index in symbols]
 
         async def open_socket(listener: FrameListener) -> WebSocket:
-            socket = await connect(
+            return await connect(
                 self.options.feed.ws_url.rstrip("/") + self.profile.stream_target(names),
                 listener,
                 clock=now_ns,
                 client=self.options.feed.client,
             )
-            return socket
 
         backoff = Backoff(self._random)
         return LinkGroup(pipeline, symbols, open_socket, backoff, now_ns, self._log, self._timing)

@@ -37,7 +37,9 @@ def answer(raw: bytes | list[bytes], check: Check, close: bool = True) -> list[b
         server = await asyncio.start_server(handler, "127.0.0.1", 0)
         async with server:
             async with asyncio.timeout(20):
-                await check(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v3/depth?symbol=X&limit=5")
+                await check(
+                    f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v3/depth?symbol=X&limit=5"
+                )
             server.close()
             await asyncio.gather(*served, return_exceptions=True)
 
@@ -85,7 +87,7 @@ def test_an_interim_answer_is_skipped() -> None:
 
 
 def test_other_statuses_are_answers_too() -> None:
-    raw = b'HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}'
+    raw = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}"
     response, _ = ok(raw)
     assert (response.status, response.retry_after_s) == (429, 7.0)
     assert ok(b"HTTP/1.1 503 No\r\nRetry-After: soon\r\n\r\n")[0].retry_after_s is None

@@ -92,7 +92,9 @@ async def opened(url: str, listener: Listener, client: str, **options: Any) -> W
 
 
 def test_frames_arrive_whole_in_order_and_stamped(client: str, run: Any) -> None:
-    sent = [b"x" * size for size in (0, 1, 125, 126, 65_535, 65_536, 300_000)] + [b"%d" % i for i in range(2000)]
+    sent = [b"x" * size for size in (0, 1, 125, 126, 65_535, 65_536, 300_000)] + [
+        b"%d" % i for i in range(2000)
+    ]
 
     async def handler(connection: ServerConnection) -> None:
         assert connection.request is not None
@@ -331,7 +333,16 @@ def test_tls_is_spoken_and_a_stranger_is_refused(client: str, run: Any, certific
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
     command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     try:
         subprocess.run([*command, "-keyout", path, "-out", f"{path}.crt"], check=True, capture_output=True)

@@ -78,7 +78,14 @@ class Market:
 
     def trade(self) -> bytes:
         self._trade += 1
-        data = {"e": "trade", "E": 1723161255343, "s": self.symbol, "t": self._trade, "p": "100.5", "q": "0.25"}
+        data = {
+            "e": "trade",
+            "E": 1723161255343,
+            "s": self.symbol,
+            "t": self._trade,
+            "p": "100.5",
+            "q": "0.25",
+        }
         return self.frame("trade", data | {"T": 1723161255342, "m": True, "M": True})
 
     def snapshot(self) -> bytes:
@@ -97,7 +104,11 @@ class Rig:
         self.controls: list[object] = []
         self.instruments = [make_instrument(profile.venue, symbol) for symbol in symbols or ("BTCUSDT",)]
         self.pipeline = Pipeline(
-            profile, self.instruments, self.publisher, on_ask=self.asked.append, on_control=self.controls.append
+            profile,
+            self.instruments,
+            self.publisher,
+            on_ask=self.asked.append,
+            on_control=self.controls.append,
         )
 
     def records(self) -> list[object]:

@@ -107,7 +107,7 @@ def test_keys_in_any_order_unknown_keys_and_raw_streams_change_nothing(frame: by
     data = message["data"]
     turned = {"data": dict(reversed(data.items())), "stream": message["stream"]}
     extended = {"stream": message["stream"], "x": 1, "data": {"zz": "?", **data, "n": None, "Q": False}}
-    variants = [turned, extended] if frame == TICKER or frame == USDM_TICKER else [turned, extended, data]
+    variants = [turned, extended] if frame in (TICKER, USDM_TICKER) else [turned, extended, data]
     for variant in variants:
         text = json.dumps(variant, separators=(",", ":")).encode()
         assert record(text, futures) == expected
@@ -143,7 +143,19 @@ def test_bytes_after_the_frame_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b'"1e5"', b'"0x10"', b'"-1"', b'""', b'"."', b'"1."', b'".5"', b'"NaN"', b'"1.123456789"', b'"92233720369.0"', b'" 1"'],
+    [
+        b'"1e5"',
+        b'"0x10"',
+        b'"-1"',
+        b'""',
+        b'"."',
+        b'"1."',
+        b'".5"',
+        b'"NaN"',
+        b'"1.123456789"',
+        b'"92233720369.0"',
+        b'" 1"',
+    ],
 )
 def test_a_bad_decimal_is_refused_and_never_becomes_zero(text: bytes) -> None:
     assert code(TRADE.replace(b'"61837.63000000"', text)) == native.BAD_DECIMAL
@@ -202,7 +214,11 @@ def mutate(data: st.DataObject, frame: bytes) -> bytes:
         elif how == "double":
             text[at:at] = text[at : at + data.draw(st.integers(1, 40))]
         elif how == "token":
-            text[at:at] = data.draw(st.sampled_from((b'"', b"]]", b"[[", b"{", b"}", b",", b"\\", b"\x00", b"null", b":", b"9" * 20)))
+            text[at:at] = data.draw(
+                st.sampled_from(
+                    (b'"', b"]]", b"[[", b"{", b"}", b",", b"\\", b"\x00", b"null", b":", b"9" * 20)
+                )
+            )
         else:
             del text[at : at + data.draw(st.integers(1, 20))]
     return bytes(text)
@@ -220,6 +236,8 @@ def test_whatever_the_native_decoder_takes_the_strict_one_reads_the_same(data: A
     if raw is None:
         assert kind < 0 or kind == native.REPLY
         return
-    readable = frame.decode("utf-8", "replace").encode()  # strings are only compared, so UTF-8 is not validated
+    readable = frame.decode(
+        "utf-8", "replace"
+    ).encode()  # strings are only compared, so UTF-8 is not validated
     assert make(futures).encode(normalise(readable), 99) == (kind, raw)
     json.loads(readable)

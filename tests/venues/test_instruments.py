@@ -51,7 +51,9 @@ def test_a_spot_symbol_becomes_an_instrument_with_the_venues_precision() -> None
 
 
 def test_a_futures_symbol_has_its_margin_asset_and_the_other_notional_filter() -> None:
-    entry = listed("BTCUSDT", notional={"filterType": "MIN_NOTIONAL", "notional": "100"}) | {"marginAsset": "USDC"}
+    entry = listed("BTCUSDT", notional={"filterType": "MIN_NOTIONAL", "notional": "100"}) | {
+        "marginAsset": "USDC"
+    }
     (made,) = parse_instruments(info(entry), USDM, ["BTCUSDT"])
     assert (made.contract_kind, made.settle_currency) == (ContractKind.LINEAR, "USDC")
     assert made.min_notional == 100 * 10**16
@@ -63,7 +65,7 @@ def test_the_order_is_the_one_asked_for() -> None:
 
 
 def test_an_unknown_symbol_is_named_with_what_may_have_been_meant() -> None:
-    with pytest.raises(UnknownSymbol, match="binance-spot lists no symbol 'BTCUSD'.*did you mean BTCUSDT"):
+    with pytest.raises(UnknownSymbol, match=r"binance-spot lists no symbol 'BTCUSD'.*did you mean BTCUSDT"):
         parse_instruments(info(listed("BTCUSDT")), SPOT, ["BTCUSD"])
 
 
@@ -88,12 +90,26 @@ def test_a_symbol_that_does_not_trade_is_marked() -> None:
 @pytest.mark.parametrize(
     ("over", "floor"),
     [
-        ({"maxQty": "9200000000.00", "stepSize": "1.00", "minQty": "1.00"}, "1.0"),  # a coin traded by the billion
+        (
+            {"maxQty": "9200000000.00", "stepSize": "1.00", "minQty": "1.00"},
+            "1.0",
+        ),  # a coin traded by the billion
         ({"maxPrice": "9999999999.0", "tickSize": "1.00", "minPrice": "1.00"}, "20000"),  # a small currency
-        ({"tickSize": "0.00000001", "minPrice": "0.00000001", "maxQty": "46116860414.0", "stepSize": "1.0", "minQty": "1.0"}, "0.0001"),
+        (
+            {
+                "tickSize": "0.00000001",
+                "minPrice": "0.00000001",
+                "maxQty": "46116860414.0",
+                "stepSize": "1.0",
+                "minQty": "1.0",
+            },
+            "0.0001",
+        ),
     ],
 )
-def test_exponents_are_coarser_only_where_eight_decimals_would_overflow(over: dict[str, str], floor: str) -> None:
+def test_exponents_are_coarser_only_where_eight_decimals_would_overflow(
+    over: dict[str, str], floor: str
+) -> None:
     notional = {"filterType": "NOTIONAL", "minNotional": floor}
     entry = listed("BTCUSDT", notional=notional, **over)
     (made,) = parse_instruments(info(entry), SPOT, ["BTCUSDT"])

@@ -35,7 +35,7 @@ HOSTILE = [
     (b"\xc3\xa9" * 9, "malformed"),
     (b"\x00" * 100, "malformed"),
     (b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":1}}}', "unknown_stream"),
-    (b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1,"s":"BTCUSDT","a":26,"p":"1","q":"1","m":true}}', "unknown_stream"),
+    (b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1,"s":"BTCUSDT","a":26,"m":true}}', "unknown_stream"),
     (b'{"stream":"x@trade","data":{"e":"trade","E":1,"T":1,"s":"NOPE","t":1,"p":"1","q":"1","m":true}}', "unknown_symbol"),
     (b'{"stream":"x@trade","data":{"e":"trade","E":1,"T":1,"s":"BTCUSDT","t":1,"p":"1,0","q":"1","m":true}}', "bad_decimal"),
     (b'{"stream":"x@trade","data":{"e":"trade","E":1,"T":1,"s":"BTCUSDT","t":1,"p":1.5,"q":"1","m":true}}', "malformed"),
@@ -59,7 +59,9 @@ def market(make_market: type, profile: Any) -> Any:
 
 
 @pytest.mark.parametrize(("frame", "reason"), HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_frame_is_counted_by_its_reason_and_dropped(rig: Any, market: Any, frame: bytes, reason: str) -> None:
+def test_a_hostile_frame_is_counted_by_its_reason_and_dropped(
+    rig: Any, market: Any, frame: bytes, reason: str
+) -> None:
     live(rig, market)
     before = rig.kinds()
     for form in (frame, bytearray(frame), memoryview(frame)):
@@ -75,7 +77,9 @@ def test_a_frame_in_unusual_form_is_taken_all_the_same(rig: Any, market: Any) ->
     for _ in range(3):
         loose = json.dumps(json.loads(market.depth()) | {"extra": {"deep": [1, {"x": "\n"}]}}, indent=2)
         rig.pipeline.frame(loose.encode(), 2)
-    rig.pipeline.frame(json.dumps(json.loads(market.trade()), indent=1).replace("BTC", "\\u0042TC").encode(), 2)
+    rig.pipeline.frame(
+        json.dumps(json.loads(market.trade()), indent=1).replace("BTC", "\\u0042TC").encode(), 2
+    )
     assert rig.pipeline.tally.kinds()["depth"] == 4
     assert rig.pipeline.tally.kinds()["trade"] == 1
     assert not any(rig.pipeline.tally.rejected().values())
@@ -92,7 +96,8 @@ def test_copies_of_trades_and_tickers_are_dropped_and_a_late_trade_is_kept(rig: 
 
     def ticker(update: int) -> bytes:
         return market.frame(
-            "bookTicker", {"u": update, "s": "BTCUSDT", "b": "1", "B": "1", "a": "2", "A": "1", "E": 1, "T": 1}
+            "bookTicker",
+            {"u": update, "s": "BTCUSDT", "b": "1", "B": "1", "a": "2", "A": "1", "E": 1, "T": 1},
         )
 
     for update in (10, 12, 11, 12):
@@ -102,7 +107,9 @@ def test_copies_of_trades_and_tickers_are_dropped_and_a_late_trade_is_kept(rig: 
     assert rig.pipeline.tally.rejected()["duplicate"] == 4
 
 
-def test_a_venue_that_counts_trades_anew_is_believed_in_the_end(rig: Any, make_market: type, profile: Any) -> None:
+def test_a_venue_that_counts_trades_anew_is_believed_in_the_end(
+    rig: Any, make_market: type, profile: Any
+) -> None:
     old, new = make_market(profile, Random(1)), make_market(profile, Random(1))
     old._trade = 1_000_000
     rig.pipeline.frame(old.trade(), 1)
@@ -125,7 +132,9 @@ def test_a_damaged_diff_is_a_gap_and_the_book_syncs_anew(rig: Any, market: Any) 
     assert len(rig.of(Gap)) == 1
 
 
-def test_symbols_sync_apart_from_each_other(make_rig: Callable[..., Any], make_market: type, profile: Any) -> None:
+def test_symbols_sync_apart_from_each_other(
+    make_rig: Callable[..., Any], make_market: type, profile: Any
+) -> None:
     rig = make_rig(profile, "BTCUSDT", "ETHUSDT")
     markets = [make_market(profile, Random(i), symbol) for i, symbol in enumerate(("BTCUSDT", "ETHUSDT"))]
     rig.pipeline.connected(1)

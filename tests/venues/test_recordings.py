@@ -6,6 +6,7 @@ import gzip
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def lines(path: Path) -> list[tuple[int, bytes]]:
 
 
 @pytest.fixture(params=FILES, ids=lambda item: f"{item[0]}-{item[1]}")
-def played(request: pytest.FixtureRequest, chronicle_data: Path, make_rig: Callable[..., Any]) -> tuple[Any, list[Any]]:
+def played(
+    request: pytest.FixtureRequest, chronicle_data: Path, make_rig: Callable[..., Any]
+) -> tuple[Any, list[Any]]:
     venue, symbol, name = request.param
     rig = make_rig(PROFILES[venue], symbol, segment_size=64 << 20)
     recorded = lines(chronicle_data / "binance" / name)
@@ -58,7 +61,9 @@ def played(request: pytest.FixtureRequest, chronicle_data: Path, make_rig: Calla
 def test_every_frame_becomes_its_record_and_the_book_is_the_venues(played: tuple[Any, list[Any]]) -> None:
     rig, recorded = played
     frames = Counter(
-        msgspec.json.decode(text)["stream"].split("@")[1] for _, text in recorded if text.startswith(b'{"stream"')
+        msgspec.json.decode(text)["stream"].split("@")[1]
+        for _, text in recorded
+        if text.startswith(b'{"stream"')
     )
     counted = rig.pipeline.tally.kinds()
     assert counted["depth"] == frames["depth"]
@@ -118,11 +123,11 @@ def test_the_snapshot_stands_after_the_last_diff_it_covers(played: tuple[Any, li
     if rig.profile.futures:
         assert all(d.last_update_id < snapshot.last_update_id for d in before)
         assert after[0].prev_update_id <= snapshot.last_update_id <= after[0].last_update_id
-        assert all(b.prev_update_id == a.last_update_id for a, b in zip(after, after[1:], strict=False))
+        assert all(b.prev_update_id == a.last_update_id for a, b in pairwise(after))
     else:
         assert all(d.last_update_id <= snapshot.last_update_id for d in before)
         assert after[0].first_update_id <= snapshot.last_update_id + 1 <= after[0].last_update_id
-        assert all(b.first_update_id == a.last_update_id + 1 for a, b in zip(after, after[1:], strict=False))
+        assert all(b.first_update_id == a.last_update_id + 1 for a, b in pairwise(after))
 
 
 def test_every_number_of_every_record_is_the_frames(played: tuple[Any, list[Any]]) -> None:
@@ -158,7 +163,11 @@ def test_every_number_of_every_record_is_the_frames(played: tuple[Any, list[Any]
             assert list(record.bids) == [(number(p), number(q)) for p, q in data["b"]]
             assert list(record.asks) == [(number(p), number(q)) for p, q in data["a"]]
         elif kind == "t":
-            assert (record.trade_id, record.price, record.qty) == (data["t"], number(data["p"]), number(data["q"]))
+            assert (record.trade_id, record.price, record.qty) == (
+                data["t"],
+                number(data["p"]),
+                number(data["q"]),
+            )
             assert record.aggressor == (Side.SELL if data["m"] else Side.BUY)
         else:
             sides = (record.bid_price, record.bid_qty, record.ask_price, record.ask_qty)

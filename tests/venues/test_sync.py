@@ -78,7 +78,9 @@ def test_a_snapshot_older_than_the_first_diff_is_asked_for_again(machine: Symbol
     assert show(machine.snapshot(10, SNAP)) == ["SNAP", "D10-12", "synced"]
 
 
-def test_a_snapshot_before_any_diff_is_placed_at_once_and_diffs_it_covers_are_stale(machine: SymbolSync) -> None:
+def test_a_snapshot_before_any_diff_is_placed_at_once_and_diffs_it_covers_are_stale(
+    machine: SymbolSync,
+) -> None:
     assert show(machine.snapshot(10, SNAP)) == ["SNAP", "synced"]
     assert machine.gate is None
     assert show(machine.diff(diff(3, 7))) == ["s3-7"]
@@ -182,7 +184,9 @@ def test_snapshots_that_stay_behind_make_diffs_wait_shortly(machine: SymbolSync)
 
 
 @pytest.mark.parametrize("event", ["failed", "full", "gap", "lost"])
-def test_what_waits_in_a_live_book_is_appended_as_it_is_whatever_happens(machine: SymbolSync, event: str) -> None:
+def test_what_waits_in_a_live_book_is_appended_as_it_is_whatever_happens(
+    machine: SymbolSync, event: str
+) -> None:
     machine.diff(diff(0, 5))
     machine.snapshot(5, SNAP)
     machine.refresh()
@@ -312,4 +316,3 @@ def _damage(market: Any, rig: Any, plan: list[str]) -> None:
 def _top(market: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     bid, ask = max(market.bids), min(market.asks)
     return (bid * 10**6, market.bids[bid] * 10**8), (ask * 10**6, market.asks[ask] * 10**8)
-

@@ -1,4 +1,6 @@
-"""HTTP/1.1 GET over asyncio streams: one request, one connection, limits on everything. No redirects, no proxies, no content coding.
+"""HTTP/1.1 GET over asyncio streams: one request, one connection, limits on everything.
+
+No redirects, no proxies, no content coding.
 
 Venue requests are rare (a snapshot a quarter of an hour), so nothing is pooled; RFC 9112 for the message format.
 """
@@ -45,7 +47,9 @@ async def get(
     chosen = limits or HttpLimits()
     try:
         parts = urlsplit(url)
-        request = _request((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), parts.netloc.rpartition("@")[2])
+        request = _request(
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), parts.netloc.rpartition("@")[2]
+        )
         port = parts.port
     except ValueError as error:
         raise HttpFailed(url=url, reason=str(error)) from None

@@ -114,18 +114,18 @@ class _Connection(asyncio.Protocol):
         self._protocol.receive_eof()
         self._flush()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if not self._protocol.reader.eof:
             self._protocol.receive_eof()
         was_open = self.opened.done() and not self.opened.cancelled() and self.opened.exception() is None
         if not self.opened.done():
-            self.opened.set_exception(error or ConnectionResetError("closed during the handshake"))
+            self.opened.set_exception(exc or ConnectionResetError("closed during the handshake"))
         if not self._closed.done():
             self._closed.set_result(None)
         if was_open:
-            self._listener.on_closed(self._why(error))
+            self._listener.on_closed(self._why(exc))
 
     # ------------------------------------------------------------ events of the protocol
 

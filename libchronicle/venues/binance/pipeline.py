@@ -48,7 +48,8 @@ class Pipeline:
     """All symbols of one feed. Symbols are named by index: their place in `instruments`.
 
     `on_ask(index)`: fetch a snapshot and hand it to `snapshot`, or say `snapshot_failed`. `on_control(message)`: an answer or a
-    notice of the server that is no plain success. `on_sync(index, reason)`: a symbol went out of sync, or (None) is in sync again.
+    notice of the server that is no plain success. `on_sync(index, reason)`: a symbol went out of sync, or (None) is in
+    sync again.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Pipeline:
             code, frame = self._push_strictly(frame, recv_ts)
         if code == SYNC:
             return self._diff(frame, recv_ts)
-        if code == REPLY or code == UNKNOWN_STREAM:
+        if code in (REPLY, UNKNOWN_STREAM):
             return self._control(frame, code)
         if (
             code in (BAD_DECIMAL, INCONSISTENT, MALFORMED)

@@ -32,6 +32,7 @@ from libchronicle.protocol import GapReason
 from libchronicle.venues.binance.decoder import BREAK, SEEN, follows
 
 __all__ = [
+    "TABLE",
     "Append",
     "Ask",
     "DeclareGap",
@@ -44,7 +45,6 @@ __all__ = [
     "SymbolSync",
     "Synced",
     "Syncing",
-    "TABLE",
 ]
 
 WAITING_LIMIT = 4096  # diffs; at ten a second close to seven minutes
