@@ -79,7 +79,7 @@ class Engine:
         self.requests = 0
         self.rejects = 0
         self.fills = 0
-        self._out: list[tuple[Client, bytes]] = []
+        self._out: list[tuple[Client, int, bytes]] = []
         self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
         self._touched: dict[int, None] = {}  # instruments whose orders it changed
         self._handlers = {
@@ -315,7 +315,7 @@ class Engine:
     def _emit(self, client: Client, report: ExecutionReport) -> None:
         payload = report.encode()
         self.journal.note(ExecutionReport.TEMPLATE_ID, payload)
-        self._out.append((client, payload))
+        self._out.append((client, report.exec_id, payload))
 
     def _finish(self, cause: SbeMessage, now_ns: int) -> None:
         """Commit, then deliver."""
@@ -325,9 +325,11 @@ class Engine:
         touched, self._touched = self._touched, {}
         for instrument_id in touched:
             self.markets.set_reach(instrument_id, *self.gateway.reach(instrument_id))
-        for client, payload in out:
+        for client, exec_id, payload in out:
             if client.reports is not None:
                 client.reports.append(ExecutionReport.TEMPLATE_ID, payload)
+            else:
+                client.undelivered.append((exec_id, payload))
         for name, instrument_id in moved:
             self.send_position(self.state.clients[name], instrument_id, now_ns)
 

@@ -10,7 +10,7 @@ from libchronicle.errors import NotReady
 from libchronicle.protocol import ExecutionReport, SessionStart, StateChange
 from libchronicle.queue import Queue, Subscriber
 from services.router.journal import READY, ROUTER_MACHINE, Record, Replay
-from services.router.recovery import Recovered
+from services.router.state import Client
 
 __all__ = ["reports_after", "session_records"]
 
@@ -29,18 +29,18 @@ def session_records(path: Path) -> Iterator[Record]:
         yield from _records(reader)
 
 
-def reports_after(recovered: Recovered, path: Path, name: str, after: int) -> Iterator[bytes]:
+def reports_after(client: Client, path: Path, after: int) -> Iterator[bytes]:
     """A strategy's committed reports above an execId: from memory where it reaches back far enough, else
     from the whole journal."""
-    recent = recovered.recent.get(name)
-    if recent and recent[0][0] <= after + 1:
-        yield from [payload for exec_id, payload in recent if exec_id > after]
+    known = client.undelivered
+    if known and known[0][0] <= after + 1:
+        yield from [payload for exec_id, payload in known if exec_id > after]
         return
     found: list[bytes] = []
     replay = Replay()
 
     def keep(report: ExecutionReport, payload: bytes) -> None:
-        if report.exec_id > after and replay.state.owners[report.order_queue_id].name == name:
+        if report.exec_id > after and replay.state.owners[report.order_queue_id].name == client.name:
             found.append(payload)
 
     replay.on_report = keep

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, PositionReport, SessionSource
 from services.router.journal import Journal, Record, Replay, orders_path
 from services.router.state import Client, State
 
-__all__ = ["Recovered", "bring_level", "last_delivered", "recover"]
-
-_RECENT = 4096
+__all__ = ["bring_level", "last_delivered", "recover"]
 
 
-class Recovered(NamedTuple):
-    """The committed state, and the last reports it was made of: (execId, payload) by strategy."""
-
-    state: State
-    recent: dict[str, deque[tuple[int, bytes]]]
-
-
-def recover(records: Iterable[Record]) -> Recovered:
+def recover(records: Iterable[Record]) -> State:
     """Replay a journal, from its last committed checkpoint or from its beginning."""
     replay = Replay()
-    recent: dict[str, deque[tuple[int, bytes]]] = {}
 
     def remember(report: ExecutionReport, payload: bytes) -> None:
-        name = replay.state.owners[report.order_queue_id].name
-        recent.setdefault(name, deque(maxlen=_RECENT)).append((report.exec_id, payload))
+        replay.state.owners[report.order_queue_id].undelivered.append((report.exec_id, payload))
 
     replay.on_report = remember
-    return Recovered(replay.run(records), recent)
+    return replay.run(records)
 
 
 def last_delivered(newest_first: Iterable[Record]) -> int:
@@ -65,6 +52,7 @@ def bring_level(
         for payload in journaled(delivered):
             client.reports.append(ExecutionReport.TEMPLATE_ID, payload)
             moved += 1
+        assert delivered + moved == client.last_exec_id, "the journal lacks reports it has counted"
     elif delivered > client.last_exec_id:
         handled = client.handled
         for report, request in ahead(client.last_exec_id):
@@ -76,6 +64,7 @@ def bring_level(
                 handled = max(handled, (report.order_epoch, report.request_seq))
             moved += 1
         client.handled = handled
+    client.undelivered.clear()
     if moved and client.handled != (0, -1):
         journal.commit(
             SessionSource(

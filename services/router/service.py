@@ -54,7 +54,7 @@ from services.router.history import reports_after, session_records
 from services.router.journal import Journal, orders_path, write_checkpoint
 from services.router.market import Feed, MarketData, state_change
 from services.router.metrics import RouterMetrics
-from services.router.recovery import Recovered, bring_level, recover
+from services.router.recovery import bring_level, recover
 from services.router.reports import open_order
 
 __all__ = ["RouterService"]
@@ -78,7 +78,7 @@ class RouterService:
         self.requests = FanIn()
         self.attached: dict[str, ClientAttachment] = {}
         self.was_killed = False
-        self.markets, self.engine, self._recent = self._recover()
+        self.markets, self.engine = self._recover()
         self.opener = Opener(config, self.paths, self._place, self._queue_id)
         self.arrivals = Arrivals(self.paths, self.switch)
         self.sidecar: Sidecar[Handle] = Sidecar(
@@ -93,10 +93,10 @@ class RouterService:
 
     # ------------------------------------------------------------ start
 
-    def _recover(self) -> tuple[MarketData, Engine, Recovered]:
+    def _recover(self) -> tuple[MarketData, Engine]:
         config = self.config.router
-        recovered = recover(session_records(self.paths.session("router")))
-        state, journal, now = recovered.state, Journal(self.session), now_ns()
+        state = recover(session_records(self.paths.session("router")))
+        journal, now = Journal(self.session), now_ns()
         write_checkpoint(journal, state, self._session_start(now), now)
         markets = MarketData(state)
         fees = FeeSchedule.from_bps(config.maker_fee_bps, config.taker_fee_bps)
@@ -115,7 +115,7 @@ class RouterService:
             open_orders=open_orders,
             undecided=len(state.undecided),
         )
-        return markets, engine, recovered
+        return markets, engine
 
     def _session_start(self, now: int) -> SessionStart:
         digest = blake2b(msgspec.json.encode(self.config), digest_size=32).digest()
@@ -315,7 +315,7 @@ class RouterService:
             journal,
             client,
             found.delivered,
-            lambda after: reports_after(self._recent, self.paths.session("router"), client.name, after),
+            lambda after: reports_after(client, self.paths.session("router"), after),
             lambda after: self.opener.reports_after(client.name, after),
         )
         self._carry_over(found, now)

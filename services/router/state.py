@@ -6,6 +6,7 @@ after a restart `apply_report` books the journaled reports, in the same order, i
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +23,13 @@ from libchronicle.protocol import (
 from libchronicle.risk import ConfiguredLimits, RiskLimits, TokenBucket, resolve
 
 __all__ = ["Client", "Sink", "State", "order_of"]
+
+
+_MOST_UNDELIVERED = 4096  # in memory; what is older is found in the journal
+
+
+def _undelivered() -> deque[tuple[int, bytes]]:
+    return deque(maxlen=_MOST_UNDELIVERED)
 
 
 class Sink(Protocol):
@@ -43,6 +51,9 @@ class Client:
     limits: ConfiguredLimits | None = None
     bucket: TokenBucket | None = None
     reports: Sink | None = None  # orders_in; None until it is attached
+    undelivered: deque[tuple[int, bytes]] = field(
+        default_factory=_undelivered
+    )  # committed, perhaps not in orders_in
     resolved: dict[int, RiskLimits] = field(default_factory=dict)
 
     def limits_for(self, terms: InstrumentTerms) -> RiskLimits:

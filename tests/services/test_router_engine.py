@@ -129,7 +129,7 @@ class World:
     def start(self) -> None:
         """What the daemon does: recover, checkpoint, attach each strategy."""
         self.starts += 1
-        state, recent = recover(self.journal.records)
+        state = recover(self.journal.records)
         state.define(DEFINITION)
         self.state, journal = state, Journal(self.journal)
         write_checkpoint(journal, state, START, self.now)
@@ -144,7 +144,7 @@ class World:
                 )
             bring_level(
                 state, journal, client, last_delivered(reversed(sink.records)),
-                lambda after, name=name: iter([p for i, p in recent.get(name, ()) if i > after]),
+                lambda after, client=client: iter([p for i, p in client.undelivered if i > after]),
                 lambda after, name=name: self.ahead(name, after),
             )  # fmt: skip
         gateway = PaperGateway(state.ledger, FeeSchedule.from_bps(1, 5))
@@ -327,6 +327,23 @@ def test_positions_and_open_orders_survive_a_restart(world: World) -> None:
     world.trade(9_980, 1)
     assert kinds(world.reports("alpha"))[-1] == "FILL"
     assert world.reports("alpha")[-1].trade_id == 3
+
+
+def test_fills_of_a_strategy_that_is_not_attached_yet_reach_it_later(world: World) -> None:
+    world.send("alpha", order())
+    alpha = world.state.clients["alpha"]
+    alpha.reports = None
+    world.trade(9_980, 1)
+    assert kinds(world.reports("alpha")) == ["ACK"]
+    alpha.reports = world.orders_in["alpha"]
+    delivered = last_delivered(reversed(world.orders_in["alpha"].records))
+    journal = Journal(world.journal)
+    moved = bring_level(
+        world.state, journal, alpha, delivered, lambda after: iter([p for i, p in alpha.undelivered if i > after]),
+        lambda after: iter(()),
+    )  # fmt: skip
+    assert moved == 1
+    audit(world)
 
 
 def test_an_order_submitted_without_an_answer_is_lost_and_never_sent_again(world: World) -> None:
@@ -536,7 +553,7 @@ def test_an_immediate_order_that_power_loss_cut_in_two_does_not_rest(world: Worl
 def test_without_a_crash_the_journal_alone_gives_the_same_state_again() -> None:
     world = World()
     play(world, script(random.Random(9)), -1)
-    again = recover(world.journal.records).state
+    again = recover(world.journal.records)
     assert again.clients["alpha"].last_exec_id == world.state.clients["alpha"].last_exec_id
     for key, holding in world.state.ledger.holdings.items():
         other = again.ledger.holdings[key]
