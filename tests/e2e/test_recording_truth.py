@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from libchronicle.book import L2Book
-from libchronicle.protocol import BestBidAsk, BookDelta, BookFlags, BookSnapshot, Gap, Trade
+from libchronicle.protocol import BestBidAsk, BookDelta, BookFlags, BookSnapshot, Gap, Trade, instrument_id
 from libchronicle.queue import Message
 
 pytestmark = pytest.mark.recording
@@ -93,25 +93,36 @@ class Checker:
 
 
 @pytest.mark.parametrize("client", ["websockets", "picows"])
-@pytest.mark.parametrize("market", ["binance-spot", "binance-usdm"])
+@pytest.mark.parametrize(
+    ("market", "symbols"),
+    [("binance-spot", ["BTCUSDT"]), ("binance-usdm", ["BTCUSDT"]), ("binance-spot", ["BTCUSDT", "ETHUSDT"])],
+)
 def test_the_rebuilt_book_equals_the_published_tickers_and_no_frame_is_missing(
-    pipeline: Any, chronicle_data: Path, market: str, client: str
+    pipeline: Any, chronicle_data: Path, market: str, symbols: list[str], client: str
 ) -> None:
     if client == "picows":
         pytest.importorskip("picows", reason="the fast client is an extra")
-    path = chronicle_data / "binance" / market.removeprefix("binance-") / "btcusdt_20240808.gz"
-    file, checker = File(path), Checker()
-    pipeline.start_exchange(market, "--recording", str(path), "--speed", "inf")
-    pipeline.start_feed(market, "BTCUSDT", "--client", client)
+    folder = chronicle_data / "binance" / market.removeprefix("binance-")
+    paths = [folder / f"{symbol.lower()}_20240808.gz" for symbol in symbols]
+    files = [File(path) for path in paths]
+    checkers = {instrument_id(f"{market}:{symbol}"): Checker() for symbol in symbols}
+    recordings = [flag for path in paths for flag in ("--recording", str(path))]
+    pipeline.start_exchange(market, *recordings, "--speed", "inf")
+    pipeline.start_feed(market, ",".join(symbols), "--client", client)
+    frames = sum(file.frames.total() for file in files)
 
     def take(message: Message) -> bool:
-        checker.take(message)
-        return checker.seen.total() >= file.frames.total()
+        # every market data record begins with its SBE header and the instrument
+        checker = checkers.get(int.from_bytes(memoryview(message)[8:16], "little"))
+        if checker is not None:
+            checker.take(message)
+        return sum(checker.seen.total() for checker in checkers.values()) >= frames
 
     pipeline.read(pipeline.records(market), take)
-    assert checker.seen == file.frames
-    assert checker.gaps == 0
-    compared, wrong = checker.exact()
-    assert file.exact_cases() - compared + wrong <= 2, (file.exact_cases(), compared, wrong)
-    compared, wrong = checker.all()
-    assert file.all_cases() - compared + wrong <= 2, (file.all_cases(), compared, wrong)
+    for file, checker in zip(files, checkers.values(), strict=True):
+        assert checker.seen == file.frames
+        assert checker.gaps == 0
+        compared, wrong = checker.exact()
+        assert file.exact_cases() - compared + wrong <= 2, (file.exact_cases(), compared, wrong)
+        compared, wrong = checker.all()
+        assert file.all_cases() - compared + wrong <= 2, (file.all_cases(), compared, wrong)
