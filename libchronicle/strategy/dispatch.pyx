@@ -114,11 +114,11 @@ cdef class Dispatcher:
 
     cdef Instrument find(self, uint64_t id):
         cdef uint32_t at = <uint32_t> id & self.mask
-        while self.slots[at].id != id:
-            if self.slots[at].id == 0:
-                return None
+        while self.slots[at].id != 0:  # 0 marks a free slot, and no instrument: a report of an unknown order carries it
+            if self.slots[at].id == id:
+                return <Instrument> self.slots[at].instrument
             at = (at + 1) & self.mask
-        return <Instrument> self.slots[at].instrument
+        return None
 
     def set_live(self, bint live):
         """Whether market data may reach the strategy."""
