@@ -14,7 +14,8 @@ CHANGE_REFUSED = {ExecType.CANCEL_REJECT, ExecType.REPLACE_REJECT}
 
 
 def audit(requests: Mapping[int, Any], received: list[Any]) -> dict[str, int]:
-    """Requests by seq against all that came in; returns how much there was of what. AssertionError says what is wrong."""
+    """Requests by seq against all that came in; returns how much there was of what. AssertionError says
+    what is wrong."""
     reports = [m for m in received if isinstance(m, ExecutionReport)]
     for expected, r in enumerate(reports, 1):
         assert r.exec_id == expected, (

@@ -1,4 +1,5 @@
-"""A real router daemon, with a feed and strategies played by the test: their queues are written and read here."""
+"""A real router daemon, with a feed and strategies played by the test: their queues are written and read
+here."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ class Crash(Exception):
 
 
 class Memory:
-    """A queue in memory. `fuse` counts appends of all queues; at zero the process dies, before or after the append."""
+    """A queue in memory. `fuse` counts appends of all queues; at zero the process dies, before or after
+    the append."""
 
     def __init__(self, fuse: list[int] | None = None, *, after: bool = False) -> None:
         self.records: list[tuple[int, bytes]] = []

@@ -1,4 +1,5 @@
-"""kill -9 of the router at random moments while two strategies stream orders: nothing lost, nothing twice."""
+"""kill -9 of the router at random moments while two strategies stream orders: nothing lost, nothing
+twice."""
 
 from __future__ import annotations
 

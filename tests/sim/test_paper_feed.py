@@ -1,4 +1,5 @@
-"""The native market reader: books equal to those of a plain replay, and only what concerns an order reaches Python."""
+"""The native market reader: books equal to those of a plain replay, and only what concerns an order
+reaches Python."""
 
 from __future__ import annotations
 
