@@ -3,6 +3,7 @@
 Every sample `name{labels}` of a counters file becomes `chronicle_name{daemon="…",labels}`; besides there are, per daemon:
 
     chronicle_up                       1 while the process lives and its loop's heartbeat is younger than the TTL
+    chronicle_process_up               1 while the process lives, whether its loop turns or not
     chronicle_heartbeat_age_seconds    absent after an orderly end
     chronicle_start_time_seconds       Unix time
     chronicle_state                    1, with the word for what it is doing in the label `state`
@@ -60,6 +61,7 @@ class CountersCollector(Collector):
 
     def _about_daemons(self, snapshots: dict[str, Snapshot]) -> Iterator[Metric]:
         up = GaugeMetricFamily(f"{PREFIX}up", "1 while the daemon's own loop beats.", labels=["daemon"])
+        process = GaugeMetricFamily(f"{PREFIX}process_up", "1 while the process lives.", labels=["daemon"])
         age = GaugeMetricFamily(
             f"{PREFIX}heartbeat_age_seconds", "Age of the last heartbeat.", labels=["daemon"]
         )
@@ -69,6 +71,7 @@ class CountersCollector(Collector):
         for name in sorted({*snapshots, *self.expected}):
             snapshot = snapshots.get(name)
             up.add_metric([name], float(snapshot is not None and snapshot.up(self.ttl_s)))
+            process.add_metric([name], float(snapshot is not None and snapshot.alive))
             if snapshot is None:
                 continue
             if snapshot.heartbeat_age_s is not None:
@@ -77,7 +80,7 @@ class CountersCollector(Collector):
             state.add_metric([name, snapshot.state], 1.0)
             log = read_errors(self.directory / f"{name}{ERRORS_SUFFIX}")
             errors.add_metric([name], sum(entry.count for entry in log))
-        yield from (up, age, start, state, errors)
+        yield from (up, process, age, start, state, errors)
         yield GaugeMetricFamily(
             f"{PREFIX}unreadable_files", "Counters files that cannot be read.", value=self.unreadable
         )

@@ -14,6 +14,7 @@ from libchronicle.runtime.config import HostConfig, daemon_names
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
 from services.exporter.collector import CountersCollector
+from services.exporter.host import HostCollector
 from services.exporter.queues import QueuesCollector
 
 NAME = "exporter"
@@ -37,6 +38,7 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
         registry = CollectorRegistry()
         registry.register(CountersCollector(paths.services_dir, TTL_S, daemon_names(config), scrapes.add))
         registry.register(QueuesCollector(paths))
+        registry.register(HostCollector(paths))
         host, port = config.exporter.host, config.exporter.port
         try:
             server, thread = start_http_server(port, host, registry)

@@ -2,7 +2,8 @@
 
 chronicle_queue_records_total, _bytes, _segments, _budget_ratio{queue}
 chronicle_queue_writer_up{queue}           1 while a writer holds the queue's lock
-chronicle_queue_rolls_total, _roll_stalls_total, _wakes_total, _evicted_total, _sync_errors_total{queue}
+chronicle_queue_rolls_total, _roll_stalls_total, _wakes_total, _evicted_total, _full_total, _forgotten_total,
+_sync_errors_total{queue}
 chronicle_queue_reader_lag_records, _lag_bytes, _reader_up{queue,reader}
 """
 
@@ -24,7 +25,9 @@ EVENTS = {
     "rolls": "Segments begun.",
     "roll_stalls": "Rolls that had to make their segment themselves.",
     "wakes": "Wake-ups of sleeping readers.",
-    "evicted": "Segments dropped before every reader had passed.",
+    "evicted": "Segments dropped before they were due, to stay within the budget.",
+    "full": "Times that no room could be made for a segment.",
+    "forgotten": "Readers given up: silent for too long, or too far behind.",
     "sync_errors": "Failed syncs of sealed segments.",
 }
 

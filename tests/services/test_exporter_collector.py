@@ -58,6 +58,8 @@ def test_a_silent_or_missing_or_stopped_daemon_is_down(tmp_path: Path) -> None:
     live.set_state("SYNCING")
     silent = scrape(tmp_path, ttl_s=0.0)
     assert silent["chronicle_up[('daemon', 'live')]"] == 0.0
+    assert silent["chronicle_process_up[('daemon', 'live')]"] == 1.0
+    assert silent["chronicle_process_up[('daemon', 'stopped')]"] == 1.0
     assert silent["chronicle_state[('daemon', 'live'), ('state', 'SYNCING')]"] == 1.0
 
 
