@@ -76,8 +76,6 @@ class Engine:
         self.markets = markets
         self.killed = killed
         self.valid_for_ns = valid_for_ns
-        self.requests = 0
-        self.rejects = 0
         self.fills = 0
         self._out: list[tuple[Client, int, bytes]] = []
         self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
@@ -88,6 +86,8 @@ class Engine:
             ReplaceOrder.TEMPLATE_ID: self._replace,
             CancelAll.TEMPLATE_ID: self._cancel_all,
         }
+        self.requests = dict.fromkeys(self._handlers, 0)  # handled, by template
+        self.rejects = dict.fromkeys(RejectCode, 0)
         gateway.next_order_id = state.last_order_id + 1
         gateway.next_trade_id = state.last_trade_id + 1
         for order in state.ledger.open_orders.values():
@@ -95,14 +95,14 @@ class Engine:
 
     # ------------------------------------------------------------ steps
 
-    def on_request(self, client: Client, request: Request, now_ns: int) -> None:
-        """Answer one request of a strategy; one that has its answer already is skipped."""
+    def on_request(self, client: Client, request: Request, now_ns: int) -> bool:
+        """Answer one request of a strategy; one that has its answer already is skipped, and False."""
         if (request.epoch, request.seq) <= client.handled:
-            return
+            return False
         self._begin(now_ns)
         handler = self._handlers.get(request.type_id)
         if handler is not None:
-            self.requests += 1
+            self.requests[request.type_id] += 1
             try:
                 handler(client, request, now_ns)
             except DecodeError:
@@ -115,6 +115,7 @@ class Engine:
             ),
             now_ns,
         )  # fmt: skip
+        return True
 
     def on_market(
         self, events: Iterable[VenueEvent], cause: Dispatch, others: Iterable[Dispatch], now_ns: int
@@ -272,7 +273,7 @@ class Engine:
         now_ns: int,
         flags: ReportFlags = ReportFlags(0),  # noqa: B008  (an immutable constant)
     ) -> None:
-        self.rejects += 1
+        self.rejects[code] += 1
         report = refusal(
             ExecType.REJECT, client, key, request.seq, code, now_ns,
             request=message, order_ts=request.ts_ns, flags=flags,
@@ -289,7 +290,7 @@ class Engine:
         now_ns: int,
         order: Order | None,
     ) -> None:
-        self.rejects += 1
+        self.rejects[code] += 1
         self._emit(client, refusal(kind, client, key, request.seq, code, now_ns, order=order))
 
     def _refuse_malformed(self, client: Client, request: Request, now_ns: int) -> None:

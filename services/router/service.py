@@ -234,7 +234,8 @@ class RouterService:
                 return count > 0
             client = self.engine.state.clients[self.requests.source]
             request = Request(message.type_id, message.payload, message.epoch, message.seq, message.ts_ns)
-            self.engine.on_request(client, request, now_ns())
+            if self.engine.on_request(client, request, now_ns()):
+                self.metrics.latency.observe(now_ns() - message.ts_ns)
         return True
 
     def _kill_changed(self, now: int) -> None:

@@ -183,8 +183,11 @@ def test_the_session_queue_and_the_counters_tell_what_was_done(
     names = [type(m).__name__ for m in messages]
     assert (names[0], names[-1]) == ("SessionStart", "SessionStop")
     assert sum(isinstance(m, Submitted) for m in messages) == 5
-    values = {sample.name: sample.value for sample in read_counters(router.paths.counters("router")).samples}
-    assert values["router_requests_total"] == 5
+    counters = read_counters(router.paths.counters("router"))
+    assert counters.value("router_requests_total") == counters.value("router_requests_total", kind="new") == 5
+    assert counters.value("router_rejects_total") == 0
+    latency = next(sample for sample in counters.samples if sample.name == "router_latency_seconds")
+    assert sum(count for _, count in latency.buckets) == 5
 
 
 def test_a_second_router_is_refused(
