@@ -163,6 +163,46 @@ def kill(
 
 
 @app.command()
+def errors(
+    daemon: Annotated[str | None, typer.Argument(metavar="[DAEMON]", help="Of this one only.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 50,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Errors that the daemons put on record: text, count, first and last time; also of dead ones.
+
+    \b
+    Examples:
+      chronicle errors
+      chronicle errors feed-binance-spot --json
+    """
+    from libchronicle.cli.error_texts import run_errors
+
+    run_errors(run, config, daemon, limit=limit, as_json=as_json)
+
+
+@app.command()
+def access(
+    config: Annotated[str, typer.Option(metavar="FILE", help="The host's TOML.")] = DEFAULT_CONFIG,
+    start: Annotated[
+        bool, typer.Option("--start", help="Then have systemd run what the configuration names.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there should be.")] = False,
+) -> None:
+    """Make users, groups, directories and modes so that no daemon can harm another; as root.
+
+    \b
+    Examples:
+      chronicle access --config /etc/chronicle/host.toml --dry-run
+      chronicle access --config /etc/chronicle/host.toml
+    """
+    from libchronicle.cli.access import run_access
+
+    run_access(config, start=start, dry_run=dry_run)
+
+
+@app.command()
 def bench(
     name: Annotated[str | None, typer.Argument(help="Which; see --list.")] = None,
     names: Annotated[bool, typer.Option("--list", help="Names of all benchmarks.")] = False,
