@@ -1,6 +1,7 @@
 """Time, injected: everything that needs the time takes a `Clock`.
 
-`now_ns()` is wall time from the TSC where that is invariant (a third of the cost of the system's), `monotonic_ns()` is what heartbeats use.
+`now_ns()` is wall time from the TSC where that is invariant (a third of the cost of the system's); `monotonic_ns()` is
+what heartbeats use.
 """
 
 from __future__ import annotations

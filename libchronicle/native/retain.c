@@ -203,7 +203,7 @@ static uint64_t live_number(const chr_publisher *p) { return chr_load_acquire64(
 
 static void account(chr_publisher *p)
 {
-    uint64_t segments = live_number(p) - p->hot.control->oldest + 1 + (chr_load_acquire32(&p->spare_ready) ? 1 : 0);
+    uint64_t segments = live_number(p) - chr_load_relaxed64(&p->hot.control->oldest) + 1 + (chr_load_acquire32(&p->spare_ready) ? 1 : 0);
     chr_store_relaxed64(&p->hot.control->bytes, segments * (p->segment_size + chr_index_bytes(p->segment_size)));
 }
 
@@ -261,7 +261,7 @@ static bool fits(const chr_publisher *p)
 {
     struct statvfs fs;
     uint64_t one = p->segment_size + chr_index_bytes(p->segment_size);
-    uint64_t segments = (uint64_t)p->number + 2 - p->hot.control->oldest; /* with the one to be made; under `making` */
+    uint64_t segments = (uint64_t)p->number + 2 - chr_load_relaxed64(&p->hot.control->oldest); /* with the one to be made; under `making` */
     if (p->config.budget_bytes && segments * one > p->config.budget_bytes)
         return false;
     if (p->config.reserve_bytes && statvfs(p->dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < p->config.reserve_bytes + one)

@@ -99,7 +99,7 @@ static void drop_spare(chr_publisher *p)
         return;
     chr_map_release(p->spare.segment);
     chr_map_release(p->spare.index);
-    p->spare_ready = 0;
+    chr_store_release32(&p->spare_ready, 0);
 }
 
 /* The next segment, made here and now if the prepare thread has none. Called with `making` held until `number` has moved on, else the prepare thread
@@ -111,7 +111,7 @@ static int take_spare(chr_publisher *p, chr_spare *out, chr_error *e)
     out->number = p->number + 1;
     if (p->spare_ready) {
         *out = p->spare;
-        p->spare_ready = 0;
+        chr_store_release32(&p->spare_ready, 0);
         return 0;
     }
     if (chr_budget_admit(p, e) < 0 || make_spare(p, out, e) < 0)

@@ -1,4 +1,7 @@
-"""How a queue is made and kept. Geometry is stored in the queue and the stored value wins; policies are those of the present writer."""
+"""How a queue is made and kept.
+
+Geometry is stored in the queue and the stored value wins; policies are those of the present writer.
+"""
 
 from __future__ import annotations
 

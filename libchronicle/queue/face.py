@@ -39,8 +39,8 @@ class Queue:
     ) -> Subscriber:
         """Open a reader. `name` None = anonymous: leaves no page, is never waited for, polls.
 
-        `start` is used unless `seq` or `time_ns` says where. "resume" goes on where the name last committed, at the oldest record for a new name;
-        it raises Evicted when that place is gone, "resume_or_oldest" skips to the oldest instead.
+        `start` is used unless `seq` or `time_ns` says where. "resume" goes on where the name last committed, at the
+        oldest record for a new name; it raises Evicted when that place is gone, "resume_or_oldest" skips to the oldest.
         Raises NotReady, ReaderAlreadyActive, Rewound, QueueReplaced, Evicted, CorruptReader, UnsupportedVersion.
         """
         encoded = None if name is None else encode_name(name)

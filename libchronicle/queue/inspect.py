@@ -9,7 +9,14 @@ from typing import Any
 import msgspec
 
 from libchronicle.errors import CorruptControl, NotReady
-from libchronicle.native.binding import lock_held, monotonic_ns, parse_control, parse_reader, parse_segment, walk_segment
+from libchronicle.native.binding import (
+    lock_held,
+    monotonic_ns,
+    parse_control,
+    parse_reader,
+    parse_segment,
+    walk_segment,
+)
 from libchronicle.queue.names import decode_name
 
 
@@ -76,6 +83,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NEVER_NS = 1 << 62
+_COUNTERS = ("rolls", "roll_stalls", "wakes", "evicted", "forgotten", "unlinked", "sync_errors", "full")
 
 
 def _age_s(age_ns: int) -> float | None:
@@ -162,7 +170,6 @@ def inspect(path: str | os.PathLike[str]) -> QueueInfo:
         raise CorruptControl(path=str(where), reason="magic number or checksum of its geometry")
     boot = _boot_id()
     readers = sorted((where / "readers").glob("*.meta"))
-    metrics = {k: control[k] for k in ("rolls", "roll_stalls", "wakes", "evicted", "forgotten", "unlinked", "sync_errors", "full")}
     return QueueInfo(
         path=str(where),
         queue_id=control["queue_id"],
@@ -180,7 +187,7 @@ def inspect(path: str | os.PathLike[str]) -> QueueInfo:
         heartbeat_age_s=_age_s(control["heartbeat_age_ns"]),
         budget_bytes=control["budget_bytes"],
         budget_used=control["bytes"] / control["budget_bytes"] if control["budget_bytes"] else 0.0,
-        metrics=metrics,
+        metrics={key: control[key] for key in _COUNTERS},
         segments=_segments(where, control["head"] // control["segment_size"]),
         readers=tuple(_reader(file, control, boot) for file in readers),
         quarantine=_quarantine(where),
@@ -202,5 +209,7 @@ def verify(path: str | os.PathLike[str]) -> list[Finding]:
         if segment.state == "damaged":
             reason = "segment header"
         if reason:
-            findings.append(Finding(path=segment.path, segment=segment.number, offset=offset, seq=seq, reason=reason))
+            findings.append(
+                Finding(path=segment.path, segment=segment.number, offset=offset, seq=seq, reason=reason)
+            )
     return findings

@@ -1,4 +1,7 @@
-"""Golden bytes: version 1 of the format may never change. Written here from the documented layout, not with the code under test."""
+"""Golden bytes: version 1 of the format may never change.
+
+Written here from the documented layout, not with the code under test.
+"""
 
 import hashlib
 import struct

@@ -76,7 +76,14 @@ def test_a_member_of_the_group_reads_and_can_damage_nothing(tmp_path):
         (path).chmod(0o2750)
         (path / "readers").chmod(0o3770)
         writer.append(1, b"x")
-        command = [sys.executable, "-c", textwrap.dedent(STRANGER), str(path), str(nobody.pw_uid), str(nobody.pw_gid)]
+        command = [
+            sys.executable,
+            "-c",
+            textwrap.dedent(STRANGER),
+            str(path),
+            str(nobody.pw_uid),
+            str(nobody.pw_gid),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.stdout, done.stderr) == ("fine\n", "")
 

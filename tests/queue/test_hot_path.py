@@ -1,5 +1,6 @@
 """The hot path makes no system call, and nothing it does is torn."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -10,6 +11,16 @@ import pytest
 
 from libchronicle.errors import QueueMisuse
 from libchronicle.queue import Queue, QueueConfig
+
+
+@contextlib.contextmanager
+def pair(path):
+    with (
+        Queue.open_publisher(path, QueueConfig(segment_size=1 << 16)) as writer,
+        Queue.open_subscriber(path, "a") as reader,
+    ):
+        yield writer, reader
+
 
 PAIRS = 100_000
 PROGRAM = """
@@ -34,7 +45,16 @@ PROGRAM = """
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_append_next_and_commit_make_no_system_call(tmp_path):
     log = tmp_path / "trace"
-    command = ["strace", "-o", str(log), sys.executable, "-c", textwrap.dedent(PROGRAM), str(tmp_path / "q"), str(PAIRS)]
+    command = [
+        "strace",
+        "-o",
+        str(log),
+        sys.executable,
+        "-c",
+        textwrap.dedent(PROGRAM),
+        str(tmp_path / "q"),
+        str(PAIRS),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "ptrace" in done.stderr and done.returncode:
         pytest.skip(f"may not trace here: {done.stderr.strip()}")
@@ -85,27 +105,25 @@ def test_a_view_kept_beyond_its_reservation_cancels_the_append(tmp_path):
 
 @pytest.mark.parametrize("payload", [b"", bytearray(b"abc"), memoryview(b"abcd")[1:3], b"x" * 65_344])
 def test_any_buffer_of_any_size_goes_through(tmp_path, payload):
-    with Queue.open_publisher(tmp_path / "q", QueueConfig(segment_size=1 << 16)) as writer:
-        with Queue.open_subscriber(tmp_path / "q", "a") as reader:
-            for _ in range(3):
-                writer.append(0xFEFF, payload, 7)
-            for m in reader:
-                assert bytes(m) == bytes(payload)
-                assert (m.ts_ns, m.type_id, len(m)) == (7, 0xFEFF, len(payload))
+    with pair(tmp_path / "q") as (writer, reader):
+        for _ in range(3):
+            writer.append(0xFEFF, payload, 7)
+        for m in reader:
+            assert bytes(m) == bytes(payload)
+            assert (m.ts_ns, m.type_id, len(m)) == (7, 0xFEFF, len(payload))
 
 
 def test_for_each_stops_after_the_record_that_raised(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", QueueConfig(segment_size=1 << 16)) as writer:
-        with Queue.open_subscriber(tmp_path / "q", "a") as reader:
-            assert writer.append_many(1, [b"a", b"b", b"c"]) == 2
-            seen = []
+    with pair(tmp_path / "q") as (writer, reader):
+        assert writer.append_many(1, [b"a", b"b", b"c"]) == 2
+        seen = []
 
-            def refuse(message):
-                seen.append(bytes(message))
-                if message.seq == 1:
-                    raise LookupError
+        def refuse(message):
+            seen.append(bytes(message))
+            if message.seq == 1:
+                raise LookupError
 
-            with pytest.raises(LookupError):
-                reader.for_each(refuse)
-            assert reader.for_each(lambda m: seen.append(bytes(m))) == 1
-            assert seen == [b"a", b"b", b"c"]
+        with pytest.raises(LookupError):
+            reader.for_each(refuse)
+        assert reader.for_each(lambda m: seen.append(bytes(m))) == 1
+        assert seen == [b"a", b"b", b"c"]

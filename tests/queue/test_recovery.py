@@ -98,7 +98,7 @@ def test_a_torn_tail_is_zeroed_and_overwritten(tmp_path):
 
 
 def test_an_unfinished_roll_is_finished(tmp_path, spawn):
-    """Killed between the next segment's publication and the seal of the old one: the old one is sealed by nobody, the new one used."""
+    """Killed between the next segment's publication and the seal of the old one: the new one is used."""
     path = tmp_path / "q"
     code = """
         import os, sys
@@ -131,7 +131,6 @@ def test_a_flipped_bit_anywhere_in_a_record_is_told_with_its_place(tmp_path):
                 assert reader.next().seq == 0
                 with pytest.raises(Corrupt) as caught:
                     reader.next()
-                    pytest.fail(f"bit {bit} of byte {at - offset} went unseen")
                 assert (caught.value.segment, caught.value.offset, caught.value.seq) == (0, offset, 1)
             flip(file, at, bit)
     assert file.read_bytes() == good
@@ -255,13 +254,14 @@ def test_a_missing_segment_is_a_declared_hole(tmp_path):
     live = inspect(path).head >> 16
     (path / f"{live:09d}.q").unlink()
     append_some(path, 1)
+    holes = []
     with Queue.open_subscriber(path, None, start="earliest") as reader:
         got = []
         while True:
             try:
                 m = reader.next()
             except Evicted as hole:
-                assert hole.from_seq == got[-1] + 1
+                holes.append((hole.from_seq, got[-1] + 1))
                 continue
             if m is None:
                 break
@@ -269,6 +269,7 @@ def test_a_missing_segment_is_a_declared_hole(tmp_path):
             if m.type_id == LOST_TYPE:
                 assert struct.unpack("<QQ", bytes(m)) == (got[-2] + 1, m.seq - 1)
     assert got[-1] >= 2000
+    assert all(told == expected for told, expected in holes)
 
 
 def test_a_reader_page_survives_a_torn_slot(tmp_path):

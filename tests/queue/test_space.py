@@ -1,5 +1,6 @@
 """A full disk is an error, never SIGBUS; a file shortened by a stranger is Broken, never a dead process."""
 
+import itertools
 import os
 import subprocess
 
@@ -30,8 +31,7 @@ def test_a_full_disk_is_no_space_and_readers_go_on(small_disk):
         Queue.open_subscriber(small_disk / "q", "a") as reader,
     ):
         with pytest.raises(NoSpace):
-            while True:
-                writer.append(1, bytes(10_000))
+            writer.append_many(1, itertools.repeat(bytes(10_000)))
         appended = writer.next_seq
         assert appended > 50
         assert len(reader.drain()) == appended

@@ -1,0 +1,96 @@
+"""The other process of the queue benchmarks: `python -m libchronicle.cli.bench._queue_peer ROLE PATH CORE COUNT`.
+
+spin        read and discard until killed
+latency     read COUNT records spinning; prints one-way nanoseconds of each as JSON
+drain NAME  read COUNT records, committing; prints count and sum of seqs as JSON
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from array import array
+from pathlib import Path
+
+from libchronicle.clock import now_ns
+from libchronicle.queue import Queue, QueueConfig, Subscriber
+
+_COMMIT_EVERY = 10_000
+
+
+def start(role: str, path: Path, core: int, count: int, name: str = "peer") -> subprocess.Popen[str]:
+    """Start a peer and wait until its reader is open."""
+    command = [
+        sys.executable,
+        "-m",
+        "libchronicle.cli.bench._queue_peer",
+        role,
+        str(path),
+        str(core),
+        str(count),
+        name,
+    ]
+    peer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert peer.stdout is not None
+    if peer.stdout.readline() != "open\n":
+        peer.kill()
+        raise RuntimeError(f"benchmark peer did not start: {' '.join(command)}")
+    return peer
+
+
+def result(peer: subprocess.Popen[str]) -> dict[str, int | list[int]]:
+    """What a peer printed last."""
+    out, _ = peer.communicate(timeout=120)
+    decoded: dict[str, int | list[int]] = json.loads(out.splitlines()[-1])
+    return decoded
+
+
+def _latency(reader: Subscriber, count: int) -> dict[str, list[int]]:
+    took = array("q", bytes(8 * count))
+    next_record, clock = reader.next, now_ns
+    seen = 0
+    while seen < count:
+        message = next_record()
+        if message is not None:
+            took[seen] = clock() - message.ts_ns
+            seen += 1
+    return {"took": took.tolist()}
+
+
+def _drain(reader: Subscriber, count: int) -> dict[str, int]:
+    next_record = reader.next
+    seen = total = 0
+    while seen < count:
+        message = next_record()
+        if message is None:
+            continue
+        seen += 1
+        if seen % _COMMIT_EVERY == 0:
+            total += message.seq
+            reader.commit()
+    reader.commit()
+    return {"seen": seen, "total": total, "lost": reader.next_seq - seen}
+
+
+def main() -> None:
+    role, path, core, count, name = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+    if core >= 0:
+        os.sched_setaffinity(0, {core})
+    with Queue.open_subscriber(path, name, QueueConfig(), "earliest") as reader:
+        gc.freeze()
+        gc.disable()
+        print("open", flush=True)
+        if role == "latency":
+            print(json.dumps(_latency(reader, count)))
+        elif role == "drain":
+            print(json.dumps(_drain(reader, count)))
+        else:
+            while True:
+                reader.next()
+
+
+if __name__ == "__main__":
+    main()

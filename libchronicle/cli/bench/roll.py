@@ -1,0 +1,83 @@
+"""Latency of the appends that cross into a new segment of 4 MiB, 64 bytes each, retention on.
+
+Paced at 200 k and at 1 M messages per second, in one process: the writer on one core, its prepare and clean threads
+beside it. `stalls` counts rolls that found no segment ready.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+from libchronicle.cli.bench.append import PAYLOAD
+from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.native.bench import paced_appends
+from libchronicle.queue import Queue, QueueConfig
+
+_SEGMENT = 4 << 20
+_PER_SEGMENT = _SEGMENT // 96
+_BATCH_SEGMENTS = 20
+
+
+def _at(values: list[float], share: float) -> int:
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))])
+
+
+def _one_rate(options: BenchOptions, rate: int, segments: int) -> dict[str, Any]:
+    rolls: list[float] = []
+    others: list[float] = []
+    slowest = 0.0
+    with options.scratch() as where:
+        config = QueueConfig(segment_size=_SEGMENT, retain_segments=1)
+        with (
+            Queue.open_publisher(where / "q", config) as writer,
+            Queue.open_subscriber(where / "q", "a") as reader,
+        ):
+            left = segments
+            while left > 0:
+                batch = min(_BATCH_SEGMENTS, left)
+                left -= batch
+                rolled, other, worst = paced_appends(writer, PAYLOAD, batch * _PER_SEGMENT, 1e9 / rate)
+                rolls += rolled
+                others += other
+                slowest = max(slowest, worst)
+                reader.seek_seq(writer.next_seq)
+                reader.commit()
+            metrics = writer.metrics()
+    return {
+        "rolls": len(rolls),
+        "p50_ns": _at(rolls, 0.5),
+        "p99_ns": _at(rolls, 0.99),
+        "max_ns": round(max(rolls)),
+        "append_p50_ns": _at(others, 0.5),
+        "append_p99_ns": _at(others, 0.99),
+        "append_max_ns": round(slowest),
+        "stalls": metrics["roll_stalls"],
+        "unlinked": metrics["unlinked"],
+        "seqs": metrics["next_seq"],
+    }
+
+
+def run(options: BenchOptions) -> dict[str, Any]:
+    kept = os.sched_getaffinity(0)
+    gc.disable()
+    try:
+        million = _one_rate(options, 1_000_000, 3 if options.tiny else 360)
+        thousands = _one_rate(options, 200_000, 1 if options.tiny else 75)
+    finally:
+        gc.enable()
+        os.sched_setaffinity(0, kept)
+    figures = {f"{key}_1m": value for key, value in million.items() if key != "seqs"}
+    figures |= {f"{key}_200k": value for key, value in thousands.items() if key != "seqs"}
+    worst = {
+        "p99_ns": max(million["p99_ns"], thousands["p99_ns"]),
+        "max_ns": max(million["max_ns"], thousands["max_ns"]),
+    }
+    return {
+        **worst,
+        **figures,
+        "n": million["rolls"] + thousands["rolls"],
+        "hash": f"{million['seqs'] + thousands['seqs']:x}",
+    }
