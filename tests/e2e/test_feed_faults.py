@@ -65,9 +65,15 @@ class Follower:
 
 
 @pytest.mark.parametrize(
-    ("market", "faults"), [("binance-spot", ORDER), ("binance-usdm", ORDER), ("binance-spot", HOSTILE)]
+    ("market", "faults", "seed"),
+    [
+        ("binance-spot", ORDER, 1),
+        ("binance-spot", ORDER, 2),
+        ("binance-usdm", ORDER, 3),
+        ("binance-spot", HOSTILE, 4),
+        ("binance-usdm", HOSTILE, 5),
+    ],
 )
-@pytest.mark.parametrize("seed", [1, 2])
 def test_every_gap_is_told_and_heals_and_the_book_never_crosses(
     pipeline: Any, market: str, faults: str, seed: int
 ) -> None:

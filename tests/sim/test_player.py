@@ -17,6 +17,8 @@ from libchronicle.sim.textbook import DepthEvent, SnapshotEvent, TextBook
 from libchronicle.testing.recordings import generated_lines
 
 FOREVER = 1 << 62
+SAMPLE = 5
+"""Every so many diffs the best of the book is looked for, which costs a walk over all its levels."""
 
 
 def player(lines: list[bytes], *, loop: bool = False) -> Player:
@@ -82,6 +84,7 @@ class Follower:
         self.book = TextBook()
         self.tickers: dict[int, Any] = {}
         self.tops: dict[int, Any] = {}
+        self.diffs = 0
         self.last: Counter[str] = Counter()
 
     def take(self, combined: bytes) -> None:
@@ -101,6 +104,9 @@ class Follower:
             assert follows, f"gap before {event['U']}"
         self.last["synced"] = 1
         self.book.apply(msgspec.convert(event, DepthEvent))
+        self.diffs += 1
+        if self.diffs % SAMPLE:
+            return
         bid, ask = max(self.book.bids, key=float), min(self.book.asks, key=float)
         assert float(bid) < float(ask)
         self.tops[event["u"]] = (bid, self.book.bids[bid]), (ask, self.book.asks[ask])
@@ -135,7 +141,7 @@ def test_a_looped_recording_goes_on_without_gap_and_stays_true(market: str) -> N
             )
     assert source.tapes["BTCUSDT"].passes >= 3
     compared, wrong = follower.truth()
-    assert compared > 30
+    assert compared > 10
     assert wrong == 0
     assert not source.ended
 
@@ -167,7 +173,7 @@ def test_a_real_recording_is_played_whole_and_loops_true(
             )
     assert seen == counts
     compared, wrong = follower.truth()
-    assert compared > (counts["depth"] - 20) * (passes + 1)
+    assert compared > (counts["depth"] - 20) * (passes + 1) // SAMPLE
     assert wrong <= 2 * (passes + 1)
 
 
