@@ -50,7 +50,8 @@ def _program(suite: Suite, program: Program) -> str:
         f"program:{program.name}",
         {
             "command": shlex.join(program.command),
-            "environment": f'CHRONICLE_CONFIG_DIGEST="{program.digest}"',
+            # The digest makes supervisord see what changed; a native crash leaves its Python traceback in the log.
+            "environment": f'CHRONICLE_CONFIG_DIGEST="{program.digest}",PYTHONFAULTHANDLER="1"',
             "priority": program.priority,
             "autostart": "true",
             "autorestart": "true",
