@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -81,6 +80,14 @@ class LiveSuite:
     def supervisord(self) -> int:
         return int((self.directory / "run" / "supervisor" / "supervisord.pid").read_text())
 
+    @staticmethod
+    def runs(pid: int) -> bool:
+        """False for a zombie too: not every init reaps the children of a supervisord that was killed."""
+        try:
+            return Path("/proc", str(pid), "cmdline").read_bytes() != b""
+        except OSError:
+            return False
+
     def wait_until(self, done: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WAIT_S
         while not done():
@@ -112,8 +119,3 @@ def live_suite(tmp_path: Path, project_root: Path) -> Iterator[LiveSuite]:
         yield suite
     finally:
         suite.chronicle("down", "--grace", "10", check=False)
-
-
-def kill_9(pid: int) -> None:
-    """What a crash looks like."""
-    os.kill(pid, signal.SIGKILL)
