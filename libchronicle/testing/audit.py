@@ -64,8 +64,15 @@ class OrderAudit:
     faults: list[str]
 
     @property
+    def next_seq(self) -> int:
+        """Above every order sent so far."""
+        return max((seq for _, seq in self.orders), default=-1) + 1
+
+    @property
     def fills(self) -> int:
-        return sum(report.exec_type in _FILLS for history in self.orders.values() for report in history.reports)
+        return sum(
+            report.exec_type in _FILLS for history in self.orders.values() for report in history.reports
+        )
 
     def filled_since(self, seq: int) -> bool:
         """Was an order filled that was sent at or behind `seq` of orders_out?"""
@@ -94,7 +101,9 @@ def audit_orders(paths: BusPaths, strategy: str) -> OrderAudit:
     faults: list[str] = []
     reports: list[ExecutionReport] = []
     reported_positions: dict[int, int] = {}
-    for message in contiguous_records(paths.orders_in(strategy), faults):  # first: an order is written before its answer
+    for message in contiguous_records(
+        paths.orders_in(strategy), faults
+    ):  # first: an order is written before its answer
         if message.type_id == ExecutionReport.TEMPLATE_ID:
             reports.append(ExecutionReport.decode(message))
         elif message.type_id == PositionReport.TEMPLATE_ID:
@@ -114,7 +123,9 @@ def audit_orders(paths: BusPaths, strategy: str) -> OrderAudit:
     positions = _positions(reports)
     for instrument, qty in reported_positions.items():
         if positions.get(instrument, 0) != qty:
-            faults.append(f"instrument {instrument:#x}: fills sum up to {positions.get(instrument, 0)}, position is {qty}")
+            faults.append(
+                f"instrument {instrument:#x}: fills sum up to {positions.get(instrument, 0)}, position is {qty}"
+            )
     unanswered = [key for key, history in orders.items() if not history.reports and key > last]
     return OrderAudit(strategy, orders, positions, unanswered, faults)
 
@@ -137,5 +148,7 @@ def _positions(reports: list[ExecutionReport]) -> dict[int, int]:
     positions: dict[int, int] = defaultdict(int)
     for report in reports:
         if report.exec_type in _FILLS:
-            positions[report.instrument_id] += report.last_qty if report.side is Side.BUY else -report.last_qty
+            positions[report.instrument_id] += (
+                report.last_qty if report.side is Side.BUY else -report.last_qty
+            )
     return dict(positions)
