@@ -9,6 +9,7 @@ something, a heartbeat is due or an order expires.
 from __future__ import annotations
 
 import gc
+import time
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self
@@ -212,7 +213,10 @@ class RouterService:
         readers += [attachment.requests for attachment in self.attached.values()]
         expiry = self.engine.gateway.next_expiry_ns()
         timeout = min(IDLE_S, max(0, expiry - now_ns()) / 1e9) if expiry else IDLE_S
-        wait_any(readers, timeout)
+        if readers:
+            wait_any(readers, timeout)
+        else:  # neither a feed nor a strategy so far
+            time.sleep(timeout)
 
     def _read_markets(self, now: int) -> bool:
         worked = False
