@@ -24,6 +24,7 @@ cdef class Dispatcher:
     cdef uint32_t mask
     cdef bint live                 # the host is TRADING: market data may reach the strategy
     cdef readonly uint64_t callbacks
+    cdef readonly uint64_t fills
     cdef readonly uint64_t malformed
     cdef readonly uint64_t ignored       # reports of instruments nobody subscribed
     cdef object on_book, on_trade, on_quote, on_order, on_fill, on_timer

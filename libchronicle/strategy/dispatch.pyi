@@ -13,6 +13,7 @@ class Dispatcher:
     ctx: Context
     strategy: Strategy
     callbacks: int
+    fills: int
     malformed: int
     ignored: int
     feed_name: str

@@ -259,6 +259,7 @@ cdef class Dispatcher:
             return 0
         cdef bint filled = body.exec_type == CHR_EXEC_TYPE_FILL or body.exec_type == CHR_EXEC_TYPE_PARTIAL_FILL
         cdef bint called = False
+        self.fills += filled
         if filled and self.on_fill is not None:
             self._show(self.fill, instrument, order, f, body)
             self.cause(f, queue_id)

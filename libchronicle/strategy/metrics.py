@@ -24,6 +24,7 @@ class HostMetrics:
         self.file = CounterFile.create(path, name)
         counter, gauge = self.file.counter, self.file.gauge
         self.orders = counter("strategy_orders_total", "orders sent")
+        self.fills = counter("strategy_fills_total", "fills reported, partial ones too")
         self.refused = counter("strategy_refused_total", "orders the host did not send")
         self.errors = counter("strategy_errors_total", "failures: a callback, a queue")
         self.records = counter("strategy_records_total", "records read")
@@ -48,6 +49,7 @@ class HostMetrics:
         self.records.set(sum(source.records for source in sources))
         self.lag.set(max((source.lag for source in sources), default=0))
         self.callbacks.set(runner.dispatcher.callbacks)
+        self.fills.set(runner.dispatcher.fills)
         self.malformed.set(runner.dispatcher.malformed)
         self.parks.set(runner.loop.parks)
         self.open_orders.set(len(runner.ctx.tracker.orders))
