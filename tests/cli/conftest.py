@@ -97,6 +97,12 @@ class LiveSuite:
 
 
 @pytest.fixture
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture
 def live_suite(tmp_path: Path, project_root: Path) -> Iterator[LiveSuite]:
     """The shipped configuration and strategies on free ports, with small segments. Whatever runs is stopped at the end."""
     suite = LiveSuite(tmp_path)
