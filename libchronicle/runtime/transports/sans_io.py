@@ -24,7 +24,7 @@ from libchronicle.runtime.transports.interface import FrameListener, Limits, Web
 
 __all__ = ["open_sans_io"]
 
-TEXT, BINARY, CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
+TEXT, BINARY, CONT, CLOSE = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.CLOSE
 
 
 async def open_sans_io(
@@ -156,6 +156,9 @@ class _Connection(asyncio.Protocol):
                 self._listener.on_binary(len(whole))
         elif frame.opcode is BINARY:
             self._listener.on_binary(len(frame.data))
+        elif frame.opcode is CLOSE:
+            # Answered by the protocol; the server should end the connection now, but may not.
+            self._loop.call_later(self._limits.close_timeout_s, self.drop, "")
 
     def _failed(self, error: Exception) -> None:
         """The protocol has queued a close frame and reads no more."""
