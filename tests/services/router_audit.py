@@ -64,16 +64,17 @@ def _audit_order(
 
 def _audit_positions(received: list[Any], figures: dict[str, int]) -> None:
     """Every position told equals the sum of the fills up to the execId it names."""
-    qty, last_exec_id, trades = 0, 0, set()
+    held: dict[int, int] = defaultdict(int)
+    last_exec_id, trades = 0, set()
     for m in received:
         if isinstance(m, ExecutionReport):
             last_exec_id = m.exec_id
             if m.last_qty:
-                qty += m.last_qty if m.side == Side.BUY else -m.last_qty
+                held[m.instrument_id] += m.last_qty if m.side == Side.BUY else -m.last_qty
                 assert m.trade_id not in trades, "the same trade twice"
                 trades.add(m.trade_id)
         elif isinstance(m, PositionReport) and m.last_exec_id == last_exec_id:
-            assert m.qty == qty, f"position {m.qty} after execId {m.last_exec_id}, fills sum to {qty}"
+            fills = held[m.instrument_id]
+            assert m.qty == fills, f"position {m.qty} after execId {m.last_exec_id}, fills sum to {fills}"
             figures["positions"] += 1
-    figures["position"] = qty
     figures["fills"] = len(trades)
