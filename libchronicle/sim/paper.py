@@ -199,7 +199,7 @@ class PaperGateway:
     # ------------------------------------------------------------ inside
 
     def _refusal(self, order: Order, book: BookView, now_ns: int) -> RejectCode:
-        if order.order_type not in (OrderType.MARKET, OrderType.LIMIT):
+        if order.order_type not in (OrderType.MARKET, OrderType.LIMIT) or order.time_in_force not in _KNOWN:
             return RejectCode.UNSUPPORTED
         if order.time_in_force == TimeInForce.GTD and order.expire_ns <= now_ns:
             return RejectCode.STALE
@@ -345,5 +345,6 @@ class PaperGateway:
         return found
 
 
+_KNOWN = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD})
 _IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 _UNKNOWN_AHEAD = -1  # no trade at the price uses it up; one through it still fills

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 from libchronicle.bus.discovery import Added, Discovery, DiscoveryEvent
 from libchronicle.bus.killswitch import KillSwitch
+from libchronicle.bus.orders import ROUTER_READER, STRATEGY_READER, orders_config
 from libchronicle.bus.paths import BusPaths
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, instrument_id
-from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
+from libchronicle.queue import Publisher, Queue, Subscriber
 from libchronicle.risk import ConfiguredLimits
 from libchronicle.runtime.config import HostConfig, load_strategy
 from libchronicle.sim.paper_feed import MarketReader
@@ -28,10 +29,8 @@ from services.router.recovery import last_delivered
 
 __all__ = ["FEED", "Arrivals", "ClientAttachment", "FeedAttachment", "Handle", "Opener", "close_handle"]
 
-READER = "router"
 FEED = ":feed:"  # no strategy can have a colon in its name
 CADENCE_S = 0.5
-ORDERS = QueueConfig(segment_size=16 << 20, durable=("archive-tier",), prefault=False)
 _TAIL = 64
 DEFAULT_ACCOUNT = "paper"
 
@@ -106,10 +105,10 @@ class Opener:
         TOML, and what queues raise."""
         limits, account = self._strategy(name)
         path = self._paths.orders_out(name)
-        requests = Queue.open_subscriber(path, READER, ORDERS, "earliest")
+        requests = Queue.open_subscriber(path, ROUTER_READER, start="earliest")
         try:
             self._seek(requests, *self._place(name))
-            reports = Queue.open_publisher(self._paths.orders_in(name), ORDERS)
+            reports = Queue.open_publisher(self._paths.orders_in(name), orders_config(STRATEGY_READER))
         except BaseException:
             requests.close()
             raise
@@ -120,7 +119,7 @@ class Opener:
     def feed(self, name: str) -> FeedAttachment:
         """A feed's raw queue with its books rebuilt, muted. Raises NotReady while it is not there, and
         what queues raise."""
-        subscriber = Queue.open_subscriber(self._paths.raw(name), READER, start="latest")
+        subscriber = Queue.open_subscriber(self._paths.raw(name), ROUTER_READER, start="latest")
         try:
             reader = MarketReader(subscriber)
             feed = self._config.feeds[name]

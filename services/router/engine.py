@@ -224,7 +224,7 @@ class Engine:
         known = terms is not None
         return Situation(
             now_ns=now_ns,
-            killed=self.killed(),
+            killed=client.paused or self.killed(),
             terms=terms,
             market=self.markets.view(instrument_id),
             holding=ledger.holding(client.name, instrument_id) if known else None,

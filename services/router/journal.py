@@ -9,7 +9,7 @@ Rules:
 - All that changes the router's state is a *step*: a request, a market record that filled something, a
   timer, a kill, a change of state.
 - A step is journaled as its outcome, then its cause; the cause (Dispatch, TimerFired, KillChange,
-  StateChange) is the commit. What stands after the last cause never happened.
+  StateChange, Parameter) is the commit. What stands after the last cause never happened.
 
       NewOrder (copy) · Submitted · ExecutionReport … · Dispatch(orders_out of alpha, seq 7..7)
       ExecutionReport · Dispatch(market data, seq 880..941)     record 941 filled an order, the others nothing
@@ -66,6 +66,7 @@ __all__ = [
     "Journal",
     "Replay",
     "orders_path",
+    "pause_name",
     "write_checkpoint",
 ]
 
@@ -73,17 +74,24 @@ ROUTER_MACHINE = 2
 RECOVERING, READY = 1, 2
 
 CAUSES = frozenset(
-    kind.TEMPLATE_ID for kind in (Dispatch, TimerFired, KillChange, StateChange, SessionSource, SessionStop)
+    kind.TEMPLATE_ID
+    for kind in (Dispatch, TimerFired, KillChange, StateChange, Parameter, SessionSource, SessionStop)
 )
 
 Record = tuple[int, bytes]  # type id, payload
 
+_PAUSED = "paused:"
 _PREFIX, _SUFFIX = "orders/queue/", "/orders_out"
 
 
 def orders_path(name: str) -> str:
     """How the journal names a strategy's orders_out: relative to the bus root."""
     return f"{_PREFIX}{name}{_SUFFIX}"
+
+
+def pause_name(strategy: str) -> str:
+    """Parameter that says whether a person paused a strategy."""
+    return f"{_PAUSED}{strategy}"
 
 
 class Journal:
@@ -124,6 +132,7 @@ def write_checkpoint(journal: Journal, state: State, start: SessionStart, now_ns
                 )
             )
         put(Parameter(now_ns=now_ns, name="last_exec_id", value=str(client.last_exec_id)))
+        put(Parameter(now_ns=now_ns, name=pause_name(client.name), value=str(int(client.paused))))
         for (owner, instrument_id), holding in state.ledger.holdings.items():
             if owner == client.name:
                 put(position_report(client, instrument_id, holding.position, now_ns, ReportFlags.CARRY_OVER))
@@ -193,7 +202,7 @@ class Replay:
         elif type_id == SessionSource.TEMPLATE_ID:
             self._source(state, SessionSource.decode(payload))
         elif type_id == Parameter.TEMPLATE_ID:
-            self._number(state, Parameter.decode(payload))
+            self._parameter(state, Parameter.decode(payload))
         elif type_id == PositionReport.TEMPLATE_ID:
             state.carry_position(state.clients[self._client], PositionReport.decode(payload))
         elif type_id == OpenOrder.TEMPLATE_ID:
@@ -214,19 +223,23 @@ class Replay:
         state.attach_queue(client, source.queue_id, (source.epoch, source.start_seq - 1))
         self._client = name
 
-    def _number(self, state: State, parameter: Parameter) -> None:
+    def _parameter(self, state: State, parameter: Parameter) -> None:
         if parameter.name == "last_order_id":
             state.last_order_id = int(parameter.value)
         elif parameter.name == "last_trade_id":
             state.last_trade_id = int(parameter.value)
         elif parameter.name == "last_exec_id":
             state.clients[self._client].last_exec_id = int(parameter.value)
+        elif parameter.name.startswith(_PAUSED):
+            state.client(parameter.name.removeprefix(_PAUSED)).paused = parameter.value == "1"
 
     def _commit(self, type_id: int, payload: bytes) -> None:
         pending, self._pending = self._pending, []
         state = self.state
         if type_id == SessionSource.TEMPLATE_ID:
             self._source(state, SessionSource.decode(payload))
+        elif type_id == Parameter.TEMPLATE_ID:
+            self._parameter(state, Parameter.decode(payload))
         request: NewOrder | None = None
         for kind, data in pending:
             if kind == NewOrder.TEMPLATE_ID:

@@ -19,6 +19,7 @@ import msgspec
 from libchronicle.bus.commands import CommandChannel, Stop
 from libchronicle.bus.fanin import FanIn
 from libchronicle.bus.killswitch import KillSwitch
+from libchronicle.bus.orders import ARCHIVE_READER
 from libchronicle.bus.paths import BusPaths
 from libchronicle.bus.sidecar import Attach, Detach, Sidecar
 from libchronicle.clock import monotonic_ns, now_ns
@@ -35,14 +36,13 @@ from libchronicle.protocol import (
     SessionStop,
     TimerFired,
 )
-from libchronicle.queue import Publisher, Queue, Subscriber, wait_any
+from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber, wait_any
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
 from libchronicle.sim.paper import PaperGateway
 from services.router.attach import (
     FEED,
-    ORDERS,
     Arrivals,
     ClientAttachment,
     FeedAttachment,
@@ -50,6 +50,7 @@ from services.router.attach import (
     Opener,
     close_handle,
 )
+from services.router.commands import Commands
 from services.router.engine import Engine, Request
 from services.router.history import reports_after, session_records
 from services.router.journal import Journal, orders_path, write_checkpoint
@@ -57,13 +58,15 @@ from services.router.market import Feed, MarketData, state_change
 from services.router.metrics import RouterMetrics
 from services.router.recovery import bring_level, recover
 from services.router.reports import open_order
+from services.router.state import State
 
 __all__ = ["RouterService"]
 
 REQUESTS_PER_TURN = 64
 FEED_TTL_NS = 2_000_000_000
 IDLE_S = 0.02  # the kill word wakes nobody: it is seen within this
-SESSION = ORDERS
+SESSION = QueueConfig(segment_size=16 << 20, durable=(ARCHIVE_READER,), prefault=False)
+CHECKPOINT_EVERY = 100_000  # journal records: what a restart has to replay at most
 
 
 class RouterService:
@@ -79,6 +82,7 @@ class RouterService:
         self.requests = FanIn()
         self.attached: dict[str, ClientAttachment] = {}
         self.was_killed = False
+        self.commands: Commands | None = None
         self.markets, self.engine = self._recover()
         self.opener = Opener(config, self.paths, self._place, self._queue_id)
         self.arrivals = Arrivals(self.paths, self.switch)
@@ -97,8 +101,9 @@ class RouterService:
     def _recover(self) -> tuple[MarketData, Engine]:
         config = self.config.router
         state = recover(session_records(self.paths.session("router")))
-        journal, now = Journal(self.session), now_ns()
-        write_checkpoint(journal, state, self._session_start(now), now)
+        journal = Journal(self.session)
+        self._start = self._session_start(now_ns())
+        self._checkpoint(journal, state)
         markets = MarketData(state)
         fees = FeeSchedule.from_bps(config.maker_fee_bps, config.taker_fee_bps)
         engine = Engine(
@@ -117,6 +122,11 @@ class RouterService:
             undecided=len(state.undecided),
         )
         return markets, engine
+
+    def _checkpoint(self, journal: Journal, state: State) -> None:
+        """All that is known, so that a restart need not read what is before."""
+        write_checkpoint(journal, state, self._start, now_ns())
+        self._next_checkpoint = self.session.next_seq + CHECKPOINT_EVERY
 
     def _session_start(self, now: int) -> SessionStart:
         digest = blake2b(msgspec.json.encode(self.config), digest_size=32).digest()
@@ -167,12 +177,14 @@ class RouterService:
     def run(self, daemon: Daemon) -> None:
         """Until the daemon is told to stop."""
         self.attach_present()
+        self.commands = Commands(self.paths, self.engine, self.log, daemon.stop)
         self.sidecar.start()
         gc.collect()
         gc.freeze()
         gc.disable()  # orders and reports make no cycles
         self.metrics.state("trading")
         daemon.ready(f"{len(self.attached)} strategies, {len(self.markets.feeds)} feeds")
+        self.log.info("trading", strategies=len(self.attached), feeds=len(self.markets.feeds))
         while daemon.running:
             worked = self.turn()
             daemon.beat()
@@ -200,12 +212,16 @@ class RouterService:
     def beat(self) -> None:
         """Four times a second: heartbeats, cursors, counters."""
         self._watch_feeds()
+        if self.commands is not None:
+            self.commands.poll(now_ns())
         self.session.heartbeat()
         for attachment in self.attached.values():
             attachment.reports.heartbeat()
         self.requests.commit()
         for feed in self.markets.feeds.values():
             feed.reader.reader.commit()
+        if self.session.next_seq >= self._next_checkpoint:
+            self._checkpoint(self.engine.journal, self.engine.state)
         self.metrics.publish(self.engine, self.markets, self.was_killed)
 
     def _sleep(self) -> None:
@@ -375,6 +391,8 @@ class RouterService:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.sidecar.stop()
+        if self.commands is not None:
+            self.commands.close()
         for attachment in self.attached.values():
             close_handle(attachment)
         for feed in self.markets.feeds.values():

@@ -47,6 +47,7 @@ class Client:
     queue_id: int = 0  # of its orders_out
     handled: tuple[int, int] = (0, -1)  # (epoch, seq) of the last request that has its answer
     last_exec_id: int = 0
+    paused: bool = False  # by a person: its orders are refused as if killed
     account: str = "paper"
     limits: ConfiguredLimits | None = None
     bucket: TokenBucket | None = None

@@ -57,7 +57,7 @@ dir = "{strategies}"
 """
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = 40.0) -> Any:
     """The condition's value as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
@@ -158,7 +158,7 @@ class Strategy:
 class Router:
     """The daemon's process."""
 
-    def __init__(self, tmp_path: Path, router: str = "") -> None:
+    def __init__(self, tmp_path: Path, router: str = "valid_for_ms = 20000") -> None:
         self.paths = BusPaths(tmp_path / "run")
         self.strategies = tmp_path / "strategies"
         self.strategies.mkdir()
@@ -168,10 +168,17 @@ class Router:
         self.log = tmp_path / "router.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *, wait: bool = True) -> None:
+        """Run it; by default until it trades."""
+        before = self._times_trading()
         program = Path(sys.executable).with_name("chronicle-router")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([program, "--config", self.config], stdout=log, stderr=log)
+        if wait:
+            until(lambda: self._times_trading() > before, timeout_s=60)
+
+    def _times_trading(self) -> int:
+        return self.log.read_text().count("event=trading ") if self.log.exists() else 0
 
     def kill(self) -> None:
         assert self.process is not None

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from libchronicle.bus.control import send_command
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.counters import read_counters
 from libchronicle.protocol import (
     CancelAll,
     CancelOrder,
+    Command,
     ExecType,
     OpenOrder,
     PositionReport,
@@ -98,6 +100,33 @@ def test_the_kill_word_cancels_what_is_open_and_refuses_what_comes(
     until(lambda: alpha.answer(alpha.send(order())).exec_type == ExecType.ACK)
 
 
+def test_one_strategy_is_paused_by_command_also_over_a_restart(
+    router: Router, feed: FeedWriter, alpha: Strategy
+) -> None:
+    beta = Strategy(router.paths, "beta")
+    try:
+        router.start()
+        resting = alpha.send(order(qty=3))
+        assert alpha.answer(resting).exec_type == ExecType.ACK
+        send_command(router.paths, "router", Command.KILL, reason="test", target="alpha")
+        ended = until(lambda: next((r for r in alpha.reports() if r.exec_type == ExecType.CANCELLED), None))
+        assert (ended.order_seq, ended.reject_code) == (resting, RejectCode.KILLED)
+        assert alpha.answer(alpha.send(order())).reject_code == RejectCode.KILLED
+        assert beta.answer(beta.send(order())).exec_type == ExecType.ACK
+        router.kill()
+        router.start()
+        assert alpha.answer(alpha.send(order())).reject_code == RejectCode.KILLED
+        send_command(router.paths, "router", Command.RESUME, reason="test", target="alpha")
+        until(lambda: alpha.answer(alpha.send(order())).exec_type == ExecType.ACK)
+        send_command(router.paths, "router", Command.CANCEL_ALL, reason="test")
+        until(lambda: any(r.exec_type == ExecType.CANCELLED for r in beta.reports()))
+        send_command(router.paths, "router", Command.STOP, reason="test")
+        assert router.process is not None
+        assert router.process.wait(timeout=10) == 0
+    finally:
+        beta.close()
+
+
 def test_a_missing_kill_word_means_killed(router: Router, feed: FeedWriter, alpha: Strategy) -> None:
     router.paths.kill_word.unlink()
     router.start()
@@ -105,8 +134,8 @@ def test_a_missing_kill_word_means_killed(router: Router, feed: FeedWriter, alph
 
 
 def test_an_order_that_waited_too_long_is_stale(router: Router, feed: FeedWriter, alpha: Strategy) -> None:
-    seq = alpha.send(order())
-    time.sleep(1.1)
+    seq = alpha.send(order(valid_until_ns=time.time_ns() + 300_000_000))
+    time.sleep(0.4)
     router.start()
     report = alpha.answer(seq)
     assert (report.exec_type, report.reject_code) == (ExecType.REJECT, RejectCode.STALE)
@@ -125,7 +154,8 @@ def test_without_market_data_orders_are_refused_until_it_comes(router: Router, a
 
 def test_limits_come_from_the_host_and_a_strategy_may_tighten_them(tmp_path: Path) -> None:
     router = Router(
-        tmp_path, 'maker_fee_bps = 1.0\n[router.limits]\nmax_order_qty = "0.010"\nmax_open_orders = 2'
+        tmp_path,
+        'valid_for_ms = 20000\nmaker_fee_bps = 1.0\n[router.limits]\nmax_order_qty = "0.010"\nmax_open_orders = 2',
     )
     (router.strategies / "beta.py").write_text("class Beta: pass\n")
     (router.strategies / "beta.toml").write_text(
@@ -197,7 +227,7 @@ def test_a_second_router_is_refused(
     alpha.answer(alpha.send(order()))
     other = Router.__new__(Router)
     other.__dict__ |= router.__dict__
-    other.start()
+    other.start(wait=False)
     assert other.process is not None
     assert other.process.wait(timeout=10) == 64
     assert alpha.answer(alpha.send(order())).exec_type == ExecType.ACK

@@ -330,6 +330,16 @@ def test_positions_and_open_orders_survive_a_restart(world: World) -> None:
     assert world.reports("alpha")[-1].trade_id == 3
 
 
+def test_a_checkpoint_in_the_middle_of_a_session_changes_nothing(world: World) -> None:
+    world.send("alpha", order(qty=7, price=0))
+    write_checkpoint(world.engine.journal, world.state, START, world.now)
+    world.send("alpha", order())
+    world.start()
+    holding = world.state.ledger.holding("alpha", BTC)
+    assert (holding.position.qty, holding.open_buy, world.state.clients["alpha"].handled) == (7, 2, (1, 1))
+    audit(world)
+
+
 def test_fills_of_a_strategy_that_is_not_attached_yet_reach_it_later(world: World) -> None:
     world.send("alpha", order())
     alpha = world.state.clients["alpha"]

@@ -102,7 +102,7 @@ def test_no_order_is_lost_or_executed_twice_however_often_the_router_is_killed(t
             thread.start()
         for _ in range(KILLS):
             before = len(strategies[0].reports())
-            router.start()
+            router.start(wait=False)
             until(lambda before=before: len(strategies[0].reports()) > before)
             time.sleep(rng.uniform(0, 0.2))
             router.kill()
