@@ -20,11 +20,10 @@ from typing import Any
 import msgspec
 
 from libchronicle.bus.endpoint import Endpoint
-from libchronicle.bus.files import make_directory
+from libchronicle.bus.files import ENDPOINT_MODE, make_directory
 from libchronicle.bus.killswitch import KillSwitch
 from libchronicle.bus.orders import (
     ARCHIVE_READER,
-    ENDPOINT_MODE,
     ROUTER_READER,
     STRATEGY_READER,
     orders_config,
@@ -114,7 +113,7 @@ class LiveRunner:
         self._session = self._keep(Queue.open_publisher(paths.session(config.id), SESSION_CONFIG))
         self.metrics = self._keep(HostMetrics(paths, f"strategy-{config.id}"))
         self.recorder = QueueRecorder(self._session)
-        sink = QueueSink(self._orders)
+        self.sink = sink = QueueSink(self._orders)
         self.ctx = Context(sink, params=config.params, log=self.log, account=config.account)
         self.ctx.count(self.metrics.orders, self.metrics.refused, self.metrics.tick_to_trade)
         self.lifecycle = Lifecycle(
@@ -179,6 +178,7 @@ class LiveRunner:
             sink,
             self.sources,
             self,
+            self._chores(),
             spin_us=self.config.spin_us,
         )
         self.lifecycle.start(instruments)
@@ -227,21 +227,31 @@ class LiveRunner:
                 gc.enable()
                 gc.unfreeze()
 
-    def housekeep(self, now: int) -> None:
-        """Everything that is not the decision loop, some twenty times a second."""
-        self._beat()
+    def _chores(self) -> list[Callable[[], object]]:
+        """Everything that is not the decision loop; each is done some twenty times a second."""
+        return [
+            self._beat,
+            self._renew,
+            self._check_kill,
+            *(feed.watch for feed in self._feeds.values()),
+            self._router.watch,
+            self._commands.poll,
+            self._commit,
+            self._publish,
+            self._check_stop,
+        ]
+
+    def _renew(self) -> None:
         self._orders.heartbeat()
         self._session.heartbeat()
         self._endpoint.renew()
-        self._check_kill()
-        for feed in self._feeds.values():
-            feed.watch()
-        self._router.watch()
-        self._commands.poll()
+
+    def _commit(self) -> None:
         for source in self.sources:
             source.commit()
+
+    def _publish(self) -> None:
         self.metrics.publish(self)
-        self._check_stop(now)
 
     def sleep(self, readers: list[Subscriber], seconds: float) -> None:
         """Nothing to read: sleep until there is, for `seconds` at most."""
@@ -267,8 +277,8 @@ class LiveRunner:
             self._kill.refresh()  # the file may have been missing or replaced; system calls, but nobody trades now
         self.lifecycle.set_killed(self._kill.killed, self._kill.reason or "kill word")
 
-    def _check_stop(self, now: int) -> None:
-        reason = self._stop_reason()
+    def _check_stop(self) -> None:
+        reason, now = self._stop_reason(), self.ctx.now_ns()
         if not reason:
             return
         if not self._stop_deadline_ns:

@@ -6,6 +6,7 @@ from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.recorder cimport Recorder
 from libchronicle.strategy.sink cimport QueueSink
 from libchronicle.strategy.source cimport Source
+from libchronicle.strategy.trace cimport StopMonitor
 
 
 cdef class LiveLoop:
@@ -16,16 +17,20 @@ cdef class LiveLoop:
     cdef chr_clock *clock
     cdef list sources
     cdef object shell
+    cdef StopMonitor monitor         # None but in benchmarks
     cdef readonly bint stopping
     cdef readonly uint64_t parks
     cdef readonly uint64_t busy_rounds
     cdef int64_t spin_ns
-    cdef int64_t housekeeping_ns
-    cdef int64_t housekeeping_due
+    cdef tuple chores
+    cdef int next_chore
+    cdef int64_t chore_due
+    cdef int64_t house_due
 
     cdef int poll(self, Source source) except -1
     cdef int advance(self, int64_t ts_ns) except -1
     cdef int broken(self, Source source, const chr_frame *f) except -1
+    cdef int do_chore(self) except -1
     cdef int keep_house(self) except -1
     cdef int idle(self, int64_t idle_since) except -1
     cdef int park(self, int64_t now) except -1

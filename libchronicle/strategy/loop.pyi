@@ -1,10 +1,11 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.recorder import Recorder
 from libchronicle.strategy.sink import QueueSink
 from libchronicle.strategy.source import Source
+from libchronicle.strategy.trace import StopMonitor
 
 class LiveLoop:
     stopping: bool
@@ -16,9 +17,11 @@ class LiveLoop:
         sink: QueueSink,
         sources: Iterable[Source],
         shell: Any,
+        chores: Iterable[Callable[[], object]],
         *,
         spin_us: int = ...,
     ) -> None: ...
     def stop(self) -> None: ...
     def now(self) -> int: ...
+    def watch_stops(self, monitor: StopMonitor | None) -> None: ...
     def run(self) -> None: ...

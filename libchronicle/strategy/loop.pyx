@@ -1,11 +1,14 @@
 """The live loop: read, dispatch, spin, park.
 
     every source in turn: up to BATCH records, each dispatched at ctx.now
-    nothing there: timers; housekeeping when due; spin; after `spin_us` sleep on the queues' futex words
+    nothing there: timers; a chore when due; spin; after `spin_us` sleep on the queues' futex words
 
 Rules
 - Between two records that are there nothing is done but dispatching them: no system call, no allocation that stays, no
-  garbage collection. Housekeeping is put off while records keep coming, to four times its period at most.
+  garbage collection.
+- Housekeeping is a list of chores, all done every 50 ms. While spinning they are done one at a time, evenly spread: the
+  code of all of them at once is cold and would delay a record by 40 µs, one of them by a few. They are put off while
+  records keep coming, to four times their period at most. Before a sleep they are done together.
 - ctx.now is read from the TSC clock when a batch begins and again at a record that was appended later than ctx.now, so
   it is never before a record's own time and never goes back; timers that it passes fire first.
 - The GIL is held while spinning (nobody else needs it in this process, and taking it back would cost more than the
@@ -21,6 +24,7 @@ from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.recorder cimport Recorder
 from libchronicle.strategy.sink cimport QueueSink
 from libchronicle.strategy.source cimport Source
+from libchronicle.strategy.trace cimport StopMonitor
 
 from libchronicle.errors import CorruptError, NotReadyError
 
@@ -40,15 +44,15 @@ cdef enum:
     BATCH = 64
     TYPE_LOST = 0xFFFE
 
-cdef int64_t HOUSEKEEPING_NS = 50_000_000
+cdef int64_t HOUSE_NS = 50_000_000
 
 
 cdef class LiveLoop:
-    """`shell` is asked: housekeep(now), sleep(readers, seconds), discontinuity(source, reason), source_failed(source, error)."""
+    """`shell` is asked: sleep(readers, seconds), discontinuity(source, reason), source_failed(source, error)."""
 
     def __init__(
-        self, Dispatcher dispatcher not None, Recorder recorder not None, QueueSink sink not None, sources, shell, *,
-        int64_t spin_us=0,
+        self, Dispatcher dispatcher not None, Recorder recorder not None, QueueSink sink not None, sources, shell,
+        chores, *, int64_t spin_us=0,
     ):
         self.dispatcher = dispatcher
         self.ctx = dispatcher.ctx
@@ -58,7 +62,7 @@ cdef class LiveLoop:
         self.sources = list(sources)
         self.shell = shell
         self.spin_ns = spin_us * 1000
-        self.housekeeping_ns = HOUSEKEEPING_NS
+        self.chores = tuple(chores)
 
     def stop(self):
         """End `run` within one turn. Safe from a signal handler."""
@@ -68,6 +72,10 @@ cdef class LiveLoop:
         """Bring ctx.now up to the clock and return it."""
         self.ctx.now = max(self.ctx.now, chr_now_ns(self.clock))
         return self.ctx.now
+
+    def watch_stops(self, StopMonitor monitor):
+        """For benchmarks: note when the machine stands still."""
+        self.monitor = monitor
 
     def run(self):
         """Until `stop`. Whatever a callback raises comes out of here."""
@@ -82,8 +90,10 @@ cdef class LiveLoop:
                     got += self.poll(source)
             if got:
                 idle_since = 0
-                if self.ctx.now >= self.housekeeping_due + 3 * self.housekeeping_ns:
-                    self.keep_house()
+                if self.monitor is not None:
+                    self.monitor.resume(chr_now_ns(self.clock))
+                if self.ctx.now >= self.chore_due + 3 * HOUSE_NS // len(self.chores):
+                    self.do_chore()
                 continue
             if idle_since == 0:
                 idle_since = self.now()
@@ -91,19 +101,22 @@ cdef class LiveLoop:
                 idle_since = 0
 
     cdef int idle(self, int64_t idle_since) except -1:
-        """Nothing to read. 1 if time passed asleep or in housekeeping."""
+        """Nothing to read. 1 if there was something to do after all, so that spinning starts anew."""
         cdef int64_t now = chr_now_ns(self.clock)
+        if self.monitor is not None:
+            self.monitor.look(now)
         if now >= self.ctx.timers.next_deadline:
             self.advance(now)
             return 1
-        if now >= self.housekeeping_due:
+        if now - idle_since < self.spin_ns:
+            if now >= self.chore_due:
+                self.do_chore()
+            chr_relax()
+            return 0
+        if now >= self.house_due:
             self.keep_house()
             return 0
-        PyErr_CheckSignals()
-        if now - idle_since >= self.spin_ns:
-            self.park(now)
-            return 0
-        chr_relax()
+        self.park(now)
         return 0
 
     cdef int poll(self, Source source) except -1:
@@ -139,6 +152,8 @@ cdef class LiveLoop:
     cdef int advance(self, int64_t ts_ns) except -1:
         """Move ctx.now to the clock, at least to `ts_ns`; timers that it passes fire now."""
         cdef int64_t now = chr_now_ns(self.clock)
+        if self.monitor is not None:
+            self.monitor.look(now)
         if now < ts_ns:
             now = ts_ns
         if now > self.ctx.now:
@@ -166,17 +181,32 @@ cdef class LiveLoop:
         except (CorruptError, NotReadyError) as error:
             self.shell.source_failed(source, error)
 
-    cdef int keep_house(self) except -1:
-        self.recorder.flush()
+    cdef int do_chore(self) except -1:
+        """The next chore of the list."""
+        if self.next_chore == 0:
+            self.recorder.flush()
         self.dispatcher.no_cause()
         self.now()
-        self.shell.housekeep(self.ctx.now)
-        self.housekeeping_due = chr_now_ns(self.clock) + self.housekeeping_ns
+        chore = self.chores[self.next_chore]
+        self.next_chore = (self.next_chore + 1) % len(self.chores)
+        chore()
+        PyErr_CheckSignals()
+        self.chore_due = chr_now_ns(self.clock) + HOUSE_NS // len(self.chores)
+        if self.monitor is not None:
+            self.monitor.resume(chr_now_ns(self.clock))
+        return 0
+
+    cdef int keep_house(self) except -1:
+        """All chores."""
+        cdef int i
+        for i in range(len(self.chores)):
+            self.do_chore()
+        self.house_due = chr_now_ns(self.clock) + HOUSE_NS
         return 0
 
     cdef int park(self, int64_t now) except -1:
         """Sleep until a record, a timer or housekeeping."""
-        cdef int64_t until = min(self.housekeeping_due, self.ctx.timers.next_deadline)
+        cdef int64_t until = min(self.house_due, self.ctx.timers.next_deadline)
         cdef Source source
         readers = [source.reader for source in self.sources if source.r != NULL]
         self.recorder.flush()

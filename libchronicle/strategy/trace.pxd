@@ -11,3 +11,15 @@ cdef class Trace:
     cdef int64_t picked_up, entered, sending
 
     cdef void add(self, int64_t cause_ns, int64_t committed_ns) noexcept
+
+
+cdef class StopMonitor:
+    cdef int64_t[:, ::1] rows
+    cdef readonly int capacity
+    cdef readonly int used
+    cdef readonly int64_t watched_ns      # time between looks, stops included
+    cdef int64_t threshold_ns
+    cdef int64_t last
+
+    cdef void look(self, int64_t now) noexcept
+    cdef void resume(self, int64_t now) noexcept

@@ -37,7 +37,7 @@ from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
 
 BTC = "binance-spot:BTCUSDT"
 ETH = "binance-spot:ETHUSDT"
-SMALL = QueueConfig(segment_size=1 << 20)
+SMALL = QueueConfig(segment_size=8 << 20, prefault=False)
 T = TypeVar("T")
 
 HOST_TOML = """
@@ -309,6 +309,8 @@ class Scene:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._last_beat = time.monotonic()
+        self._silence = 0.0
 
     def begin(
         self, source: str, *, settings: str = "", params: str = "", feed: bool = True, router: bool = True
@@ -321,7 +323,15 @@ class Scene:
             self.router = FakeRouter(self.host.paths, self.host.name)
         return self.host.start()
 
+    def longest_silence(self) -> float:
+        """Seconds between two beats at most, since the last call."""
+        longest, self._silence = self._silence, 0.0
+        return longest
+
     def beat(self) -> None:
+        now = time.monotonic()
+        self._silence = max(self._silence, now - self._last_beat)
+        self._last_beat = now
         for name in ("feed", "router"):
             one = getattr(self, name, None)
             if one is not None and not one.publisher.closed:
