@@ -75,6 +75,10 @@ class Observer:
                     lags[reader.pid] = max(lags.get(reader.pid, 0), reader.lag_records)
         return lags
 
+    def expected(self) -> set[str]:
+        """Daemons that should run: those supervised, or configured when there is no supervisord."""
+        return set(self.managed) or set(daemon_names(self.run.config) if self.run.config else [])
+
     def _names(self) -> list[str]:
         """In the order of the data flow; strangers, by name, at the end."""
         configured = daemon_names(self.run.config) if self.run.config else []

@@ -26,14 +26,15 @@ __all__ = ["run_status", "run_top"]
 def run_status(run: str | None, config: str | None, *, as_json: bool, check: bool, window_s: float) -> None:
     """The table once. With `check`, NotReadyError unless every daemon is healthy."""
     found = find_run(run, config)
-    rows = Observer(found).look_twice(window_s)
+    observer = Observer(found)
+    rows = observer.look_twice(window_s)
     if as_json:
         trading = trading_state(found.suite.paths)
         print_json({"run": str(found.suite.root), "trading": trading, "daemons": rows})
     else:
         print(f"{found.suite.root}: {trading_state(found.suite.paths)}")
         print(status_table(rows) if rows else "nothing ever ran here; start it with `chronicle up`")
-    unhealthy = [row.daemon for row in rows if not row.healthy]
+    unhealthy = [row.daemon for row in rows if not row.healthy and row.daemon in observer.expected()]
     if check and (unhealthy or not rows):
         raise NotReadyError(reason=f"not healthy: {', '.join(unhealthy) or 'nothing runs'}")
 

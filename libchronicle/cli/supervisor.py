@@ -97,11 +97,14 @@ class Supervisor:
             raise HostError(path=str(self.path), reason=f"supervisord does not answer: {error}") from error
 
 
-def last_exits(log: Path) -> dict[str, int]:
-    """Exit status of each program's last end, from supervisord's log: its interface forgets it while it waits to restart."""
+def last_exits(log: Path, begin: int = 0) -> dict[str, int]:
+    """Exit status of each program's last end, from supervisord's log: its interface forgets it while it waits to restart.
+    `begin` is the size the log had when the question began to matter.
+    """
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - (64 << 10)))
+            size = log.stat().st_size
+            file.seek(max(size - (64 << 10), begin if begin <= size else 0))
             text = file.read().decode(errors="replace")
     except OSError:
         return {}

@@ -13,6 +13,7 @@ from libchronicle.cli.health import DaemonStatus
 from libchronicle.cli.observe import Observer
 from libchronicle.cli.options import UpOptions, effective, runnable_strategies
 from libchronicle.cli.suite import Suite, programs
+from libchronicle.cli.supervisor import last_exits
 from libchronicle.cli.tables import count, status_table
 from libchronicle.errors import NotReadyError
 from libchronicle.runtime.config import load_host
@@ -40,9 +41,11 @@ def run_up(options: UpOptions, *, wait: bool, timeout_s: float, as_json: bool) -
         for line in left_out:
             say(line)
         chosen = programs(config, suite, strategies)
+        log = suite.logs / "supervisord.log"
+        logged = log.stat().st_size if log.exists() else 0
         running.apply(suite, config, options, chosen, say)
         observer = Observer(Run(suite, config))
-        rows = _wait(observer, [program.name for program in chosen], timeout_s if wait else 0.0)
+        rows = _wait(observer, [program.name for program in chosen], timeout_s if wait else 0.0, logged)
     if as_json:
         print_json({"run": str(suite.root), "options": options.said(), "daemons": rows})
     else:
@@ -98,28 +101,25 @@ def _settle_options(suite: Suite, options: UpOptions, say: running.Say) -> UpOpt
     return options
 
 
-def _wait(observer: Observer, names: Sequence[str], timeout_s: float) -> list[DaemonStatus]:
+def _wait(observer: Observer, names: Sequence[str], timeout_s: float, logged: int) -> list[DaemonStatus]:
     """Rows once all are healthy, or one cannot become it, or the time is over."""
     deadline = time.monotonic() + timeout_s
-    rows = observer.look()
+    rows = _look(observer, names)
     while timeout_s > 0 and time.monotonic() < deadline:
-        if len(observer.managed) == len(names) and all(row.healthy for row in rows):
-            return _with_rates(observer)
-        if any(_is_hopeless(observer, row) for row in rows):
+        if len(rows) == len(names) and all(row.healthy for row in rows):
+            time.sleep(RATE_WINDOW_S)
+            return _look(observer, names)
+        exits = last_exits(observer.run.suite.logs / "supervisord.log", logged)
+        if any(exits.get(row.daemon) in HOPELESS and not row.healthy for row in rows):
             break
         time.sleep(POLL_S)
-        rows = observer.look()
-    return [row for row in rows if row.daemon in names]
+        rows = _look(observer, names)
+    return rows
 
 
-def _with_rates(observer: Observer) -> list[DaemonStatus]:
-    time.sleep(RATE_WINDOW_S)
-    return [row for row in observer.look() if row.daemon in observer.managed]
-
-
-def _is_hopeless(observer: Observer, row: DaemonStatus) -> bool:
-    program = observer.managed.get(row.daemon)
-    return program is not None and program.state in ("BACKOFF", "FATAL") and program.exit_status in HOPELESS
+def _look(observer: Observer, names: Sequence[str]) -> list[DaemonStatus]:
+    """Rows of the suite's own daemons; a strategy that was removed has left its counters file."""
+    return [row for row in observer.look() if row.daemon in names]
 
 
 def _show_logs(suite: Suite, rows: Sequence[DaemonStatus]) -> None:

@@ -96,6 +96,22 @@ class LiveSuite:
         found = json.loads(self.chronicle("status", "--json", "--window", "0").stdout)
         return {row["daemon"]: row for row in found["daemons"]}
 
+    def pids(self) -> dict[str, int | None]:
+        """Process of each daemon, None where none runs."""
+        return {name: row["pid"] for name, row in self.rows().items()}
+
+    def supervisord(self) -> int:
+        """Its pid, by its pid file."""
+        return int((self.directory / "run" / "supervisor" / "supervisord.pid").read_text())
+
+    @staticmethod
+    def runs(pid: int) -> bool:
+        """False for a zombie too: not every init reaps the children of a supervisord that was killed."""
+        try:
+            return Path("/proc", str(pid), "cmdline").read_bytes() != b""
+        except OSError:
+            return False
+
     def kill(self, daemon: str) -> None:
         """kill -9, then wait until every daemon is healthy again, this one as a new process."""
         pid = self.rows()[daemon]["pid"]

@@ -12,6 +12,7 @@ import pytest
 
 from libchronicle.queue import inspect
 from libchronicle.runtime.daemon import ExitCode
+from libchronicle.testing.live_suite import LiveSuite
 
 pytestmark = [pytest.mark.suite, pytest.mark.timeout(240)]
 
@@ -26,7 +27,9 @@ DAEMONS = [
 ]
 
 
-def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(live_suite) -> None:  # type: ignore[no-untyped-def]
+def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(
+    live_suite: LiveSuite,
+) -> None:
     up = live_suite.chronicle("up")
     table = [line for line in up.stdout.splitlines() if line.split() and line.split()[0] in DAEMONS]
     assert [line.split()[0] for line in table] == DAEMONS
@@ -61,7 +64,7 @@ def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(
         assert new.next_seq >= old.next_seq
 
 
-def test_a_daemon_killed_with_9_is_started_again_and_a_supervisord_killed_with_9_is_replaced(
+def test_daemons_killed_with_9_are_started_again_and_without_supervisord_up_and_down_still_work(
     live_suite,
 ) -> None:  # type: ignore[no-untyped-def]
     live_suite.chronicle("up")
@@ -87,46 +90,37 @@ def test_a_daemon_killed_with_9_is_started_again_and_a_supervisord_killed_with_9
     assert all(row["healthy"] for row in now.values())
     assert not {row["pid"] for row in now.values()} & set(orphans.values())
 
-
-def test_down_without_supervisord_still_stops_everything(live_suite) -> None:  # type: ignore[no-untyped-def]
-    live_suite.chronicle("up", "--no-wait")
-    live_suite.wait_until(lambda: all(live_suite.pids().get(name) for name in DAEMONS), "all have a pid")
-    pids = live_suite.pids()
     os.kill(live_suite.supervisord(), signal.SIGKILL)
     print(live_suite.chronicle("down").stdout)
-    assert not [pid for pid in pids.values() if live_suite.runs(pid)]
+    assert not [row for row in now.values() if live_suite.runs(row["pid"])]
 
 
-def test_adding_a_strategys_toml_starts_it_and_touches_nothing_else(live_suite) -> None:  # type: ignore[no-untyped-def]
+def test_up_on_a_running_suite_changes_only_what_differs_and_down_kills_what_hangs(
+    live_suite: LiveSuite,
+) -> None:
     live_suite.chronicle("up")
     before = live_suite.pids()
+
     text = (live_suite.strategies / "quoter.toml").read_text().replace('id = "quoter"', 'id = "second"')
     (live_suite.strategies / "second.toml").write_text(text)
-    up = live_suite.chronicle("up")
-    assert "strategy-second: started" in up.stdout
+    assert "strategy-second: started" in live_suite.chronicle("up").stdout
     after = live_suite.pids()
     assert after.pop("strategy-second")
-    assert after == before
+    assert after == before, "a new strategy's TOML starts it and touches nothing else"
     (live_suite.strategies / "second.toml").unlink()
-    assert "strategy-second: removed" in live_suite.chronicle("up").stdout
 
-
-def test_a_changed_option_is_said_and_restarts_only_what_it_concerns(live_suite) -> None:  # type: ignore[no-untyped-def]
-    live_suite.chronicle("up")
-    before = live_suite.pids()
     up = live_suite.chronicle("up", "--speed", "2")
     assert "running with no options; now with --speed 2" in up.stdout
+    assert "strategy-second: removed" in up.stdout
     assert "exchange: restarted with its new configuration" in up.stdout
     after = live_suite.pids()
     assert {name for name in before if before[name] != after[name]} == {"exchange"}
+
     kept = live_suite.chronicle("up")
     assert "running with --speed 2: kept" in kept.stdout
     assert live_suite.pids() == after
 
-
-def test_a_daemon_that_hangs_is_killed_and_named(live_suite) -> None:  # type: ignore[no-untyped-def]
-    live_suite.chronicle("up")
-    os.kill(live_suite.pids()["exporter"], signal.SIGSTOP)
+    os.kill(after["exporter"], signal.SIGSTOP)
     live_suite.wait_until(lambda: live_suite.rows()["exporter"]["state"] == "hung", "status says hung")
     down = live_suite.chronicle("down", "--grace", "1", check=False)
     assert down.returncode == ExitCode.NOT_READY
@@ -135,7 +129,7 @@ def test_a_daemon_that_hangs_is_killed_and_named(live_suite) -> None:  # type: i
     assert not any(live_suite.pids().values())
 
 
-def test_what_cannot_work_is_said_before_anything_starts(live_suite) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_work_is_said_before_anything_starts(live_suite: LiveSuite) -> None:
     port = live_suite.tables["exporter"]["port"]
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
@@ -150,7 +144,7 @@ def test_what_cannot_work_is_said_before_anything_starts(live_suite) -> None:  #
     assert "everybody may write it" in up.stderr
 
 
-def test_a_strategy_that_cannot_load_fails_up_with_the_end_of_its_log(live_suite) -> None:  # type: ignore[no-untyped-def]
+def test_a_strategy_that_cannot_load_fails_up_with_the_end_of_its_log(live_suite: LiveSuite) -> None:
     (live_suite.strategies / "quoter.py").write_text("this is no python\n")
     up = live_suite.chronicle("up", "--timeout", "20", check=False)
     assert up.returncode == ExitCode.NOT_READY
@@ -159,7 +153,7 @@ def test_a_strategy_that_cannot_load_fails_up_with_the_end_of_its_log(live_suite
 
 
 @pytest.mark.recording
-def test_the_suite_runs_on_a_recording(live_suite, chronicle_data: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_suite_runs_on_a_recording(live_suite: LiveSuite, chronicle_data: Path) -> None:
     recording = chronicle_data / "binance" / "spot" / "btcusdt_20240808.gz"
     up = live_suite.chronicle("up", "--recording", str(recording), "--speed", "20")
     rows = live_suite.rows()
