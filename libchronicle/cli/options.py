@@ -24,7 +24,7 @@ __all__ = ["UpOptions", "effective", "runnable_strategies"]
 
 REAL_ENDPOINTS = {
     "binance-spot": ("https://api.binance.com", "wss://stream.binance.com:9443"),
-    "binance-usdm": ("https://fapi.binance.com", "wss://fstream.binance.com"),
+    "binance-usdm": ("https://fapi.binance.com", "wss://fstream.binance.com/public"),
 }
 VENUES = ("binance", *REAL_ENDPOINTS)
 

@@ -81,7 +81,7 @@ USDM = Profile(
     futures=True,
     contract=ContractKind.LINEAR,
     rest_url="https://fapi.binance.com",
-    ws_url="wss://fstream.binance.com",
+    ws_url="wss://fstream.binance.com/public",
 )
 
 PROFILES = {profile.venue: profile for profile in (SPOT, USDM)}
