@@ -17,8 +17,8 @@ def body(config: HostConfig, flags: argparse.Namespace, log: Log) -> None:
     options = feed_options(config, flags)
     pin_to_core(options.feed.core)
     with FeedService(options, log) as service:
-        daemon = Daemon(f"feed-{options.name}", beat=service.beat)
-        daemon.run_async(lambda daemon: service.run(daemon.ready))
+        daemon = Daemon(options.daemon, beat=service.beat)
+        daemon.run_async(lambda daemon: service.run(daemon.ready, daemon.stop))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

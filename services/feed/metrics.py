@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
+from libchronicle.bus.paths import BusPaths
 from libchronicle.counters import Counter, CounterFile, ErrorLog
 from libchronicle.venues.binance.pipeline import Pipeline
 from libchronicle.venues.binance.tally import KINDS, REASONS
@@ -15,10 +15,10 @@ __all__ = ["FeedMetrics"]
 class FeedMetrics:
     """frames_total is the sum of all kinds and all reasons."""
 
-    def __init__(self, counters: Path, errors: Path, daemon: str, feed: str) -> None:
-        counters.parent.mkdir(parents=True, exist_ok=True)
-        self.file = CounterFile.create(counters, daemon)
-        self.errors = ErrorLog(errors)
+    def __init__(self, paths: BusPaths, daemon: str, feed: str) -> None:
+        paths.services_dir.mkdir(parents=True, exist_ok=True)
+        self.file = CounterFile.create(paths.counters(daemon), daemon)
+        self.errors = ErrorLog(paths.errors(daemon))
         self._labels = {"feed": feed}
         self._codes: list[tuple[int, Counter]] = []
         for code, kind in KINDS.items():

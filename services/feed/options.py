@@ -23,9 +23,13 @@ class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     file: str
     feed: FeedConfig
+    paths: BusPaths
     queue: Path
-    counters: Path
-    errors: Path
+
+    @property
+    def daemon(self) -> str:
+        """Name of the process, its counters file and its control queue."""
+        return f"feed-{self.name}"
 
     @property
     def key(self) -> str:
@@ -105,15 +109,7 @@ def feed_options(config: HostConfig, flags: argparse.Namespace) -> FeedOptions:
     feed = msgspec.structs.replace(feed, **{key: value for key, value in given.items() if value is not None})
     check_host(msgspec.structs.replace(config, feeds={**config.feeds, name: feed}), file)
     paths = BusPaths(config.bus.root_path, config.bus.hot_path)
-    daemon = f"feed-{name}"
-    return FeedOptions(
-        name=name,
-        file=file,
-        feed=feed,
-        queue=flags.queue or paths.raw(name),
-        counters=paths.counters(daemon),
-        errors=paths.errors(daemon),
-    )
+    return FeedOptions(name=name, file=file, feed=feed, paths=paths, queue=flags.queue or paths.raw(name))
 
 
 def _symbols(text: str) -> tuple[str, ...]:

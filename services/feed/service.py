@@ -13,9 +13,10 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 
+from libchronicle.bus.control import ControlReceiver
 from libchronicle.clock import now_ns
 from libchronicle.errors import ConfigError, HttpFailed, UnknownSymbol, VenueDataError
-from libchronicle.protocol import Gap, GapReason, Instrument
+from libchronicle.protocol import Command, Gap, GapReason, Instrument
 from libchronicle.queue import Publisher, Queue
 from libchronicle.runtime.backoff import Backoff
 from libchronicle.runtime.logging import Log
@@ -49,13 +50,16 @@ class FeedService:
         self._timing = timing
         self._random = random.Random(seed).random
         self._stuck = False
+        self._on_stop: Callable[[str], object] = lambda reason: None
         self._publisher: Publisher
+        self._receiver: ControlReceiver
         self._metrics: FeedMetrics
 
     def __enter__(self) -> FeedService:
         options = self.options
         self._publisher = Queue.open_publisher(options.queue, options.queue_config)
-        self._metrics = FeedMetrics(options.counters, options.errors, f"feed-{options.name}", options.name)
+        self._metrics = FeedMetrics(options.paths, options.daemon, options.name)
+        self._receiver = ControlReceiver(options.paths, options.daemon)
         self._metrics.state("starting")
         return self
 
@@ -65,12 +69,16 @@ class FeedService:
         if self.pipeline is not None:
             self.pipeline.decoder.detach()
         self._publisher.close()
+        self._receiver.close()
         self._metrics.close()
 
     # ------------------------------------------------------------ the work
 
-    async def run(self, ready: Callable[[], object] = lambda: None) -> None:
-        """Raises ConfigError for a symbol the venue does not have; ConfigErrors of the queue come from __enter__."""
+    async def run(
+        self, ready: Callable[[], object] = lambda: None, stop: Callable[[str], object] = lambda reason: None
+    ) -> None:
+        """Raises ConfigError for a symbol the venue does not have. `stop` is called when an operator asks for it."""
+        self._on_stop = stop
         ready()
         instruments = await self._instruments()
         self.fetcher = SnapshotFetcher(self.profile, self._get, self._random, now_ns, self._log)
@@ -100,6 +108,7 @@ class FeedService:
     def beat(self) -> None:
         """Four times a second, by the loop."""
         self._publisher.heartbeat()
+        self._obey()
         pipeline = self.pipeline
         if pipeline is not None:
             fault = pipeline.writer.fault
@@ -113,6 +122,23 @@ class FeedService:
             self._stuck = fault is not None
         self._metrics.state(self._state())
         self._metrics.publish(pipeline, self._figures)
+
+    def _obey(self) -> None:
+        """RESYNC takes a fresh snapshot of the target symbol, or of all; STOP ends the daemon."""
+        pipeline = self.pipeline
+        for command in self._receiver.poll():
+            who = f"{command.user}@{command.host}"
+            self._log.info(
+                "told", command=command.command.name, target=command.target, by=who, reason=command.reason
+            )
+            if command.command is Command.STOP:
+                self._on_stop(f"{who}: {command.reason}")
+            elif command.command is Command.RESYNC and pipeline is not None:
+                for index, instrument in enumerate(pipeline.instruments):
+                    if command.target in ("", instrument.symbol):
+                        pipeline.refresh(index, now_ns())
+            else:
+                self._log.warning("not for a feed", command=command.command.name)
 
     def _state(self) -> str:
         pipeline = self.pipeline

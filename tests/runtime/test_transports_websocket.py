@@ -194,6 +194,23 @@ def test_the_servers_close_is_told_once_with_its_reason(client: str, run: Any) -
     run(main())
 
 
+def test_a_server_that_says_close_but_keeps_the_connection_is_hung_up_on(client: str, run: Any) -> None:
+    async def main() -> None:
+        listener = Listener()
+
+        async def handler(connection: ServerConnection) -> None:
+            connection.transport.write(b"\x88\x02\x03\xe9")  # a close frame behind the library's back
+            await listener.until(lambda: listener.closed)
+
+        async with server(handler) as url:
+            socket = await opened(url, listener, client, limits=Limits(close_timeout_s=0.1))
+            await socket.wait_closed()
+        assert len(listener.closed) == 1
+        assert "1001" in listener.closed[0]
+
+    run(main())
+
+
 def test_a_cut_connection_is_told(client: str, run: Any) -> None:
     async def handler(connection: ServerConnection) -> None:
         await connection.send("x")

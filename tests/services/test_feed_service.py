@@ -14,12 +14,15 @@ import pytest
 import uvloop
 
 from libchronicle.book import L2Book
+from libchronicle.bus.control import send_command
+from libchronicle.bus.paths import BusPaths
 from libchronicle.counters import read_counters
 from libchronicle.errors import ConfigError, HttpFailed
 from libchronicle.protocol import (
     BookDelta,
     BookFlags,
     BookSnapshot,
+    Command,
     Gap,
     GapReason,
     Instrument,
@@ -72,9 +75,8 @@ def feed_options(tmp_path: Path, market: str, port: int, **over: Any) -> FeedOpt
         name="x",
         file="host.toml",
         feed=feed,
+        paths=BusPaths(tmp_path),
         queue=tmp_path / "queue",
-        counters=tmp_path / "services" / "feed-x.counters",
-        errors=tmp_path / "services" / "feed-x.errors",
     )
 
 
@@ -353,6 +355,28 @@ def test_the_feed_waits_for_a_venue_that_is_not_there_yet(tmp_path: Path) -> Non
             )
             async with Venue(late):
                 await until(lambda: synced(feed))
+
+    run(main())
+
+
+def test_an_operator_may_ask_for_fresh_snapshots_and_for_the_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Venue(exchange("binance-spot", rate=1000.0)) as venue:
+            options = feed_options(tmp_path, "binance-spot", venue.servers["binance-spot"].port)
+            async with feeding(options) as feed:
+                await until(lambda: synced(feed))
+                assert feed.pipeline is not None
+                before = feed.pipeline.snapshots
+                send_command(options.paths, options.daemon, Command.RESYNC, target="ETHUSDT", reason="a look")
+                await until(lambda: feed.pipeline and feed.pipeline.snapshots == before + 1)
+                send_command(options.paths, options.daemon, Command.RESYNC, reason="all of them")
+                await until(lambda: feed.pipeline and feed.pipeline.snapshots == before + 3)
+                assert feed.pipeline.gaps == 0
+                told: list[str] = []
+                feed._on_stop = told.append
+                send_command(options.paths, options.daemon, Command.STOP, reason="maintenance")
+                await until(lambda: told)
+                assert "maintenance" in told[0]
 
     run(main())
 

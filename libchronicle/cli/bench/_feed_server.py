@@ -1,4 +1,4 @@
-"""Sends a file of ready-made WebSocket frames to each client, as fast as the socket takes them: the peer of the feed benchmark."""
+"""The peer of the feed benchmark: sends a file of ready-made WebSocket frames to each client, as fast as it goes."""
 
 from __future__ import annotations
 

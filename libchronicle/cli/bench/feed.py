@@ -1,9 +1,10 @@
 """Recorded frames to records in a queue: without a network, and over a loopback WebSocket with each client.
 
-No network: the frames of one kind are given to the pipeline in a Python loop, as a client would; the book is in sync, the queue is
-new in each run. `depth_ns_per_msg` and `trade_ns_per_msg` are those of the spot recording (depth frames of 1,286 bytes on average);
-the futures recording's are reported beside. Over a socket: a process on another core sends all frames of a recording ready-made; the
-time runs from the handshake to the close frame behind the last one. `hash` sums what was counted and the update ids reached.
+No network: the frames of one kind are given to the pipeline in a Python loop, as a client would; the book is in sync,
+the queue is new in each run. `depth_ns_per_msg` and `trade_ns_per_msg` are those of the spot recording (depth frames of
+1,286 bytes on average); the futures recording's are reported beside. Over a socket: a process on another core sends all
+frames of a recording ready-made; the time runs from the handshake to the close frame behind the last one. `hash` sums
+what was counted and the update ids reached.
 """
 
 from __future__ import annotations
