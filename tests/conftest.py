@@ -6,9 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Processes that tests start must import the installed packages too, not the sources in the working directory.
 os.environ["PYTHONSAFEPATH"] = "1"
+
+settings.register_profile("suite", deadline=None, print_blob=True)  # a busy machine is no failure
+settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parent.parent
 
