@@ -50,12 +50,16 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class Added(msgspec.Struct, frozen=True):
+    """An endpoint came: READY is there and its lease holds."""
+
     name: str
     path: Path
     epoch: int
 
 
 class Removed(msgspec.Struct, frozen=True):
+    """An endpoint went; `reason` says how: gone, process ended, lease expired, registered anew."""
+
     name: str
     path: Path
     epoch: int

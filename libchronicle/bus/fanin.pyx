@@ -18,6 +18,8 @@ MAX_SOURCES = CHR_FANIN_MAX
 
 @cython.final
 cdef class FanIn:
+    """Many queues read as one, ordered by (timestamp, name of the source); see fanin.pyi."""
+
     def __cinit__(self, double watermark_s=0.0):
         memset(&self.merge, 0, sizeof(self.merge))
         self.merge.delay_ns = <int64_t>(watermark_s * 1e9)

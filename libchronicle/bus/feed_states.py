@@ -19,12 +19,16 @@ __all__ = ["TRANSITIONS", "FeedState", "Observation", "advance"]
 
 
 class FeedState(enum.IntEnum):
+    """How a consumer stands to its feed."""
+
     WAITING = 1
     CONNECTED = 2
     DISCONNECTED = 3
 
 
 class Observation(enum.Enum):
+    """What a look at the feed showed."""
+
     ABSENT = "no queue yet"
     READY = "writer alive"
     LOST = "writer lost"

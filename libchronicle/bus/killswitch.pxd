@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
+from libchronicle.native.binding cimport Mapping
+
 
 cdef extern from "killswitch.h" nogil:
     const uint64_t CHR_TRADING_ALLOWED
@@ -10,7 +12,7 @@ cdef extern from "killswitch.h" nogil:
 
 cdef class KillSwitch:
     cdef const uint64_t *word
-    cdef void *_page
+    cdef Mapping _mapping
     cdef object _path
     cdef unsigned long long _device, _inode
     cdef str _reason

@@ -25,6 +25,8 @@ cdef extern from "logring.h" nogil:
 
 @cython.final
 cdef class LogRing:
+    """A text stream whose lines a native thread writes to a descriptor; see logring.pyi."""
+
     cdef chr_logring *ring
     cdef int _fd
     cdef int _pid

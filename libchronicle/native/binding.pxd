@@ -11,6 +11,8 @@
 `w` and `r` are NULL once the handle is closed; open handles must be checked once, not per message.
 """
 
+from libc.stdint cimport uint64_t
+
 from libchronicle.native.hot cimport chr_control, chr_frame_header, chr_map, chr_reader, chr_writer
 
 
@@ -48,3 +50,4 @@ cdef class Subscriber:
 
 cdef int raise_writer(Publisher publisher) except -1
 cdef int raise_reader(Subscriber subscriber) except -1
+cdef Mapping map_file(int fd, uint64_t size)

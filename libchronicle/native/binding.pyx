@@ -10,7 +10,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EINTR
+from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -404,7 +404,7 @@ cdef class Reservation:
 @cython.final
 @cython.no_gc
 cdef class Mapping:
-    """Keeps one mapped segment alive."""
+    """Keeps one mapped file alive."""
 
     def __dealloc__(self):
         if self.map != NULL:
@@ -895,6 +895,15 @@ def walk_segment(const uint8_t[::1] segment not None, uint64_t queue_id):
 def lock_held(int fd):
     """Does any process hold the OFD lock of this file? Takes none."""
     return bool(chr_lock_probe(fd))
+
+
+cdef Mapping map_file(int fd, uint64_t size):
+    """`fd`, which now belongs to the mapping, mapped read-only. A file cut short reads as zeros instead of raising SIGBUS."""
+    cdef Mapping mapping = Mapping.__new__(Mapping)
+    mapping.map = chr_map_fd(fd, size, False, 0)
+    if mapping.map == NULL:
+        raise OSError(errno, os.strerror(errno))
+    return mapping
 
 
 # ---------------------------------------------------------------- clocks, leaks

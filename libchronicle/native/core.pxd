@@ -129,6 +129,7 @@ cdef extern from "chr_core.h" nogil:
         uint64_t crossings
         uint64_t gaps
 
+    chr_map *chr_map_fd(int fd, uint64_t size, bint writable, uint32_t number)
     void chr_map_hold(chr_map *map)
     void chr_map_release(chr_map *map)
     int64_t chr_map_count()

@@ -78,6 +78,17 @@ def test_a_word_that_is_not_whole_means_killed(word: KillWord, content: bytes) -
     assert not switch.refresh()
 
 
+def test_a_word_cut_short_while_it_is_mapped_kills_trading_and_not_the_process(word: KillWord) -> None:
+    switch = KillSwitch(word.path)
+    assert not switch.killed
+    os.truncate(word.path, 0)
+    assert switch.killed
+    assert switch.refresh()
+    word.allow("made anew")
+    assert not switch.refresh()
+    switch.close()
+
+
 def test_a_closed_switch_is_killed(word: KillWord) -> None:
     switch = KillSwitch(word.path)
     switch.close()
