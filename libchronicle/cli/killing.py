@@ -5,6 +5,7 @@ from __future__ import annotations
 from libchronicle.bus.control import send_command
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.cli.context import find_run
+from libchronicle.cli.health import TTL_S, read_snapshots
 from libchronicle.cli.status import trading_state
 from libchronicle.cli.suite import Suite
 from libchronicle.errors import ConfigError
@@ -37,6 +38,15 @@ def run_kill(
     else:
         word.kill(said)
     print(f"{suite.root}: {trading_state(suite.paths)}")
+    if not clear and not _router_beats(suite):
+        print(
+            "the router does not run: what lies open on paper lies in it, and is cancelled before it takes a new order"
+        )
+
+
+def _router_beats(suite: Suite) -> bool:
+    snapshot = read_snapshots(suite.paths, ["router"]).get("router")
+    return snapshot is not None and snapshot.up(TTL_S)
 
 
 def _tell_strategy(suite: Suite, strategy: str, command: Command, reason: str) -> None:

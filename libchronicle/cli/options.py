@@ -76,20 +76,22 @@ def effective(config: HostConfig, options: UpOptions) -> HostConfig:
 
 
 def runnable_strategies(config: HostConfig) -> tuple[list[tuple[Path, StrategyConfig]], list[str]]:
-    """Strategies whose instruments all have a feed, and a line about each one left out.
+    """Strategies whose instruments have a feed, and a line about each one that lacks some.
 
     Raises ConfigError, NoPermission for one that is wrong in itself.
     """
     carried = {f"{feed.venue}:{symbol}" for feed in config.feeds.values() for symbol in feed.symbols}
-    found, left_out = [], []
+    found, said = [], []
     for toml in strategy_files(config):
         strategy = load_strategy(toml)
         missing = [instrument for instrument in strategy.subscribe if instrument not in carried]
+        needed = missing if strategy.on_missing == "refuse" or len(missing) == len(strategy.subscribe) else []
         if missing:
-            left_out.append(f"strategy {strategy.id} is not started: no feed carries {', '.join(missing)}")
-            continue
-        found.append((toml, load_strategy(toml, config)))
-    return found, left_out
+            what = "is not started" if needed else "does without"
+            said.append(f"strategy {strategy.id} {what}: no feed carries {', '.join(missing)}")
+        if not needed:
+            found.append((toml, load_strategy(toml, config)))
+    return found, said
 
 
 def _on_real_venue(config: HostConfig, options: UpOptions) -> HostConfig:

@@ -198,6 +198,9 @@ class StrategyConfig(_Table, frozen=True, kw_only=True):
     spin_us: Annotated[int, msgspec.Meta(ge=0, le=60_000_000)] = 0  # spin this long for a record, then sleep
     on_stop: Literal["cancel", "keep"] = "cancel"
     on_disconnect: Literal["cancel", "flatten"] = "cancel"
+    on_missing: Literal["refuse", "skip"] = (
+        "refuse"  # when no feed carries an instrument: not start, or do without
+    )
     account: str = "paper"
     params: dict[str, Any] = {}
     limits: Limits = Limits()
@@ -218,7 +221,7 @@ def load_host(path: str | os.PathLike[str], environ: Mapping[str, str] | None = 
 def load_strategy(
     path: str | os.PathLike[str], host: HostConfig | None = None, environ: Mapping[str, str] | None = None
 ) -> StrategyConfig:
-    """One strategy's configuration; `file` comes back absolute, `limits` as they hold for it under `host`.
+    """One strategy's configuration; `file` comes back absolute, `subscribe` and `limits` as they hold under `host`.
 
     Raises ConfigError, and NoPermission when a stranger may write the TOML or the strategy's code.
     """
@@ -229,11 +232,11 @@ def load_strategy(
     code = Path(os.path.abspath(toml.parent / config.file))
     _check_strategy(config, toml, code)
     refuse_if_strangers_may_write(code)
-    limits = config.limits
+    subscribe, limits = config.subscribe, config.limits
     if host is not None:
-        _check_against_host(config, host, str(toml))
-        limits = host.router.limits.tightened(config.limits)
-    return msgspec.structs.replace(config, file=str(code), limits=limits)
+        subscribe = _carried(config, host, str(toml))
+        limits = _tightened(config, host, str(toml))
+    return msgspec.structs.replace(config, file=str(code), subscribe=subscribe, limits=limits)
 
 
 def daemon_names(config: HostConfig) -> list[str]:
@@ -322,14 +325,20 @@ def _check_strategy(config: StrategyConfig, toml: Path, code: Path) -> None:
         refuse("kinds", 'is empty; allowed: "book", "trade", "quote"')
 
 
-def _check_against_host(config: StrategyConfig, host: HostConfig, file: str) -> None:
+def _carried(config: StrategyConfig, host: HostConfig, file: str) -> tuple[str, ...]:
+    """Its instruments, without those it can do without."""
     carried = {f"{feed.venue}:{symbol}" for feed in host.feeds.values() for symbol in feed.symbols}
-    for instrument in config.subscribe:
-        if instrument not in carried:
-            allowed = ", ".join(sorted(carried)) or "none"
-            raise ConfigError(
-                file=file, key="subscribe", reason=f"no feed carries {instrument!r}; carried: {allowed}"
-            )
+    found = tuple(instrument for instrument in config.subscribe if instrument in carried)
+    missing = [instrument for instrument in config.subscribe if instrument not in carried]
+    if missing and (config.on_missing == "refuse" or not found):
+        allowed = ", ".join(sorted(carried)) or "none"
+        raise ConfigError(
+            file=file, key="subscribe", reason=f"no feed carries {missing[0]!r}; carried: {allowed}"
+        )
+    return found
+
+
+def _tightened(config: StrategyConfig, host: HostConfig, file: str) -> Limits:
     name = host.router.limits.first_widened(config.limits)
     if name is not None:
         bound = getattr(host.router.limits, name)
@@ -337,6 +346,7 @@ def _check_against_host(config: StrategyConfig, host: HostConfig, file: str) -> 
             f"{getattr(config.limits, name)} is wider than the host's {bound}; a strategy may only tighten it"
         )
         raise ConfigError(file=file, key=f"limits.{name}", reason=reason)
+    return host.router.limits.tightened(config.limits)
 
 
 def _check_symbols(symbols: tuple[str, ...], key: str, file: str) -> None:

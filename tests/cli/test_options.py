@@ -119,12 +119,23 @@ def strategy(host: HostConfig, name: str, instrument: str) -> None:
     )
 
 
-def test_a_strategy_without_a_feed_is_left_out_and_said(host: HostConfig) -> None:
-    strategy(host, "one", "binance-spot:BTCUSDT")
-    strategy(host, "two", "binance-spot:DOGEUSDT")
-    found, left_out = runnable_strategies(host)
-    assert [config.id for _, config in found] == ["one"]
-    assert left_out == ["strategy two is not started: no feed carries binance-spot:DOGEUSDT"]
+def test_a_strategy_without_a_feed_is_left_out_or_does_without_and_either_is_said(host: HostConfig) -> None:
+    strategy(host, "all", "binance-spot:BTCUSDT")
+    strategy(host, "none", "binance-spot:DOGEUSDT")
+    strategy(host, "some", 'binance-spot:BTCUSDT", "binance-spot:DOGEUSDT')
+    strategy(host, "loose", 'binance-spot:BTCUSDT", "binance-spot:DOGEUSDT')
+    with (host.strategies.path / "loose.toml").open("a") as toml:
+        toml.write('on_missing = "skip"\n')
+    found, said = runnable_strategies(host)
+    assert {config.id: config.subscribe for _, config in found} == {
+        "all": ("binance-spot:BTCUSDT",),
+        "loose": ("binance-spot:BTCUSDT",),
+    }
+    assert said == [
+        "strategy loose does without: no feed carries binance-spot:DOGEUSDT",
+        "strategy none is not started: no feed carries binance-spot:DOGEUSDT",
+        "strategy some is not started: no feed carries binance-spot:DOGEUSDT",
+    ]
 
 
 # ---------------------------------------------------------------- programs and supervisord.conf
