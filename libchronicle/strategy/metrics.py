@@ -28,10 +28,12 @@ class HostMetrics:
         self.refused = counter("strategy_refused_total", "orders the host did not send")
         self.errors = counter("strategy_errors_total", "failures: a callback, a queue")
         self.records = counter("strategy_records_total", "records read")
+        self.messages = counter("messages_total", "records read")  # the name every daemon has, for `chronicle status`
         self.callbacks = counter("strategy_callbacks_total", "calls of the strategy")
         self.malformed = counter("strategy_malformed_total", "records that could not be read")
         self.parks = counter("strategy_parks_total", "times the loop went to sleep")
         self.lag = gauge("strategy_lag_records", "records committed that were not read yet")
+        self.own_lag = gauge("lag_records", "records committed that were not read yet")
         self.open_orders = gauge("strategy_open_orders", "orders without their final report")
         self.tick_to_trade = self.file.histogram(
             "strategy_tick_to_trade_seconds",
@@ -46,10 +48,13 @@ class HostMetrics:
     def publish(self, runner: LiveRunner) -> None:
         """Bring the slow counters up to date; the heartbeat says that the loop turns."""
         sources = runner.sources
-        self.records.set(sum(source.records for source in sources))
-        self.lag.set(max((source.lag for source in sources), default=0))
-        self.callbacks.set(runner.dispatcher.callbacks)
+        records, lag = sum(source.records for source in sources), max(source.lag for source in sources)
+        self.records.set(records)
+        self.messages.set(records)
+        self.lag.set(lag)
+        self.own_lag.set(lag)
         self.fills.set(runner.dispatcher.fills)
+        self.callbacks.set(runner.dispatcher.callbacks)
         self.malformed.set(runner.dispatcher.malformed)
         self.parks.set(runner.loop.parks)
         self.open_orders.set(len(runner.ctx.tracker.orders))
