@@ -10,13 +10,14 @@ EXTRAS ?= fast
 SOURCES := pyproject.toml setup.py $(shell find libchronicle services -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \
 	-o -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.xml')
 
-.PHONY: help up down status test lint typecheck build dev bench clean
+.PHONY: help up down status test test-machine lint typecheck build dev bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo "make down    stop the suite        make status  how it is"
 	@echo "make lint    ruff, import-linter, mypy, pyright"
+	@echo "make test-machine   the units on a machine that systemd boots (root)"
 	@echo "make bench   all benchmarks        make clean   remove what was built"
 
 $(VENV)/.created: deploy/requirements.lock
@@ -54,6 +55,10 @@ status:
 
 test: dev
 	$(BIN)/pytest
+
+# Installs the wheel on a machine booted by systemd-nspawn, units and all; as root, with systemd-container and dbus installed.
+test-machine: dev
+	$(BIN)/pytest -m nspawn tests/deploy
 
 lint: dev
 	$(BIN)/ruff check .

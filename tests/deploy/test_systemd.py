@@ -19,7 +19,13 @@ HARDENING = (
 
 
 def units(root: Path) -> list[Path]:
-    return sorted([*(root / "systemd").glob("*.service"), *(root / "systemd").glob("*.target"), *(root / "systemd").glob("*.path")])
+    return sorted(
+        [
+            *(root / "systemd").glob("*.service"),
+            *(root / "systemd").glob("*.target"),
+            *(root / "systemd").glob("*.path"),
+        ]
+    )
 
 
 def test_systemd_analyze_verify_has_nothing_to_say(project_root: Path, tmp_path: Path) -> None:
