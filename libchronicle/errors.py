@@ -414,7 +414,7 @@ class HostError(EnvironmentFault):
 
 
 class CoreUnavailable(EnvironmentFault):
-    template = "core {core} is not available to this process (allowed: {allowed}); check the core number, cpuset and CPUAffinity="
+    template = "core {core} is not available to this process (allowed: {allowed}); check its number, cpuset and CPUAffinity="
     core: int
     allowed: str
 
