@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import example, given, seed, settings
 from hypothesis import strategies as st
 
 from libchronicle.protocol import GapReason
@@ -225,11 +225,15 @@ def test_the_table_is_sound() -> None:
 
 
 @seed(7)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
-    plan=st.lists(st.sampled_from("nnnnnnnnnnDddswrftFcl"), min_size=20, max_size=250),
+    plan=st.lists(st.sampled_from("nnnnnnnnnnffffffDdswrrtFcll"), min_size=20, max_size=250),
     number=st.integers(0, 1 << 30),
 )
+@example(plan=list("nfnnnrlnnnn"), number=1)
+@example(plan=list("nfrllnnnfnnrnfnn"), number=2)
+@example(plan=list("nfrllnnFnrllnndnfn"), number=3)
+@example(plan=list("ndnDnfnwnfntncnfnn"), number=4)
 def test_under_any_damage_the_book_is_never_wrong_and_always_comes_back(
     make_market: type, rig_class: type, profile: Any, tmp_path_factory: Any, plan: list[str], number: int
 ) -> None:
