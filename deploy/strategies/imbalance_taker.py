@@ -1,6 +1,7 @@
 """Takes when the book leans: buys when the best levels hold far more bids than asks, sells when far more asks.
 
-Small on purpose: one lot size, a position limit, a pause between two orders. The edge is a demonstration, not a promise.
+Small on purpose: one quantity, a position limit, a pause between two orders; a position is closed after `hold_ms` without a
+new entry. The edge is a demonstration, not a promise.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ class ImbalanceTaker(Strategy):
 
     def on_start(self, ctx: Context) -> None:
         ctx.cancel_all()  # an order that survived a crash is nobody's intention now
+        ctx.set_timer("hold", every_ms=250)
 
     def on_book(self, ctx: Context, book: Book) -> None:
         instrument: Instrument = book.instrument
@@ -35,6 +37,14 @@ class ImbalanceTaker(Strategy):
             return
         if not isinstance(sent, Refusal):
             self.next_order_ns[instrument.name] = ctx.now_ns() + params.pause_ms * 1_000_000
+
+    def on_timer(self, ctx: Context, name: str) -> None:
+        hold_ns = ctx.params.hold_ms * 1_000_000
+        for instrument in ctx.instruments.values():
+            held_since = self.next_order_ns.get(instrument.name, 0)
+            if instrument.position.qty and instrument.is_synced and ctx.now_ns() > held_since + hold_ns:
+                ctx.close_position(instrument)
+                self.next_order_ns[instrument.name] = ctx.now_ns() + ctx.params.pause_ms * 1_000_000
 
     def on_fill(self, ctx: Context, fill: Fill) -> None:
         self.fills += 1
