@@ -8,7 +8,6 @@ import pkgutil
 import platform
 import shutil
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -82,9 +81,9 @@ def machine() -> dict[str, str]:
             )
     except OSError:
         pass
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    python = f"{platform.python_implementation()} {platform.python_version()} ({'optimised' if optimised else 'plain'} build)"
-    return {"python": python, "executable": sys.executable, "cpu": f"{cpu} x{os.cpu_count()}"}
+    base = getattr(sys, "_base_executable", sys.executable)
+    python = f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()}, {base})"
+    return {"python": python, "cpu": f"{cpu} x{os.cpu_count()}"}
 
 
 def medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
