@@ -209,6 +209,22 @@ def test_a_strategy_cannot_read_anothers_orders_or_forge_them_or_lift_the_kill_w
     machine.run("head", "-c", "8", f"{RUN}/control/kill.word", user=user)
 
 
+def test_an_operator_stops_trading_and_allows_it_again_without_being_root(machine: Machine) -> None:
+    machine.run("useradd", "--groups", "chronicle,chronicle-operators", "--no-create-home", "alice")
+    command = (CHRONICLE, "kill", "--config", "/etc/chronicle/host.toml", "--reason", "a test")
+    machine.run(*command, "--all", user="alice", group="alice")
+    wait_until(lambda: metrics(machine)["chronicle_killed"] == 1.0, "the kill word is seen", machine)
+    wait_until(
+        lambda: metrics(machine).get('chronicle_router_killed{daemon="router"}') == 1.0, "and obeyed", machine
+    )
+    refused = machine.run(*command, "--clear", user="chronicle-s-quoter", check=False)
+    assert refused.returncode == 71, refused.stderr
+    machine.run(*command, "quoter", user="alice", group="alice")
+    machine.run(*command, "quoter", "--clear", user="alice", group="alice")
+    machine.run(*command, "--clear", user="alice", group="alice")
+    wait_until(lambda: all(row["healthy"] for row in status(machine)), "all healthy", machine)
+
+
 def test_adding_a_strategy_is_adding_its_toml(machine: Machine) -> None:
     toml = "/etc/chronicle/strategies"
     machine.run(
