@@ -8,6 +8,7 @@ something, a heartbeat is due or an order expires.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from hashlib import blake2b
@@ -23,7 +24,7 @@ from libchronicle.bus.orders import ARCHIVE_READER
 from libchronicle.bus.paths import BusPaths
 from libchronicle.bus.sidecar import Attach, Detach, Sidecar
 from libchronicle.clock import monotonic_ns, now_ns
-from libchronicle.errors import ChronicleError, NotReady
+from libchronicle.errors import Broken, ChronicleError, NotReady
 from libchronicle.portfolio import FeeSchedule
 from libchronicle.protocol import (
     SCHEMA_VERSION,
@@ -36,7 +37,7 @@ from libchronicle.protocol import (
     SessionStop,
     TimerFired,
 )
-from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber, wait_any
+from libchronicle.queue import DisconnectReason, Publisher, Queue, QueueConfig, Subscriber, wait_any
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
@@ -64,6 +65,7 @@ __all__ = ["RouterService"]
 
 REQUESTS_PER_TURN = 64
 FEED_TTL_NS = 2_000_000_000
+LEADS_NOWHERE = (DisconnectReason.QUEUE_REPLACED, DisconnectReason.SEGMENT_MISSING)
 IDLE_S = 0.02  # the kill word wakes nobody: it is seen within this
 SESSION = QueueConfig(segment_size=16 << 20, durable=(ARCHIVE_READER,), prefault=False)
 CHECKPOINT_EVERY = 100_000  # journal records: what a restart has to replay at most
@@ -230,7 +232,8 @@ class RouterService:
         expiry = self.engine.gateway.next_expiry_ns()
         timeout = min(IDLE_S, max(0, expiry - now_ns()) / 1e9) if expiry else IDLE_S
         if readers:
-            wait_any(readers, timeout)
+            with contextlib.suppress(ChronicleError):  # whose reader it is says the next look at it
+                wait_any(readers, timeout)
         else:  # neither a feed nor a strategy so far
             time.sleep(timeout)
 
@@ -270,6 +273,12 @@ class RouterService:
         self.metrics.state("killed" if self.was_killed else "trading")
 
     def _watch_feeds(self) -> None:
+        for feed in list(self.markets.feeds.values()):
+            if feed.is_alive:
+                continue
+            reason = feed.reader.reader.detect_disconnect(FEED_TTL_NS / 1e9)
+            if reason in LEADS_NOWHERE:
+                self._feed_failed(feed, Broken(path=feed.reader.reader.path, reason=reason.name))
         for feed in self.markets.look(monotonic_ns(), FEED_TTL_NS):
             now = now_ns()
             events = []

@@ -175,7 +175,11 @@ class Router:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([program, "--config", self.config], stdout=log, stderr=log)
         if wait:
-            until(lambda: self._times_trading() > before, timeout_s=60)
+            until(lambda: self._times_trading() > before or self._ended(), timeout_s=60)
+            assert not self._ended(), self.log.read_text()[-2000:]
+
+    def _ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
 
     def _times_trading(self) -> int:
         return self.log.read_text().count("event=trading ") if self.log.exists() else 0

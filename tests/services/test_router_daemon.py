@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -150,6 +151,43 @@ def test_without_market_data_orders_are_refused_until_it_comes(router: Router, a
     finally:
         feed.close()
     until(lambda: alpha.answer(alpha.send(order())).reject_code == RejectCode.NO_MARKET)
+
+
+def test_a_feed_whose_queue_was_replaced_is_attached_anew(
+    router: Router, feed: FeedWriter, alpha: Strategy
+) -> None:
+    router.start()
+    resting = alpha.send(order(qty=3))
+    assert alpha.answer(resting).exec_type == ExecType.ACK
+    feed.close()
+    shutil.rmtree(router.paths.raw("binance-spot"))
+    other = FeedWriter(router.paths)
+    try:
+
+        def filled() -> bool:
+            other.trade(9_980, 1, Side.SELL)
+            return any(r.order_seq == resting and r.last_qty for r in alpha.reports())
+
+        until(filled)
+        assert alpha.answer(alpha.send(order())).exec_type == ExecType.ACK
+    finally:
+        other.close()
+
+
+def test_a_strategy_whose_queues_were_replaced_is_attached_anew(
+    router: Router, feed: FeedWriter, alpha: Strategy
+) -> None:
+    router.start()
+    assert alpha.answer(alpha.send(order(qty=7, price=0))).exec_type == ExecType.ACK
+    alpha.close()
+    shutil.rmtree(router.paths.endpoint("alpha"))
+    other = Strategy(router.paths, "alpha")
+    try:
+        assert other.answer(other.send(order())).exec_type == ExecType.ACK
+        position = next(m for m in other.poll() if isinstance(m, PositionReport))
+        assert position.qty == 7
+    finally:
+        other.close()
 
 
 def test_limits_come_from_the_host_and_a_strategy_may_tighten_them(tmp_path: Path) -> None:
