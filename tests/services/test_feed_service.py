@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from libchronicle.bus.paths import BusPaths
 from libchronicle.counters import read_counters
 from libchronicle.errors import ConfigError, HttpFailed
 from libchronicle.protocol import (
+    BestBidAsk,
     BookDelta,
     BookFlags,
     BookSnapshot,
@@ -163,6 +166,58 @@ def test_every_frame_of_a_recording_becomes_its_record(tmp_path: Path, market: s
     counters = read_counters(tmp_path / "services" / "feed-x.counters")
     assert counters.value("messages_total", feed="x") == sent.total()
     assert counters.value("feed_frames_total", feed="x", kind="trade") == sent["trade"]
+
+
+RECORDINGS = [
+    ("binance-spot", "BTCUSDT", "spot/btcusdt_20240808.gz", "websockets"),
+    ("binance-usdm", "BTCUSDT", "usdm/btcusdt_20240808.gz", "picows"),
+]
+
+
+@pytest.mark.recording
+@pytest.mark.parametrize(
+    ("market", "symbol", "name", "client"), RECORDINGS, ids=lambda value: value.split("/")[0]
+)
+def test_a_real_recording_through_exchange_and_feed_gives_the_venues_own_book(
+    tmp_path: Path, chronicle_data: Path, market: str, symbol: str, name: str, client: str
+) -> None:
+    """At every bookTicker whose update id a diff ends on, best price and quantity are the rebuilt book's, but for two."""
+    recording = chronicle_data / "binance" / name
+    with gzip.open(recording) as file:
+        kinds = (re.search(rb'^\d+ {"stream":"[a-z]+@(\w+)', line) for line in file)
+        sent = Counter(found.group(1).decode() for found in kinds if found)
+
+    async def main() -> None:
+        async with Venue(exchange(market, recordings=(str(recording),), speed=float("inf"))) as venue:
+            options = feed_options(
+                tmp_path, market, venue.servers[market].port, client=client, symbols=(symbol,)
+            )
+            async with feeding(options) as feed:
+                await until(lambda: feed.pipeline and feed.pipeline.tally.total >= sent.total())
+                assert feed.pipeline is not None
+                assert not any(feed.pipeline.tally.rejected().values())
+                assert feed.pipeline.gaps == 0
+
+    run(main())
+    counted: Counter[int] = Counter()
+    tops: dict[int, tuple[Any, Any]] = {}
+    tickers: list[BestBidAsk] = []
+    book = L2Book()
+    with Queue.open_subscriber(tmp_path / "queue", None, start="earliest") as reader:
+        for message in reader:
+            book.apply(message.type_id, message)
+            counted[message.type_id] += 1
+            if message.type_id == BookDelta.TEMPLATE_ID and book.valid:
+                tops[book.last_update_id] = (book.best_bid, book.best_ask)
+            elif message.type_id == BestBidAsk.TEMPLATE_ID:
+                tickers.append(BestBidAsk.decode(message))
+    assert counted[BookDelta.TEMPLATE_ID] == sent["depth"]
+    assert counted[Trade.TEMPLATE_ID] == sent["trade"]
+    assert counted[BestBidAsk.TEMPLATE_ID] == sent["bookTicker"]
+    cases = [t for t in tickers if t.update_id in tops]
+    wrong = [t for t in cases if tops[t.update_id] != ((t.bid_price, t.bid_qty), (t.ask_price, t.ask_qty))]
+    assert len(cases) > 500
+    assert len(wrong) <= 2
 
 
 @pytest.mark.parametrize("market", MARKETS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -23,6 +24,7 @@ from libchronicle.venues.binance.sync import (
     State,
     Step,
     SymbolSync,
+    draw_table,
 )
 
 
@@ -222,6 +224,14 @@ def test_the_table_is_sound() -> None:
             assert Step.SYNCING in steps
     reached = {State.IDLE} | {after for after, _ in TABLE.values()}
     assert reached == set(State)
+
+
+def test_the_documentation_draws_the_very_table(project_root: Path) -> None:
+    text = (project_root / "docs" / "feed.md").read_text()
+    drawn = (
+        text.partition("<!-- sync table")[2].partition("-->\n")[2].partition("\n<!-- end of sync table")[0]
+    )
+    assert drawn == draw_table()
 
 
 @seed(7)

@@ -45,6 +45,7 @@ __all__ = [
     "SymbolSync",
     "Synced",
     "Syncing",
+    "draw_table",
 ]
 
 WAITING_LIMIT = 4096  # diffs; at ten a second close to seven minutes
@@ -121,6 +122,15 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Step, ...]]]] = {
     (S.HOLDING, E.LOST): (S.IDLE, (T.FLUSH, T.GAP)),
 }
 """Pairs that are not listed change nothing: a late snapshot, a refresh while one is under way."""
+
+
+def draw_table() -> str:
+    """The table as Markdown, for the documentation."""
+    lines = ["| state | event | does | then |", "|---|---|---|---|"]
+    for (state, event), (after, steps) in TABLE.items():
+        does = ", ".join(step.value for step in steps) or "–"
+        lines.append(f"| {state.value} | {event.value} | {does} | {after.value} |")
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)
