@@ -18,6 +18,7 @@ def queues_of(suite: Suite) -> list[tuple[str, Path]]:
     found = []
     for root in roots:
         for directory, names, files in os.walk(root):
+            names[:] = [name for name in names if name != "archive"]  # large, and no queues
             if "control.meta" in files:
                 names.clear()  # a queue holds no queue
                 found.append((str(Path(directory).relative_to(root)), Path(directory)))

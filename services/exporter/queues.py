@@ -10,17 +10,17 @@ chronicle_queue_reader_lag_records, _lag_bytes, _reader_up{queue,reader}
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from libchronicle.bus.paths import BusPaths
+from libchronicle.cli.queue_paths import queues_of
+from libchronicle.cli.suite import Suite
 from libchronicle.errors import ChronicleError
 from libchronicle.queue import QueueInfo, inspect
 
-CONTROL = "control.meta"
 EVENTS = {
     "rolls": "Segments begun.",
     "roll_stalls": "Rolls that had to make their segment themselves.",
@@ -36,7 +36,7 @@ class QueuesCollector(Collector):
     """All queues below the run directory and the hot directory."""
 
     def __init__(self, paths: BusPaths) -> None:
-        self.paths = paths
+        self._suite = Suite(paths.root, paths.hot if paths.hot != paths.root else None)
 
     def collect(self) -> Iterator[Metric]:
         """Read every control page anew."""
@@ -46,16 +46,11 @@ class QueuesCollector(Collector):
         yield from _about_readers(queues)
 
     def _queues(self) -> Iterator[tuple[str, QueueInfo]]:
-        for root in {self.paths.root, self.paths.hot}:
-            for control in sorted(root.rglob(CONTROL)):
-                try:
-                    yield _name(control.parent, root), inspect(control.parent)
-                except (ChronicleError, OSError):
-                    continue
-
-
-def _name(path: Path, root: Path) -> str:
-    return str(path.relative_to(root))
+        for name, path in queues_of(self._suite):
+            try:
+                yield name, inspect(path)
+            except (ChronicleError, OSError):
+                continue
 
 
 def _about_queues(queues: dict[str, QueueInfo]) -> Iterator[Metric]:
