@@ -97,45 +97,64 @@ def contiguous_records(path: object, faults: list[str]) -> Iterator[Message]:
 
 
 def audit_orders(paths: BusPaths, strategy: str) -> OrderAudit:
-    """Read orders_out and orders_in of `strategy` from their beginning. Raises what opening them raises."""
+    """Read orders_out and orders_in of `strategy` from their oldest record. Raises what opening them raises.
+
+    What retention has removed cannot be judged: reports of orders that are gone are passed over, and positions are compared
+    only while orders_in reaches back to its beginning.
+    """
     faults: list[str] = []
     reports: list[ExecutionReport] = []
     reported_positions: dict[int, int] = {}
+    first_report = None
     for message in contiguous_records(
         paths.orders_in(strategy), faults
-    ):  # first: an order is written before its answer
+    ):  # first: an order is older than its answer
+        first_report = message.seq if first_report is None else first_report
         if message.type_id == ExecutionReport.TEMPLATE_ID:
             reports.append(ExecutionReport.decode(message))
         elif message.type_id == PositionReport.TEMPLATE_ID:
             position = PositionReport.decode(message)
             reported_positions[position.instrument_id] = position.qty
-    orders: dict[OrderId, OrderHistory] = {}
-    for message in contiguous_records(paths.orders_out(strategy), faults):
-        if message.type_id == NewOrder.TEMPLATE_ID:
-            orders[message.epoch, message.seq] = OrderHistory(NewOrder.decode(message))
-    faults += _assign(reports, orders)
+    orders, oldest = _orders(paths, strategy, faults)
+    faults += _exec_ids(reports, 1 if first_report == 0 else None)
+    faults += _assign([report for report in reports if report.order_seq >= oldest], orders)
     for key, history in orders.items():
         faults += [f"order {key}: {fault}" for fault in history.faults()]
-    answered = [key for key, history in orders.items() if history.reports]
-    last = max(answered, default=(-1, -1))
-    lost = [key for key, history in orders.items() if not history.reports and key < last]
-    faults += [f"order {key}: no answer, though {last} has one" for key in lost]
+    last = max((key for key, history in orders.items() if history.reports), default=(-1, -1))
+    silent = [key for key, history in orders.items() if not history.reports]
+    faults += [f"order {key}: no answer, though {last} has one" for key in silent if key < last]
     positions = _positions(reports)
-    for instrument, qty in reported_positions.items():
-        if positions.get(instrument, 0) != qty:
-            faults.append(
-                f"instrument {instrument:#x}: fills sum up to {positions.get(instrument, 0)}, position is {qty}"
-            )
-    unanswered = [key for key, history in orders.items() if not history.reports and key > last]
-    return OrderAudit(strategy, orders, positions, unanswered, faults)
+    if first_report == 0:
+        for instrument, qty in reported_positions.items():
+            if positions.get(instrument, 0) != qty:
+                found = positions.get(instrument, 0)
+                faults.append(f"instrument {instrument:#x}: fills sum up to {found}, position is {qty}")
+    return OrderAudit(strategy, orders, positions, [key for key in silent if key > last], faults)
+
+
+def _orders(paths: BusPaths, strategy: str, faults: list[str]) -> tuple[dict[OrderId, OrderHistory], int]:
+    """Orders that are still there, and the seq of the oldest record."""
+    orders: dict[OrderId, OrderHistory] = {}
+    oldest = None
+    for message in contiguous_records(paths.orders_out(strategy), faults):
+        oldest = message.seq if oldest is None else oldest
+        if message.type_id == NewOrder.TEMPLATE_ID:
+            orders[message.epoch, message.seq] = OrderHistory(NewOrder.decode(message))
+    return orders, oldest or 0
+
+
+def _exec_ids(reports: list[ExecutionReport], first: int | None) -> Iterator[str]:
+    """They are contiguous, from 1 on if the first report is still there."""
+    if first is None:
+        first = reports[0].exec_id if reports else 1
+    for expected, report in enumerate(reports, start=first):
+        if report.exec_id != expected:
+            yield f"execId {report.exec_id} where {expected} was due"
+            return
 
 
 def _assign(reports: list[ExecutionReport], orders: dict[OrderId, OrderHistory]) -> Iterator[str]:
-    """Give each order its reports; yields what belongs nowhere or came twice."""
-    for expected, report in enumerate(reports, start=1):
-        if report.exec_id != expected:
-            yield f"execId {report.exec_id} where {expected} was due"
-            break
+    """Give each order its reports; yields what belongs nowhere."""
     for report in reports:
         key = (report.order_epoch, report.order_seq)
         if key in orders:

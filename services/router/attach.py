@@ -15,10 +15,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from libchronicle.bus.discovery import Added, Discovery, DiscoveryEvent
+from libchronicle.bus.discovery import Added, DiscoveryEvent
 from libchronicle.bus.killswitch import KillSwitch
 from libchronicle.bus.orders import ROUTER_READER, STRATEGY_READER, orders_config
 from libchronicle.bus.paths import BusPaths
+from libchronicle.bus.scanner import RemoteDiscovery
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, instrument_id
 from libchronicle.queue import Publisher, Queue, Subscriber
 from libchronicle.risk import ConfiguredLimits
@@ -194,7 +195,7 @@ class Arrivals:
     after the kill word's file too."""
 
     def __init__(self, paths: BusPaths, switch: KillSwitch) -> None:
-        self._discovery = Discovery(paths.orders_dir, cadence_s=CADENCE_S)
+        self._discovery = RemoteDiscovery(paths.orders_dir, cadence_s=CADENCE_S)
         self._paths = paths
         self._switch = switch
         self._asked: deque[Added] = deque()

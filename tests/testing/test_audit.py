@@ -106,6 +106,19 @@ def test_a_report_of_an_order_nobody_sent_is_a_fault(journals: Journals) -> None
     assert "order (1, 99), which was never sent" in journals.faults()
 
 
+def test_what_retention_removed_is_no_fault(journals: Journals) -> None:
+    with Queue.open_subscriber(journals.paths.orders_out("alpha"), "router") as router:
+        while (1, 0) in audit_orders(journals.paths, "alpha").orders:
+            for _ in range(10):
+                journals.report(journals.order(), ExecType.REJECT)
+            router.drain()
+            router.commit()
+            journals.sent.roll()
+    audit = audit_orders(journals.paths, "alpha")
+    assert audit.faults == []
+    assert audit.orders
+
+
 def test_a_position_that_is_not_the_sum_of_its_fills_is_a_fault(journals: Journals) -> None:
     journals.position(11)
     assert "fills sum up to 10, position is 11" in journals.faults()
