@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +35,15 @@ def test_nothing_ever_leads_back_to_waiting_and_each_entry_is_a_change() -> None
 def test_a_connected_feed_cannot_be_absent() -> None:
     with pytest.raises(KeyError):
         advance(C, Observation.ABSENT)
+
+
+def test_the_table_in_the_documentation_is_the_one_in_the_code(project_root: Path) -> None:
+    text = (project_root / "docs" / "bus.md").read_text()
+    drawn = text.split("<!-- feed states")[1].split("<!-- end -->")[0].splitlines()[3:]
+    rows = [
+        f"| {state.name.lower()} | {observation.value} | {', '.join(s.name.lower() for s in entered)} |".replace(
+            "|  |", "| |"
+        )
+        for (state, observation), entered in TRANSITIONS.items()
+    ]
+    assert drawn == rows
