@@ -32,6 +32,8 @@ cdef Py_ssize_t STATE_SIZE = layout.STATE_BYTES
 
 
 cdef class Counter:
+    """One number; `add` and `set` are one store each."""
+
     def add(self, uint64_t n=1):
         self.slot[0] += n
 
@@ -44,6 +46,8 @@ cdef class Counter:
 
 
 cdef class Histogram:
+    """Counts per bucket and their sum."""
+
     cdef void observe_native(self, int64_t value) noexcept nogil:
         cdef int i = 0
         while i < self.buckets and value > self.bounds[i]:
@@ -56,6 +60,8 @@ cdef class Histogram:
 
 
 cdef class CounterFile:
+    """The counters of one daemon, in a mapped file that outlives it."""
+
     @staticmethod
     def create(path, name, capacity=layout.CAPACITY):
         """A fresh file that takes the place of an older one by rename: counts start at 0, as after any restart.

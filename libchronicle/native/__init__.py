@@ -1,1 +1,3 @@
-"""The C core and its binding."""
+"""The C core and its binding. Users take `libchronicle.queue` and `libchronicle.clock`; nothing is public here."""
+
+__all__: list[str] = []

@@ -26,6 +26,8 @@ __all__ = ["TERMINAL", "TRANSITIONS", "Order", "OrderKey", "OrderState", "next_s
 
 
 class OrderState(IntEnum):
+    """Where an order stands in its life."""
+
     PENDING = 0
     OPEN = 1
     PARTIAL = 2

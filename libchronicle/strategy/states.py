@@ -34,6 +34,8 @@ class Machine(IntEnum):
 
 
 class HostState(IntEnum):
+    """What a strategy host is doing."""
+
     INITIALIZING = 0
     WAITING_FOR_FEED = 1
     TRADING = 2
@@ -50,6 +52,8 @@ class HostEvent(IntEnum):
 
 
 class FeedState(IntEnum):
+    """One feed, as its consumer sees it."""
+
     INIT = 0
     CONNECTING = 1
     SYNCING = 2
@@ -66,6 +70,8 @@ class FeedEvent(IntEnum):
 
 
 class RouterState(IntEnum):
+    """The router, as a strategy host sees it."""
+
     INIT = 0
     CONNECTING = 1
     CONNECTED = 2

@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 
 import libchronicle
+from libchronicle.errors import ChronicleError
 
 PACKAGES = sorted(
     module.name
@@ -32,5 +33,7 @@ def test_whatever_is_public_says_what_it_is(name: str) -> None:
     assert package.__doc__
     for public in package.__all__:
         thing = getattr(package, public)
-        if callable(thing):
+        if isinstance(thing, type) and issubclass(thing, ChronicleError):
+            assert "{" in thing.template, f"{public} does not say what happened"
+        elif callable(thing):
             assert thing.__doc__, f"libchronicle.{name}.{public} has no docstring"
