@@ -21,7 +21,7 @@ Rules:
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from libchronicle.portfolio import FeeSchedule, Ledger, Order, OrderKey
@@ -252,6 +252,11 @@ class PaperGateway:
     def _rest(self, order: Order) -> None:
         self._resting_of(order.instrument_id).add(order)
         if order.time_in_force == TimeInForce.GTD:
+            if (
+                len(self._expiries) > 2 * len(self.ledger.open_orders) + 64
+            ):  # most have ended before their time
+                self._expiries = [entry for entry in self._expiries if entry[1] in self.ledger.open_orders]
+                heapify(self._expiries)
             heappush(self._expiries, (order.expire_ns, order.key))
 
     def _trade_against(self, resting: RestingOrders, side: Side, price: int, qty: int) -> None:

@@ -20,6 +20,7 @@ __all__ = ["BookView", "Taken"]
 
 Level = tuple[int, int]  # price, quantity
 _FIRST_DEPTH = 8
+_MOST_LEVELS = 256  # remembered per side before those that are no longer displayed are looked for
 
 
 class BookView(Protocol):
@@ -73,10 +74,19 @@ class Taken:
 
     def forget_gone(self, book: BookView) -> None:
         """Drop the memory of levels that the market has moved past."""
-        for levels, best, sign in ((self._bids, book.best_bid, -1), (self._asks, book.best_ask, 1)):
+        for side, levels, best, sign in (
+            (Side.BUY, self._bids, book.best_bid, -1),
+            (Side.SELL, self._asks, book.best_ask, 1),
+        ):
             if levels:
                 gone = [price for price in levels if best is None or sign * price < sign * best[0]]
-                for price in gone:
+                if len(levels) > _MOST_LEVELS:
+                    gone += [
+                        p
+                        for p in levels
+                        if sign * p >= sign * (best or (p, 0))[0] and not book.qty_at(side, p)
+                    ]
+                for price in set(gone):
                     del levels[price]
 
     def clear(self) -> None:

@@ -238,6 +238,19 @@ def test_good_till_date_ends_in_time(desk: Desk) -> None:
     assert (desk.gateway.next_expiry_ns(), desk.gateway.expire(400)) == (0, [])
 
 
+def test_what_is_over_leaves_no_trace(desk: Desk) -> None:
+    for _ in range(1000):
+        order, _ = desk.send(BUY, 1, 99, time_in_force=TimeInForce.GTD, expire_ns=10**18)
+        desk.gateway.cancel(order.key, "alpha", 1)
+    assert len(desk.gateway._expiries) < 100
+    for price in range(200, 1000):
+        desk.book.ask_levels = {price: 5}
+        desk.send(BUY, 1)
+    desk.book.ask_levels = {150: 1}
+    desk.send(BUY, 1)
+    assert len(desk.gateway._taken[7]._asks) < 300
+
+
 def test_reduce_only_fills_up_to_the_position_and_no_further(desk: Desk) -> None:
     desk.send(BUY, 4)
     assert desk.send(SELL, 9, 99, reduce_only=True)[1] == ["ACK", "PARTIAL_FILL 4@99", "EXPIRED REDUCE_ONLY"]
