@@ -107,7 +107,19 @@ class GroupLayout:
 class Layout:
     """Wire layout of one message: where its attributes stand in the block, which of them need conversion."""
 
-    __slots__ = ("blobs", "block", "enums", "groups", "head", "name", "names", "read", "template_id", "texts")
+    __slots__ = (
+        "blobs",
+        "block",
+        "converted",
+        "enums",
+        "groups",
+        "head",
+        "name",
+        "names",
+        "read",
+        "template_id",
+        "texts",
+    )
 
     def __init__(
         self,
@@ -131,10 +143,13 @@ class Layout:
         self.texts = dict(texts or {})
         self.blobs = dict(blobs or {})
         self.groups = groups
+        self.converted = tuple(
+            (index, key) for index, key in enumerate(self.names) if key in self.texts or key in self.blobs
+        )
 
     def encode(self, message: SbeMessage) -> bytes:
         values: Sequence[Any] = self.read(message)
-        if self.texts or self.blobs:
+        if self.converted:
             values = self._to_wire(values)
         try:
             block = self.block.pack(*values)
@@ -146,10 +161,10 @@ class Layout:
 
     def _to_wire(self, values: Sequence[Any]) -> list[Any]:
         wire = list(values)
-        for index, name in enumerate(self.names):
+        for index, name in self.converted:
             if name in self.texts:
-                wire[index] = self._text(name, wire[index])
-            elif name in self.blobs and len(wire[index]) != self.blobs[name]:
+                wire[index] = self._text(name, wire[index]) if wire[index] else b""
+            elif len(wire[index]) != self.blobs[name]:
                 raise EncodeError(message=self.name, field=name, reason=f"not {self.blobs[name]} bytes long")
         return wire
 
