@@ -205,22 +205,30 @@ class OrderError(MisuseError):
 
 
 class FloatAmount(OrderError):
+    """A float where an exact amount is needed."""
+
     template = "{instrument}: {what} is the float {value!r}; write an int mantissa, a string or a Decimal"
     what: str
     value: float
 
 
 class BadPrice(OrderError):
+    """A price that is not above zero, off the tick, or not exact."""
+
     template = "{instrument}: price {value} {reason}"
     value: object
 
 
 class BadQuantity(OrderError):
+    """A quantity off the lot, outside the limits, or worth too little."""
+
     template = "{instrument}: quantity {value} {reason}"
     value: object
 
 
 class BadCombination(OrderError):
+    """Options that mean nothing together."""
+
     template = "{instrument}: {reason}"
 
 
@@ -228,12 +236,16 @@ class BadCombination(OrderError):
 
 
 class UnknownParameter(MisuseError):
+    """A parameter the strategy's TOML does not have."""
+
     template = "no parameter {name!r}; there are: {known}"
     name: str
     known: str
 
 
 class BadParameter(MisuseError):
+    """A value of another type than the parameter's."""
+
     template = "parameter {name}: {value!r} is no {wanted}"
     name: str
     value: str
@@ -241,6 +253,8 @@ class BadParameter(MisuseError):
 
 
 class StrategyFileError(MisuseError):
+    """A strategy file that cannot be loaded."""
+
     template = "{file}: {reason}"
     file: str
     reason: str
@@ -382,6 +396,8 @@ class Busy(NotReadyError):
 
 
 class InstrumentNotDefined(NotReadyError):
+    """The instrument's tick, lot and exponents are not known yet."""
+
     template = "{instrument}: its feed has not defined it yet; wait for on_feed_state CONNECTED"
     instrument: str
 

@@ -59,8 +59,10 @@ class Commands:
             case Command.SET_PARAMETER:
                 lifecycle.set_parameter(command.target, command.value)
             case Command.PAUSE | Command.RESUME:
+                lifecycle.recorder.append(command)
                 lifecycle.set_paused(command.command is Command.PAUSE)
             case Command.CANCEL_ALL:
+                lifecycle.recorder.append(command)
                 self._host.ctx.cancel_all(command.target or None)
             case Command.STOP:
                 self._host.ask_stop(f"stop by {command.user}")

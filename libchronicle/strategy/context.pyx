@@ -249,6 +249,10 @@ cdef class Context:
         """0 lets orders pass, a Refusal does not."""
         self.gate = why
 
+    def log_to(self, log):
+        """Where `ctx.log` writes."""
+        self.log = log
+
     def set_now(self, int64_t now):
         self.now = now
 

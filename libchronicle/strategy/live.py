@@ -38,6 +38,7 @@ from libchronicle.strategy.base import Strategy
 from libchronicle.strategy.carryover import carry_over
 from libchronicle.strategy.commands import Commands
 from libchronicle.strategy.context import Context
+from libchronicle.strategy.deferred_log import DeferredLog
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.identity import code_version, config_hash
 from libchronicle.strategy.lifecycle import Lifecycle
@@ -114,7 +115,8 @@ class LiveRunner:
         self.metrics = self._keep(HostMetrics(paths, f"strategy-{config.id}"))
         self.recorder = QueueRecorder(self._session)
         self.sink = sink = QueueSink(self._orders)
-        self.ctx = Context(sink, params=config.params, log=self.log, account=config.account)
+        self.ctx = Context(sink, params=config.params, account=config.account)
+        self.said = self._keep_log(DeferredLog(self.log, self.ctx.now_ns))
         self.ctx.count(self.metrics.orders, self.metrics.refused, self.metrics.tick_to_trade)
         self.lifecycle = Lifecycle(
             self.ctx,
@@ -132,6 +134,11 @@ class LiveRunner:
         self._begin_session()
         self._start_strategy(sink)
 
+    def _keep_log(self, said: DeferredLog) -> DeferredLog:
+        self.ctx.log_to(said)
+        self._closers.append(said.drain)
+        return said
+
     def _keep(self, resource: Any) -> Any:
         self._closers.append(resource.close)
         return resource
@@ -141,7 +148,7 @@ class LiveRunner:
         self.recorder.append(
             SessionStart(
                 session_id=(self._session.epoch << 40) | self._session.next_seq,
-                realtime_ns=time.time_ns(),
+                realtime_ns=self.ctx.now_ns(),
                 monotonic_ns=monotonic_ns(),
                 mode=RunMode.PAPER if self.config.account == "paper" else RunMode.LIVE,
                 config_hash=config_hash(self.config),
@@ -182,6 +189,7 @@ class LiveRunner:
             spin_us=self.config.spin_us,
         )
         self.lifecycle.start(instruments)
+        self._commands.poll()
 
     def _subscribe(self, wanted: dict[str, tuple[str, ...]]) -> None:
         self._subscribed = {**getattr(self, "_subscribed", {}), **wanted}
@@ -238,6 +246,7 @@ class LiveRunner:
             self._commands.poll,
             self._commit,
             self._publish,
+            self.said.drain,
             self._check_stop,
         ]
 

@@ -28,7 +28,9 @@ class HostMetrics:
         self.refused = counter("strategy_refused_total", "orders the host did not send")
         self.errors = counter("strategy_errors_total", "failures: a callback, a queue")
         self.records = counter("strategy_records_total", "records read")
-        self.messages = counter("messages_total", "records read")  # the name every daemon has, for `chronicle status`
+        self.messages = counter(
+            "messages_total", "records read"
+        )  # the name every daemon has, for `chronicle status`
         self.callbacks = counter("strategy_callbacks_total", "calls of the strategy")
         self.malformed = counter("strategy_malformed_total", "records that could not be read")
         self.parks = counter("strategy_parks_total", "times the loop went to sleep")

@@ -1,10 +1,13 @@
 """One queue that the host reads, and whether its writer lives.
 
 Liveness is read from the queue's control page, which is mapped: no system call. A writer lives while it has not left in
-order (`closed`) and its heartbeat, written by the loop that appends, is younger than the time to live.
+order (`closed`) and its heartbeat, written by the loop that appends, is younger than the time to live. A heartbeat from the
+future was written before the machine's last start: it says nothing.
 """
 
 from libchronicle.native.binding cimport Subscriber
+
+cdef int64_t CLOCK_SLACK_NS = 1_000_000
 
 
 cdef class Source:
@@ -65,4 +68,5 @@ cdef class Source:
         """True while attached and the writer lives."""
         if self.control == NULL:
             return False
-        return self.control.closed == 0 and monotonic_ns - self.control.heartbeat_ns < ttl_ns
+        cdef int64_t age = monotonic_ns - self.control.heartbeat_ns
+        return self.control.closed == 0 and -CLOCK_SLACK_NS < age < ttl_ns

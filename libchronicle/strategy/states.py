@@ -34,7 +34,7 @@ class Machine(IntEnum):
 
 
 class HostState(IntEnum):
-    """What a strategy host is doing."""
+    """What the process as a whole does."""
 
     INITIALIZING = 0
     WAITING_FOR_FEED = 1
@@ -44,6 +44,8 @@ class HostState(IntEnum):
 
 
 class HostEvent(IntEnum):
+    """What moves the host."""
+
     STARTED = 0
     FEEDS_UP = 1
     FEED_LOST = 2
@@ -52,7 +54,7 @@ class HostEvent(IntEnum):
 
 
 class FeedState(IntEnum):
-    """One feed, as its consumer sees it."""
+    """A feed the strategy listens to: connected once every book has a snapshot."""
 
     INIT = 0
     CONNECTING = 1
@@ -62,6 +64,8 @@ class FeedState(IntEnum):
 
 
 class FeedEvent(IntEnum):
+    """What moves a feed."""
+
     START = 0
     ATTACHED = 1
     SYNCED = 2
@@ -70,7 +74,7 @@ class FeedEvent(IntEnum):
 
 
 class RouterState(IntEnum):
-    """The router, as a strategy host sees it."""
+    """The router that takes the strategy's orders."""
 
     INIT = 0
     CONNECTING = 1
@@ -79,17 +83,23 @@ class RouterState(IntEnum):
 
 
 class RouterEvent(IntEnum):
+    """What moves the router."""
+
     START = 0
     ATTACHED = 1
     LOST = 2
 
 
 class BookState(IntEnum):
+    """May an instrument's data reach the strategy?"""
+
     AWAITING_SNAPSHOT = 0
     SYNCED = 1
 
 
 class BookEvent(IntEnum):
+    """What moves a book."""
+
     SNAPSHOT = 0
     GAP = 1
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,13 +16,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
 
-from host_harness import ETH, SAY, FakeFeed, Host, Scene
+from host_harness import BTC, ETH, SAY, FakeFeed, Host, Scene
 
 from libchronicle.bus.control import send_command
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.protocol import (
     CancelAll,
     Command,
+    ControlCommand,
     Dispatch,
     ExecType,
     KillChange,
@@ -35,6 +38,7 @@ from libchronicle.protocol import (
     StateChange,
     TimerFired,
 )
+from libchronicle.queue import QueueConfig
 from libchronicle.strategy import HostState, Refusal
 from libchronicle.strategy.states import Machine
 
@@ -410,6 +414,8 @@ def test_pause_refuses_orders_and_resume_lets_them_pass(scene: Scene) -> None:
     scene.until(lambda: "command=RESUME" in scene.host.log())
     scene.feed.quote(bid=6_000_052)
     assert int(scene.said("quote 6000052")[0].split()[-1]) > 0
+    told = [one.command for one in scene.host.session() if isinstance(one, ControlCommand)]
+    assert told == [Command.PAUSE, Command.RESUME]
 
 
 def test_a_stop_command_ends_the_host_in_order(scene: Scene) -> None:
@@ -517,3 +523,90 @@ def test_importing_the_contract_loads_neither_simulator_nor_backtest_nor_numpy()
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------- what goes wrong around it
+
+
+def test_a_host_that_was_overrun_loses_its_place_says_so_and_trades_again(scene: Scene) -> None:
+    scene.begin(SENDER, feed=False)
+    config = QueueConfig(segment_size=64 << 10, budget_bytes=256 << 10, on_full="evict", prefault=False)
+    scene.feed = FakeFeed(scene.host.paths, config=config)
+    scene.feed.ready()
+    scene.until_trading()
+    os.kill(scene.host.pid, signal.SIGSTOP)
+    for step in range(8000):
+        scene.feed.trade(step + 1)
+    scene.feed.ready()
+    os.kill(scene.host.pid, signal.SIGCONT)
+    scene.said("feed binance-spot CONNECTED", 2)
+    scene.feed.trade(77_777)
+    scene.said("trade 77777")
+    assert len(scene.router.cancel_alls()) == 1
+
+
+def test_an_emptied_hot_directory_is_noticed_and_the_new_queue_followed(scene: Scene) -> None:
+    scene.begin(SENDER)
+    scene.until_trading()
+    scene.feed.close()
+    shutil.rmtree(scene.feed.path)
+    scene.said("feed binance-spot DISCONNECTED")
+    scene.feed.reopen()
+    scene.feed.ready()
+    scene.said("feed binance-spot CONNECTED", 2)
+    scene.feed.trade(5)
+    scene.said("trade 5")
+
+
+def test_a_second_host_of_the_same_strategy_is_refused(scene: Scene) -> None:
+    scene.begin(SENDER)
+    scene.until_trading()
+    second = subprocess.run(scene.host.command(), capture_output=True, text=True, timeout=20)
+    assert second.returncode != 0
+    assert "WriterAlreadyActive" in second.stderr
+    scene.feed.trade(5)
+    scene.said("trade 5")
+
+
+def test_a_broken_strategy_file_is_one_clear_line_and_no_process(scene: Scene) -> None:
+    scene.begin("raise ValueError('no such model')\n")
+    assert scene.host.process is not None
+    assert scene.host.process.wait(10) != 0
+    assert "StrategyFileError" in scene.host.log()
+    assert "ValueError: no such model" in scene.host.log()
+    assert not scene.host.paths.orders_out("probe").exists()
+
+
+# ---------------------------------------------------------------- the same from a program, and from the README
+
+
+def test_chronicle_app_runs_a_strategy_as_the_daemon_does(scene: Scene) -> None:
+    scene.begin(SENDER)  # makes the files; the program below takes the daemon's place
+    scene.host.kill()
+    program = scene.root / "program.py"
+    program.write_text(
+        scene.host.file.read_text()
+        + f"""
+ChronicleApp(name="probe", subscribe=["{BTC}"], root={str(scene.host.paths.root)!r}).run(Probe())
+"""
+    )
+    scene.host.command = lambda: [sys.executable, str(program)]  # type: ignore[method-assign]
+    scene.host.start()
+    scene.said("feed binance-spot CONNECTED")
+    scene.said("router CONNECTED")
+    scene.feed.quote(bid=6_000_020)
+    scene.said("quote 6000020")
+    assert scene.until(scene.router.orders)[0][2].price == 6_000_020
+    assert scene.host.stop() == 0
+
+
+def test_the_readmes_strategy_trades(scene: Scene, project_root: Path) -> None:
+    text = (project_root / "README.md").read_text()
+    source = text[text.index("# first.py") : text.index("```\n\n`deploy/strategies/first.toml`")]
+    scene.begin(source.replace("class First", "class Probe"))
+    scene.until_trading()
+    scene.feed.delta(bids=[(6_000_050, 100_000_000)])
+    order = scene.until(scene.router.orders)[0]
+    assert (order[2].price, order[2].qty) == (6_000_050, 100_000)
+    scene.router.report(order, ExecType.FILL)
+    scene.until(lambda: "event=filled" in scene.host.log() and "price=60000.50" in scene.host.log())
