@@ -5,11 +5,13 @@ Works on the queues alone, while their writers run or after they are dead, and s
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import Evicted
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, PositionReport, Side
 from libchronicle.queue import LOST_TYPE, Message, Queue
 
@@ -20,6 +22,7 @@ OrderId = tuple[int, int]
 
 _FILLS = (ExecType.PARTIAL_FILL, ExecType.FILL)
 _ENDS = (ExecType.FILL, ExecType.CANCELLED, ExecType.EXPIRED, ExecType.REJECT)
+_ATTEMPTS = 5
 _REQUEST_REJECTS = (ExecType.CANCEL_REJECT, ExecType.REPLACE_REJECT)
 
 
@@ -102,6 +105,15 @@ def audit_orders(paths: BusPaths, strategy: str) -> OrderAudit:
     What retention has removed cannot be judged: reports of orders that are gone are passed over, and positions are compared
     only while orders_in reaches back to its beginning.
     """
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(
+            Evicted
+        ):  # retention passed the reader: begin again at what is the oldest now
+            return _audit(paths, strategy)
+    return _audit(paths, strategy)
+
+
+def _audit(paths: BusPaths, strategy: str) -> OrderAudit:
     faults: list[str] = []
     reports: list[ExecutionReport] = []
     reported_positions: dict[int, int] = {}
