@@ -33,7 +33,7 @@ cdef class Publisher:
     cdef int full_blocks
     cdef long long block_timeout_ns
     cdef long long append_object(self, unsigned int type_id, object payload, long long ts_ns) except -1
-    cdef int wait_for_room(self) except -1
+    cdef long long wait_or_raise(self, long long deadline) except -1
     cdef chr_control *control(self) except NULL
 
 

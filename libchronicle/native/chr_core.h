@@ -176,6 +176,7 @@ struct chr_publisher {
     int64_t beat_every_ns;
     pthread_mutex_t making, cleaning;
     int32_t cleaned_once;
+    uint32_t first_number;        /* of the segment this writer began in */
     uint32_t index_from;          /* first index slot not filled */
     chr_spare spare;              /* under `making` */
     uint32_t spare_ready;
@@ -192,6 +193,19 @@ int chr_writer_roll(chr_writer *w);
 int chr_writer_heartbeat(chr_writer *w);
 int chr_writer_flush(chr_writer *w, bool all);
 int chr_writer_drain(chr_writer *w); /* run what the agents would do, now */
+
+/* ---------------------------------------------------------------- roll.c */
+
+extern const chr_writer_ops chr_writer_operations;
+int chr_writer_gone(chr_publisher *p); /* 0, or < 0 with why the handle is dead */
+int64_t chr_prepare_run(void *publisher);
+int chr_spare_prefault(const chr_publisher *p, const chr_spare *spare, uint64_t from, chr_error *e);
+void chr_spare_drop(chr_publisher *p);
+void chr_live_in(chr_publisher *p, const chr_spare *spare, uint64_t offset);
+void chr_publish_head(chr_writer *w);
+uint64_t chr_last_position(const chr_writer *w);
+void *chr_writer_reserve(chr_writer *w, uint16_t type_id, uint32_t size);
+void chr_writer_beat(chr_writer *w, int64_t ts_ns);
 
 /* ---------------------------------------------------------------- retain.c */
 
@@ -248,6 +262,10 @@ void chr_bell_arm(chr_subscriber *s);
 typedef enum { CHR_GONE_NOT, CHR_GONE_LOCK, CHR_GONE_STALE, CHR_GONE_SEGMENT, CHR_GONE_REPLACED } chr_gone;
 int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns);
 int64_t chr_heartbeat_age(const chr_control *c);
+
+extern const chr_reader_ops chr_reader_operations;
+int chr_reader_gone(chr_subscriber *s); /* 0, or < 0 with why the handle is dead */
+int64_t chr_ahead_run(void *subscriber);
 
 int chr_page_open(chr_subscriber *s, chr_error *e);
 int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation); /* slot index, -1 none was ever written, -2 both bad */

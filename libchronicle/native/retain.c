@@ -61,20 +61,56 @@ static int mark_synced(chr_publisher *p, uint64_t position)
     return fdatasync(p->pages.fd);
 }
 
+/* One segment that was left: its seal, and the medium. */
+static bool finish(chr_publisher *p, chr_map *segment, chr_map *index, uint32_t end)
+{
+    chr_segment_seal(segment, end, 0, p->hot.crc_seed);
+    futimens(segment->fd, NULL); /* the age rule counts from here: stores into a map leave no trace in mtime */
+    return sync_pair(p, segment, index);
+}
+
 static void seal_retired(chr_publisher *p)
 {
-    bool good = true;
     for (chr_retired *r = take_retired(p), *next; r != NULL; r = next) {
         next = r->next;
-        uint64_t after = chr_position(p->segment_size, (uint64_t)r->segment->number + 1, CHR_SEGMENT_DATA);
-        chr_segment_seal(r->segment, r->end, 0, p->hot.crc_seed);
-        futimens(r->segment->fd, NULL); /* the age rule counts from here: stores into a map leave no trace in mtime */
-        good = good && sync_pair(p, r->segment, r->index);
-        if (good && p->config.sync)
-            mark_synced(p, after);
+        uint64_t number = r->segment->number;
+        bool good = finish(p, r->segment, r->index, r->end);
+        if (good && p->config.sync && p->hot.control->synced / p->segment_size >= number)
+            mark_synced(p, chr_position(p->segment_size, number + 1, CHR_SEGMENT_DATA));
         chr_map_release_now(r->segment);
         chr_map_release_now(r->index);
         free(r);
+    }
+}
+
+/* Segments a crash left behind unsealed or not synced. */
+static void catch_up(chr_publisher *p)
+{
+    chr_error e;
+    uint64_t live = p->first_number, number = p->config.sync ? p->hot.control->synced / p->segment_size : live - (live > 0);
+    if (number < p->hot.control->oldest)
+        number = p->hot.control->oldest;
+    for (; number < live; number++) {
+        chr_map *segment = chr_segment_open(p->dir, number, p->segment_size, p->queue_id, true, &e);
+        chr_map *index = segment ? chr_index_open(p->dir, number, p->segment_size, p->queue_id, true, &e) : NULL;
+        bool good = index == NULL; /* what is missing will not come by waiting for it */
+        if (index != NULL) {
+            uint64_t next = 0, end = CHR_SEGMENT_DATA;
+            const chr_frame_header *f = (const chr_frame_header *)(segment->base + end);
+            while (!chr_seal_valid(segment) && chr_examine_full(segment->base, end, p->segment_size, p->hot.crc_seed, &next) == CHR_FRAME_OK &&
+                   f->type_id != CHR_TYPE_PADDING) {
+                end = next;
+                f = (const chr_frame_header *)(segment->base + end);
+            }
+            good = finish(p, segment, index, (uint32_t)end);
+            chr_map_release_now(index);
+        }
+        if (segment != NULL)
+            chr_map_release_now(segment);
+        if (!good)
+            return;
+        if (p->config.sync)
+            mark_synced(p, chr_position(p->segment_size, number + 1, CHR_SEGMENT_DATA));
     }
 }
 
@@ -247,6 +283,7 @@ int64_t chr_clean_run(void *owner)
     if (!p->cleaned_once) {
         p->cleaned_once = 1;
         adopt_oldest(p);
+        catch_up(p);
     }
     seal_retired(p);
     retain(p);

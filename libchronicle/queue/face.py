@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from libchronicle.errors import NotReady
+from libchronicle.errors import HostError, NoPermission, NotReady
 from libchronicle.native.binding import Publisher, Subscriber
 from libchronicle.queue.config import QueueConfig
 from libchronicle.queue.names import encode_name
@@ -24,7 +24,12 @@ class Queue:
         Raises WriterAlreadyActive, UnsupportedVersion, CorruptControl, NoSpace, NoPermission.
         """
         where = Path(path)
-        where.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            where.parent.mkdir(parents=True, exist_ok=True)
+        except PermissionError as error:
+            raise NoPermission(path=str(where), reason=f"mkdir: {error.strerror}") from error
+        except OSError as error:
+            raise HostError(path=str(where), reason=f"mkdir: {error.strerror}") from error
         return Publisher(str(where), config or QueueConfig())
 
     @staticmethod

@@ -1,0 +1,258 @@
+"""Publisher and Reservation. Included by binding.pyx."""
+
+@cython.final
+cdef class Publisher:
+    """The one writer of a queue. Use `libchronicle.queue.Queue.open_publisher`."""
+
+    def __cinit__(self, str path, config):
+        cdef chr_config c
+        cdef chr_error e
+        cdef bytes raw = os.fsencode(path)
+        cdef const char *where = raw
+        self.path = path
+        self.config = config
+        fill_config(config, &c)
+        self.full_blocks = config.on_full == "block"
+        self.block_timeout_ns = c.block_timeout_ns
+        memset(&e, 0, sizeof(e))
+        with nogil:
+            self.w = chr_writer_open(where, &c, &e)
+        if self.w == NULL:
+            raise as_exception(&e, path, None)
+
+    def __dealloc__(self):
+        if self.w != NULL:
+            chr_writer_close(self.w)
+            self.w = NULL
+
+    cdef long long wait_or_raise(self, long long deadline) except -1:
+        """After a refusal: with on_full = "block" and no room sleep a little, GIL released, signals seen; else raise."""
+        cdef timespec t
+        if not (self.full_blocks and self.w.error.code == CHR_E_FULL):
+            raise_writer(self)
+        if deadline == 0:
+            deadline = chr_monotonic_ns() + self.block_timeout_ns
+        elif chr_monotonic_ns() >= deadline:
+            raise_writer(self)
+        t.tv_sec = 0
+        t.tv_nsec = 1000000
+        with nogil:
+            chr_writer_drain(self.w)
+            nanosleep(&t, NULL)
+        PyErr_CheckSignals()
+        if self.w == NULL:
+            raise errors.Closed(path=self.path)
+        return deadline
+
+    cdef long long append_object(self, unsigned int type_id, object payload, long long ts_ns) except -1:
+        cdef Py_buffer view
+        cdef long long seq
+        cdef long long deadline = 0
+        if self.w == NULL:
+            raise errors.Closed(path=self.path)
+        if type_id > 0xFFFF:
+            raise errors.ReservedType(path=self.path, type_id=type_id)
+        while True:
+            if PyBytes_CheckExact(payload):
+                if PyBytes_GET_SIZE(payload) > CHR_LENGTH_MASK:
+                    raise errors.PayloadTooLarge(path=self.path, size=len(payload), limit=CHR_LENGTH_MASK)
+                seq = chr_append(self.w, type_id, PyBytes_AS_STRING(payload), <uint32_t>PyBytes_GET_SIZE(payload), ts_ns)
+            else:
+                PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+                if view.len > CHR_LENGTH_MASK:
+                    PyBuffer_Release(&view)
+                    raise errors.PayloadTooLarge(path=self.path, size=view.len, limit=CHR_LENGTH_MASK)
+                seq = chr_append(self.w, type_id, view.buf, <uint32_t>view.len, ts_ns)
+                PyBuffer_Release(&view)
+            if seq >= 0:
+                return seq
+            deadline = self.wait_or_raise(deadline)
+
+    def append(self, unsigned int type_id, payload, ts_ns=None):
+        """Append one record and return its seq. `ts_ns` None takes the writer's clock.
+
+        Raises PayloadTooLarge, TimestampOrder, ReservedType, QueueFull, NoSpace, Fenced, Forked, Closed; none leaves a trace.
+        """
+        return self.append_object(type_id, payload, -1 if ts_ns is None else check_ts(ts_ns))
+
+    def append_many(self, unsigned int type_id, payloads, ts_ns=None):
+        """Append every payload of an iterable under one type; returns the seq of the last, -1 for none."""
+        cdef long long seq = -1
+        cdef long long ts = -1 if ts_ns is None else check_ts(ts_ns)
+        for payload in payloads:
+            seq = self.append_object(type_id, payload, ts)
+        return seq
+
+    def reserve(self, unsigned int type_id, Py_ssize_t size, ts_ns=None):
+        """Context manager: a writable memoryview of `size` bytes in the queue itself. An exception inside leaves no trace."""
+        return Reservation(self, type_id, size, -1 if ts_ns is None else check_ts(ts_ns))
+
+    def roll(self):
+        """Begin a new segment now; nothing happens while the present one is empty."""
+        cdef int rc
+        if self.w == NULL:
+            raise errors.Closed(path=self.path)
+        rc = chr_writer_roll(self.w)
+        if rc < 0:
+            raise_writer(self)
+
+    def heartbeat(self):
+        """Say that the owner's loop lives. Call it when there is nothing to append."""
+        if self.w == NULL:
+            raise errors.Closed(path=self.path)
+        if chr_writer_heartbeat(self.w) < 0:
+            raise_writer(self)
+
+    def flush(self, bint sealed_only=False):
+        """Put what was appended on the medium: survives power loss. `sealed_only` leaves the live segment alone (no write-protect faults)."""
+        cdef int rc
+        if self.w == NULL:
+            raise errors.Closed(path=self.path)
+        with nogil:
+            rc = chr_writer_flush(self.w, not sealed_only)
+        if rc < 0:
+            raise_writer(self)
+
+    def close(self):
+        """Leave in order. Idempotent."""
+        cdef chr_writer *w = self.w
+        self.w = NULL
+        if w != NULL:
+            with nogil:
+                chr_writer_close(w)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    cdef chr_control *control(self) except NULL:
+        if self.w == NULL:
+            raise errors.Closed(path=self.path)
+        return self.w.control
+
+    @property
+    def closed(self):
+        return self.w == NULL
+
+    @property
+    def queue_id(self):
+        return self.control().queue_id
+
+    @property
+    def epoch(self):
+        self.control()
+        return self.w.epoch
+
+    @property
+    def next_seq(self):
+        self.control()
+        return self.w.seq
+
+    @property
+    def last_ts_ns(self):
+        self.control()
+        return self.w.last_ts
+
+    @property
+    def segment_size(self):
+        return self.control().segment_size
+
+    def metrics(self):
+        """Counters of this queue as a dict."""
+        cdef chr_control *c = self.control()
+        return control_metrics(c)
+
+
+cdef dict control_metrics(chr_control *c):
+    return {
+        "rolls": c.rolls,
+        "roll_stalls": c.roll_stalls,
+        "wakes": c.wakes,
+        "evicted": c.evicted,
+        "forgotten": c.forgotten,
+        "unlinked": c.unlinked,
+        "sync_errors": c.sync_errors,
+        "full": c.full,
+        "bytes": c.bytes,
+        "head": c.head,
+        "next_seq": c.next_seq,
+        "epoch": c.epoch,
+        "oldest": c.oldest,
+        "oldest_seq": c.oldest_seq,
+        "synced": c.synced,
+    }
+
+
+cdef long long check_ts(object ts_ns) except? -1:
+    cdef long long ts = ts_ns
+    if ts < 0:
+        raise ValueError(f"ts_ns must not be negative: {ts_ns}")
+    return ts
+
+
+@cython.final
+cdef class Reservation:
+    """See Publisher.reserve. `.seq` holds the record's seq after the block."""
+
+    cdef Publisher publisher
+    cdef unsigned int type_id
+    cdef Py_ssize_t size
+    cdef long long ts_ns
+    cdef void *at
+    cdef object view
+    cdef int exports
+    cdef readonly object seq
+
+    def __cinit__(self, Publisher publisher, unsigned int type_id, Py_ssize_t size, long long ts_ns):
+        if size < 0 or size > CHR_LENGTH_MASK:
+            raise errors.PayloadTooLarge(path=publisher.path, size=size, limit=CHR_LENGTH_MASK)
+        if type_id > 0xFFFF:
+            raise errors.ReservedType(path=publisher.path, type_id=type_id)
+        self.publisher = publisher
+        self.type_id = type_id
+        self.size = size
+        self.ts_ns = ts_ns
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        if self.at == NULL:
+            raise BufferError("the reservation is over")
+        PyBuffer_FillInfo(buffer, self, self.at, self.size, 0, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *buffer):
+        self.exports -= 1
+
+    def __enter__(self):
+        if self.publisher.w == NULL:
+            raise errors.Closed(path=self.publisher.path)
+        cdef long long deadline = 0
+        self.at = chr_reserve(self.publisher.w, self.type_id, <uint32_t>self.size)
+        while self.at == NULL:
+            deadline = self.publisher.wait_or_raise(deadline)
+            self.at = chr_reserve(self.publisher.w, self.type_id, <uint32_t>self.size)
+        self.view = memoryview(self)
+        return self.view
+
+    def __exit__(self, kind, value, traceback):
+        cdef long long seq
+        self.at = NULL
+        if self.publisher.w == NULL:
+            return
+        try:
+            self.view.release()
+        except BufferError:
+            pass  # something was built upon it: counted in exports
+        if kind is not None:
+            chr_abort(self.publisher.w)
+            return
+        if self.exports:  # slices of the view can still write
+            chr_abort(self.publisher.w)
+            raise errors.QueueMisuse(path=self.publisher.path, reason="a view into the reservation is still held; nothing was appended")
+        seq = chr_commit(self.publisher.w, <uint32_t>self.size, self.ts_ns)
+        if seq < 0:
+            error = as_exception(&self.publisher.w.error, self.publisher.path, None)
+            chr_abort(self.publisher.w)
+            raise error
+        self.seq = seq
