@@ -29,8 +29,7 @@ def run_kill(
         )
     said = reason.strip() or ("cleared by hand" if clear else "killed by hand")
     if strategy is not None:
-        _tell_strategy(suite, strategy, Command.UNKILL if clear else Command.KILL, said)
-        print(f"strategy {strategy} was told to {'trade again' if clear else 'stop trading'}: {said}")
+        _tell(suite, strategy, clear, said)
         return
     word = KillWord(suite.paths)
     if clear:
@@ -49,13 +48,20 @@ def _router_beats(suite: Suite) -> bool:
     return snapshot is not None and snapshot.up(TTL_S)
 
 
-def _tell_strategy(suite: Suite, strategy: str, command: Command, reason: str) -> None:
+def _tell(suite: Suite, strategy: str, clear: bool, reason: str) -> None:
+    """The router first: it refuses the strategy's orders and cancels what is open. Then the strategy, so that it sends none."""
     known = suite.paths.strategies()
     if strategy not in known:
         allowed = ", ".join(known) or "none"
-        raise ConfigError(
-            file="command line",
-            key="STRATEGY",
-            reason=f"no strategy {strategy!r} ever ran here; there are: {allowed}",
+        said = f"no strategy {strategy!r} ever ran here; there are: {allowed}"
+        raise ConfigError(file="command line", key="STRATEGY", reason=said)
+    to_router, to_strategy = (Command.UNKILL, Command.RESUME) if clear else (Command.KILL, Command.PAUSE)
+    send_command(suite.paths, "router", to_router, reason=reason, target=strategy)
+    send_command(suite.paths, f"strategy-{strategy}", to_strategy, reason=reason)
+    print(
+        f"strategy {strategy}: {'may trade again' if clear else 'orders are refused, open ones are cancelled'} ({reason})"
+    )
+    if not _router_beats(suite):
+        print(
+            "the router does not run: it obeys when it starts within a minute; else say it again, or stop all trading"
         )
-    send_command(suite.paths, f"strategy-{strategy}", command, reason=reason, target=strategy)

@@ -148,8 +148,8 @@ def kill(
 ) -> None:
     """Stop trading at once: no order passes, open ones are cancelled, until `--clear`.
 
-    Works by the kill word on disk, also while the router is dead. With STRATEGY, that one is told to stop
-    trading by its control queue.
+    Works by the kill word on disk, also while the router is dead. With STRATEGY, the router refuses that
+    one's orders and cancels those open, and the strategy is paused.
 
     \b
     Examples:

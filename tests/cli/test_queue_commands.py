@@ -212,17 +212,25 @@ def test_a_lost_kill_word_reads_as_killed(paths: BusPaths) -> None:
     assert "KILLED: the kill word is missing" in chronicle(paths, "status", "--window", "0").stdout
 
 
-def test_killing_one_strategy_goes_through_its_control_queue(paths: BusPaths) -> None:
+def commands(paths: BusPaths, daemon: str) -> list[ControlCommand]:
+    with Queue.open_subscriber(paths.control(daemon), None, start="earliest") as reader:
+        return [ControlCommand.decode(message) for message in reader.drain(9)]
+
+
+def test_killing_one_strategy_tells_the_router_to_refuse_it_and_the_strategy_to_pause(
+    paths: BusPaths,
+) -> None:
     paths.endpoint("quoter").mkdir(parents=True)
     before = time.time_ns()
-    chronicle(paths, "kill", "quoter", "--reason", "wrong parameters")
+    said = chronicle(paths, "kill", "quoter", "--reason", "wrong parameters").stdout
+    assert "the router does not run" in said
     chronicle(paths, "kill", "quoter", "--clear")
-    with Queue.open_subscriber(paths.control("strategy-quoter"), None, start="earliest") as reader:
-        first, second = (ControlCommand.decode(message) for message in reader.drain(9))
+    first, second = commands(paths, "router")
     assert (first.command, first.target, first.reason) == (Command.KILL, "quoter", "wrong parameters")
     assert first.ts >= before
     assert (first.pid, first.uid) == (os.getpid(), os.getuid())
-    assert second.command is Command.UNKILL
+    assert (second.command, second.target) == (Command.UNKILL, "quoter")
+    assert [told.command for told in commands(paths, "strategy-quoter")] == [Command.PAUSE, Command.RESUME]
 
 
 def test_killing_a_strategy_that_never_was_is_refused(paths: BusPaths) -> None:

@@ -47,6 +47,19 @@ def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(
     assert "already running, nothing changed" in again.stdout
     assert live_suite.pids() == {name: row["pid"] for name, row in rows.items()}
 
+    live_suite.chronicle("kill", "--all", "--reason", "test")
+    live_suite.wait_until(
+        lambda: live_suite.rows()["router"]["state"] == "killed", "the router sees the kill word"
+    )
+    live_suite.chronicle("kill", "--clear")
+    live_suite.wait_until(
+        lambda: live_suite.rows()["router"]["state"] == "trading", "trading is allowed again"
+    )
+    sent = inspect(live_suite.paths.orders_out("quoter")).next_seq
+    live_suite.wait_until(
+        lambda: inspect(live_suite.paths.orders_out("quoter")).next_seq > sent, "new orders are sent"
+    )
+
     queues = [live_suite.paths.raw("binance-spot"), live_suite.paths.orders_out("quoter")]
     down = live_suite.chronicle("down")
     print(down.stdout)
