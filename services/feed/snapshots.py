@@ -42,13 +42,20 @@ class SnapshotFetcher:
     """`ask(symbol)` starts a fetch; its answer goes to the pipeline. A new ask replaces one under way."""
 
     def __init__(
-        self, profile: Profile, get: Get, random: Callable[[], float], clock: Callable[[], int], log: Log
+        self,
+        profile: Profile,
+        get: Get,
+        random: Callable[[], float],
+        clock: Callable[[], int],
+        log: Log,
+        retry_s: float = 30.0,
     ) -> None:
         self._profile = profile
         self._get = get
         self._random = random
         self._clock = clock
         self._log = log
+        self._retry_s = retry_s  # until a refresh that failed is tried again
         self._pipeline: Pipeline | None = None
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._backoffs: dict[int, Backoff] = {}
@@ -81,6 +88,7 @@ class SnapshotFetcher:
                 task.cancel()
 
     async def close(self) -> None:
+        self._pipeline = None
         tasks = list(self._tasks.values())
         self.cancel(tuple(self._tasks))
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -101,19 +109,30 @@ class SnapshotFetcher:
         now = self._clock()
         self._tasks.pop(index, None)
         if body is None:
-            self.failures += 1
-            pipeline.snapshot_failed(index, now)
+            self._failed(index, now)
             return
         try:
             pipeline.snapshot(index, body, now)
             if pipeline.machines[index].state is State.LIVE:
                 backoff.reset()
         except FrameError as error:
-            self.failures += 1
             self._log.warning(
                 "snapshot malformed", symbol=pipeline.instruments[index].symbol, reason=str(error)
             )
-            pipeline.snapshot_failed(index, now)
+            self._failed(index, now)
+
+    def _failed(self, index: int, now: int) -> None:
+        """A symbol that is out of sync asks again by itself; a live one is refreshed a little later."""
+        pipeline = self._pipeline
+        assert pipeline is not None
+        self.failures += 1
+        pipeline.snapshot_failed(index, now)
+        if pipeline.machines[index].state is State.LIVE:
+            asyncio.get_running_loop().call_later(self._retry_s, self._refresh, index)
+
+    def _refresh(self, index: int) -> None:
+        if self._pipeline is not None:
+            self._pipeline.refresh(index, self._clock())
 
     async def _wait_for_weight(self) -> None:
         loop = asyncio.get_running_loop()

@@ -45,7 +45,6 @@ from services.exchange.venue import Venue
 from services.feed.links import Timing
 from services.feed.options import FeedOptions
 from services.feed.service import FeedService
-from services.feed.snapshots import WeightBudget
 
 MARKETS = ("binance-spot", "binance-usdm")
 
@@ -452,9 +451,3 @@ def test_exponents_of_an_existing_queue_are_kept_and_its_sequence_goes_on(tmp_pa
     assert sum(isinstance(r, Instrument) for r in found) == 4
     restart = [r for r in found if isinstance(r, Gap) and r.instrument_id == 0]
     assert [gap.reason for gap in restart] == [GapReason.RECONNECT]
-
-
-def test_request_weight_is_spent_in_bursts_and_comes_back_with_time() -> None:
-    budget = WeightBudget(600.0, now=0.0)
-    assert [budget.wait_s(250, 0.0) for _ in range(3)] == [0.0, 0.0, pytest.approx(15.0)]
-    assert budget.wait_s(100, 60.0) == 0.0

@@ -48,11 +48,13 @@ static size_t mutate(char *text, size_t n)
 
 static int decode(bn_symbol *s, int futures, const char *text, size_t n)
 {
-    bn_table table = {s, 1, 0, (uint32_t)futures};
+    uint16_t slots[4];
+    bn_table table = {.symbols = s, .count = 1, .futures = (uint32_t)futures, .mask = 3, .slots = slots};
     bn_fields fields;
     bn_frame frame;
     uint8_t *exact = malloc(n ? n : 1);
     int written = 0;
+    bn_index(&table);
     memcpy(exact, text, n);
     if (bn_scan(exact, n, &fields) == BN_SCAN_OK && bn_classify(&table, &fields, &frame) == BN_OK && frame.kind != BN_REPLY) {
         uint8_t *out = malloc(frame.size);

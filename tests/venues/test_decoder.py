@@ -200,6 +200,21 @@ def test_following_is_next_seen_or_break() -> None:
     assert follows(10, 11, 12) == BREAK
 
 
+def test_a_symbol_is_found_among_many_and_its_likes_are_not() -> None:
+    many = Decoder(False)
+    names = [f"S{i}USDT" for i in range(700)]
+    for i, name in enumerate(names):
+        assert many.add(name, 1000 + i, -8, -8) == i
+    for i in (0, 699, 350, 350, 1):
+        kind, raw = many.encode(TRADE.replace(b"BTCUSDT", names[i].encode()), 0)
+        assert (kind, many.index) == (native.TRADE, i)
+        assert raw is not None
+        assert Trade.decode(bytes(raw)).instrument_id == 1000 + i
+    for name in (b"S700USDT", b"S1USD", b"S1USDTT", b"", b"X" * 40):
+        assert many.encode(TRADE.replace(b"BTCUSDT", name), 0) == (native.UNKNOWN_SYMBOL, None)
+    assert Decoder(False).encode(TRADE, 0) == (native.UNKNOWN_SYMBOL, None)
+
+
 TOKENS = (b'"', b"]]", b"[[", b"{", b"}", b",", b"\\", b"\x00", b"null", b":", b"9" * 20, b" ")
 
 

@@ -38,6 +38,7 @@ from libchronicle.venues.binance.push cimport (
     bn_decoder,
     bn_follows,
     bn_forget,
+    bn_index,
     bn_levels_extent,
     bn_push,
     bn_scan,
@@ -99,12 +100,23 @@ cdef class Decoder:
 
     def __dealloc__(self):
         free(self.d.table.symbols)
+        free(self.d.table.slots)
 
     def add(self, str symbol, uint64_t instrument_id, int price_exponent, int qty_exponent):
         cdef bytes name = symbol.encode()
         cdef uint32_t index = self.d.table.count
         if not 0 < len(name) <= 32:
             raise ValueError(f"{symbol!r}: a symbol has 1 to 32 bytes")
+        if index >= 10_000:
+            raise ValueError("a feed has at most 10,000 symbols")
+        cdef uint32_t slots = 16
+        while slots < 2 * (index + 2):
+            slots *= 2
+        cdef uint16_t *index_of = <uint16_t *>realloc(self.d.table.slots, slots * sizeof(uint16_t))
+        if index_of == NULL:
+            raise MemoryError
+        self.d.table.slots = index_of
+        self.d.table.mask = slots - 1
         cdef bn_symbol *table = <bn_symbol *>realloc(self.d.table.symbols, (index + 1) * sizeof(bn_symbol))
         if table == NULL:
             raise MemoryError
@@ -117,6 +129,7 @@ cdef class Decoder:
         s.price_exponent = price_exponent
         s.qty_exponent = qty_exponent
         self.d.table.count = index + 1
+        bn_index(&self.d.table)
         return index
 
     def attach(self, Publisher publisher not None):

@@ -58,6 +58,8 @@ cdef extern from "records.h" nogil:
         uint32_t count
         uint32_t last
         uint32_t futures
+        uint32_t mask
+        uint16_t *slots
 
     ctypedef struct bn_frame:
         bn_kind kind
@@ -69,6 +71,7 @@ cdef extern from "records.h" nogil:
         uint64_t before
         uint64_t prev
 
+    void bn_index(bn_table *t)
     int bn_classify(bn_table *t, const bn_fields *f, bn_frame *out)
     int bn_write(const bn_fields *f, const bn_frame *frame, int64_t recv_ts, uint8_t *out)
     int bn_write_snapshot(const bn_symbol *s, const bn_value *bids, const bn_value *asks, uint64_t last_update_id,

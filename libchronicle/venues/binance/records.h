@@ -49,6 +49,8 @@ typedef struct {
     uint32_t count;
     uint32_t last;              /* index of the last hit: frames of one symbol come in bursts */
     uint32_t futures;           /* depth carries "pu" */
+    uint32_t mask;              /* slots - 1, a power of two above twice the count */
+    uint16_t *slots;            /* open addressing by name: index + 1, 0 = free */
 } bn_table;
 
 typedef struct {
@@ -60,16 +62,47 @@ typedef struct {
     uint64_t prev;              /* depth: pu, 0 where there is none */
 } bn_frame;
 
+static inline uint32_t bn_hash(const uint8_t *name, uint32_t n)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (uint32_t i = 0; i < n; i++)
+        hash = (hash ^ name[i]) * 16777619u;
+    return hash;
+}
+
+static inline int bn_named(const bn_symbol *s, const uint8_t *name, uint32_t n)
+{
+    return s->name_size == n && memcmp(s->name, name, n) == 0;
+}
+
 static inline bn_symbol *bn_find(bn_table *t, const uint8_t *name, uint32_t n, uint32_t *index)
 {
-    for (uint32_t i = 0, at = t->last; i < t->count; i++, at = at + 1 == t->count ? 0 : at + 1) {
-        bn_symbol *s = &t->symbols[at];
-        if (s->name_size == n && memcmp(s->name, name, n) == 0) {
-            t->last = *index = at;
-            return s;
+    if (BN_UNLIKELY(t->count == 0))
+        return NULL;
+    if (BN_LIKELY(bn_named(&t->symbols[t->last], name, n))) {
+        *index = t->last;
+        return &t->symbols[t->last];
+    }
+    for (uint32_t at = bn_hash(name, n) & t->mask; t->slots[at]; at = (at + 1) & t->mask) {
+        uint32_t found = t->slots[at] - 1u;
+        if (bn_named(&t->symbols[found], name, n)) {
+            t->last = *index = found;
+            return &t->symbols[found];
         }
     }
     return NULL;
+}
+
+/* After `symbols` and `count` have changed; `slots` has mask + 1 entries. */
+static inline void bn_index(bn_table *t)
+{
+    memset(t->slots, 0, (t->mask + 1) * sizeof *t->slots);
+    for (uint32_t i = 0; i < t->count; i++) {
+        uint32_t at = bn_hash((const uint8_t *)t->symbols[i].name, t->symbols[i].name_size) & t->mask;
+        while (t->slots[at])
+            at = (at + 1) & t->mask;
+        t->slots[at] = (uint16_t)(i + 1);
+    }
 }
 
 static inline int64_t bn_time(const bn_value *v)
