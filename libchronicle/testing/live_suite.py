@@ -112,16 +112,18 @@ class LiveSuite:
         except OSError:
             return False
 
-    def kill(self, daemon: str) -> None:
-        """kill -9, then wait until every daemon is healthy again, this one as a new process."""
-        pid = self.rows()[daemon]["pid"]
-        os.kill(pid, signal.SIGKILL)
+    def kill(self, *daemons: str) -> None:
+        """kill -9 them, then wait until every daemon is healthy again, these as new processes."""
+        pids = {daemon: row["pid"] for daemon, row in self.rows().items() if daemon in daemons}
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
 
         def back() -> bool:
             rows = self.rows()
-            return rows[daemon]["pid"] not in (None, pid) and all(row["healthy"] for row in rows.values())
+            new = all(rows[daemon]["pid"] not in (None, pid) for daemon, pid in pids.items())
+            return new and all(row["healthy"] for row in rows.values())
 
-        self.wait_until(back, f"{daemon} is back and all are healthy")
+        self.wait_until(back, f"{', '.join(daemons)} back and all healthy")
 
     def wait_until(self, done: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> None:
         """AssertionError with the table of daemons if it takes too long."""

@@ -48,6 +48,8 @@ def crash_in_turn(suite: LiveSuite, rounds: int) -> None:
             time.sleep(rng.random() * 0.2)
             suite.kill(daemon)
         everyone_trades_again(suite)
+    suite.kill(*suite.rows())  # all at once, as when the machine goes down
+    everyone_trades_again(suite)
 
 
 def the_journals_agree(suite: LiveSuite) -> None:
@@ -84,6 +86,8 @@ def test_the_suite_survives_kill_9_of_each_daemon_on_generated_markets(
     tmp_path: Path, project_root: Path
 ) -> None:
     with LiveSuite.of_deployment(tmp_path, project_root / "deploy") as suite:
+        suite.tables["exchange"]["rate"] = 1000.0
+        suite.write()
         suite.chronicle("up")
         crash_in_turn(suite, 1)
         suite.chronicle("down")
