@@ -110,7 +110,7 @@ def _wait(observer: Observer, names: Sequence[str], timeout_s: float, logged: in
             time.sleep(RATE_WINDOW_S)
             return _look(observer, names)
         exits = last_exits(observer.run.suite.logs / "supervisord.log", logged)
-        if any(exits.get(row.daemon) in HOPELESS and not row.healthy for row in rows):
+        if len(rows) == len(names) and all(row.healthy or exits.get(row.daemon) in HOPELESS for row in rows):
             break
         time.sleep(POLL_S)
         rows = _look(observer, names)
