@@ -55,6 +55,12 @@ static inline void chr_l2_free(chr_l2 *b) {
     chr_ladder_free(&b->side[CHR_ASK]);
 }
 
+/* Costs 1 MiB of memory; for those who cannot wait for the kernel. */
+static inline void chr_l2_prefault(chr_l2 *b) {
+    chr_ladder_prefault(&b->side[CHR_BID]);
+    chr_ladder_prefault(&b->side[CHR_ASK]);
+}
+
 /* Empty and invalid, as new; instrument and tick stay known. */
 static inline void chr_l2_clear(chr_l2 *b) {
     chr_ladder_clear(&b->side[CHR_BID]);

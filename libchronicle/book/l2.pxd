@@ -19,6 +19,7 @@ cdef extern from "l2.h" nogil:
 
     int chr_l2_init(chr_l2 *b, uint64_t instrument_id)
     void chr_l2_free(chr_l2 *b)
+    void chr_l2_prefault(chr_l2 *b)
     void chr_l2_clear(chr_l2 *b)
     int chr_l2_apply(chr_l2 *b, uint16_t type_id, const void *payload, uint32_t size)
     int chr_l2_best(const chr_l2 *b, int side, chr_level_t *out)

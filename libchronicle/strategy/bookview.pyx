@@ -11,6 +11,7 @@ from libchronicle.book.l2 cimport (
     chr_l2_best,
     chr_l2_hash,
     chr_l2_imbalance,
+    chr_l2_prefault,
     chr_l2_qty_at,
 )
 from libchronicle.protocol.layout cimport CHR_SIDE_BUY, chr_level_t
@@ -130,6 +131,10 @@ cdef class Book:
     def levels(self, side):
         """How many levels BUY (bids) or SELL (asks) has."""
         return self.inner.levels(side)
+
+    def prefault(self):
+        """For the runner: take the memory now that updates far from the touch would ask for later."""
+        chr_l2_prefault(self.b)
 
     def hash(self):
         """Hash of the content: equal for equal levels, however the book came by them."""

@@ -188,6 +188,9 @@ class LiveRunner:
             self._chores(),
             spin_us=self.config.spin_us,
         )
+        if self.config.spin_us:  # who spins pays memory for time
+            for instrument in instruments:
+                instrument.book.prefault()
         self.lifecycle.start(instruments)
         self._commands.poll()
 

@@ -5,7 +5,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from libchronicle.book.l2 cimport L2Book, chr_l2_apply
+from libchronicle.book.l2 cimport L2Book, chr_l2_apply, chr_l2_prefault
 from libchronicle.native.binding cimport Publisher, Subscriber, raise_reader, raise_writer
 from libchronicle.native.hot cimport chr_commit, chr_frame, chr_next, chr_now_ns, chr_reserve
 from libchronicle.protocol.layout cimport (
@@ -34,6 +34,7 @@ def echo(Subscriber reader not None, Publisher writer not None, StopMonitor moni
     cdef void *to
     cdef uint64_t queue_id = reader.queue_id
     cdef L2Book book = L2Book(0)
+    chr_l2_prefault(book.b)
     while True:
         rc = chr_next(reader.r, &f)
         now = chr_now_ns(&writer.w.clock)
