@@ -28,12 +28,16 @@ $(VENV)/.created: deploy/requirements.lock
 	@touch $@
 
 dist/.built: $(VENV)/.created $(SOURCES)
+	@echo "building Chronicle; the first time takes a minute or two"
 	@mkdir -p dist; rm -f dist/*.whl
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@touch $@
 
+# The extension modules are also laid beside their sources, so that a script run from the checkout finds them.
 $(VENV)/.installed: dist/.built
 	$(PIP) install --no-deps --force-reinstall dist/libchronicle-*.whl
+	@cd "$$($(BIN)/python -P -c 'import os, libchronicle; print(os.path.dirname(libchronicle.__path__[0]))')" && \
+		find libchronicle -name '*.so' -exec cp --parents --target-directory "$(CURDIR)" {} +
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed pyproject.toml

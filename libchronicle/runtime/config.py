@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -274,6 +275,24 @@ def check_host(config: HostConfig, file: str) -> None:
             )
     if config.exchange is not None:
         _check_exchange(config.exchange, file)
+        for name, feed in config.feeds.items():
+            _check_feed_finds_its_market(name, feed, config.exchange, file)
+
+
+def _check_feed_finds_its_market(name: str, feed: FeedConfig, exchange: ExchangeConfig, file: str) -> None:
+    """A feed pointed at this host must point at the port the embedded exchange serves its venue on."""
+    market = exchange.markets.get(feed.venue)
+    for key, url in (("rest_url", feed.rest_url), ("ws_url", feed.ws_url)):
+        parts = urlsplit(url)
+        if (
+            market is None
+            or market.port == 0
+            or parts.hostname not in (exchange.host, "127.0.0.1", "localhost")
+        ):
+            continue
+        if parts.port != market.port:
+            reason = f"names port {parts.port}, but [exchange.markets.{feed.venue}] listens on {market.port}"
+            raise ConfigError(file=file, key=f"feeds.{name}.{key}", reason=reason)
 
 
 def _check_exchange(exchange: ExchangeConfig, file: str) -> None:

@@ -126,6 +126,16 @@ def test_two_markets_cannot_share_a_port(tmp_path: Path) -> None:
         load_host(host_file(tmp_path, text), environ={})
 
 
+def test_a_feed_on_this_host_must_point_at_its_market(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"feeds\.binance-spot\.rest_url: names port 9091, but .* listens on 9081"
+    ):
+        load_host(
+            host_file(tmp_path, HOST.replace("http://127.0.0.1:9081", "http://127.0.0.1:9091")), environ={}
+        )
+    load_host(host_file(tmp_path, HOST.replace("127.0.0.1:9081", "stream.example:443")), environ={})
+
+
 def test_a_file_that_is_missing_or_no_toml_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_host(tmp_path / "nowhere.toml")
