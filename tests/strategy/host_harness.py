@@ -8,9 +8,11 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.bus.paths import BusPaths
@@ -29,11 +31,13 @@ from libchronicle.protocol import (
     Instrument,
     NewOrder,
     Side,
+    StateChange,
     Trade,
     decode,
     instrument_id,
 )
 from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
+from libchronicle.strategy.states import Machine
 
 BTC = "binance-spot:BTCUSDT"
 ETH = "binance-spot:ETHUSDT"
@@ -390,3 +394,38 @@ class Scene:
         for name in ("feed", "router"):
             if hasattr(self, name):
                 getattr(self, name).close()
+
+
+SENDER = """
+class Probe(Strategy):
+    def on_start(self, ctx):
+        say("start", len(ctx.orders()), ctx.position("binance-spot:BTCUSDT").qty)
+    def on_quote(self, ctx, quote):
+        order = quote.instrument.limit(Side.BUY, quote.bid_price, 1000)
+        say("quote", quote.bid_price, int(ctx.send(order)))
+    def on_trade(self, ctx, trade):
+        say("trade", trade.price)
+    def on_book(self, ctx, book):
+        say("book", book.bid_price, book.ask_price)
+    def on_order(self, ctx, update):
+        say("order", update.exec_type.name, update.state.name, update.order_id)
+    def on_fill(self, ctx, fill):
+        say("fill", fill.price, fill.qty, fill.instrument.position.qty)
+    def on_feed_state(self, ctx, feed, state):
+        say("feed", feed, state.name)
+    def on_router_state(self, ctx, state):
+        say("router", state.name)
+    def on_stop(self, ctx):
+        say("stop")
+"""
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    one = Scene(tmp_path)
+    yield one
+    one.close()
+
+
+def state_changes(host: Host, machine: Machine) -> list[int]:
+    return [one.to_state for one in host.session() if isinstance(one, StateChange) and one.machine == machine]

@@ -1,0 +1,10 @@
+"""Fixtures of the daemons' tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
+
+from host_harness import scene as scene

@@ -1,0 +1,185 @@
+"""Timers, parameters, saved state, the session journal and the loop of a strategy host."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
+
+from host_harness import ETH, SENDER, Scene
+
+from libchronicle.bus.control import send_command
+from libchronicle.protocol import (
+    Command,
+    ControlCommand,
+    Dispatch,
+    Parameter,
+    SessionSource,
+    SessionStart,
+    SessionStop,
+    TimerFired,
+)
+from libchronicle.strategy import Refusal
+
+# ---------------------------------------------------------------- time, parameters, state, journal
+
+
+TIMED = """
+class Probe(Strategy):
+    def on_start(self, ctx):
+        ctx.set_timer("beat", every_ms=20)
+        self.last = 0
+    def on_timer(self, ctx, name):
+        say("timer", name, ctx.now_ns(), ctx.now_ns() == ctx.now_ns(), ctx.params.pace)
+    def on_save(self, ctx):
+        return {"seen": 7}
+    def on_load(self, ctx, state):
+        say("load", state["seen"])
+"""
+
+
+def test_timers_fire_and_their_time_is_the_recorded_one(scene: Scene) -> None:
+    scene.begin(TIMED, params="pace = 3")
+    heard = scene.said("timer beat", 5)
+    fired = [one for one in scene.host.session() if isinstance(one, TimerFired)]
+    assert [int(line.split()[2]) for line in heard[:5]] == [one.now_ns for one in fired[:5]]
+    assert all(one.now_ns >= one.deadline_ns for one in fired)
+    assert (fired[4].deadline_ns - fired[0].deadline_ns) % 20_000_000 == 0
+
+
+def test_a_parameter_changes_between_callbacks_and_is_recorded(scene: Scene) -> None:
+    scene.begin(TIMED, params="pace = 3")
+    scene.said("timer beat", 2)
+    command(scene, Command.SET_PARAMETER, "pace", "11")
+    scene.until(lambda: any(line.endswith(" 11") for line in scene.host.lines()))
+    command(scene, Command.SET_PARAMETER, "pace", "fast")
+    scene.until(lambda: "command refused" in scene.host.log())
+    recorded = [(one.name, one.value) for one in scene.host.session() if isinstance(one, Parameter)]
+    assert recorded == [("pace", "3"), ("pace", "11")]
+
+
+def test_pause_refuses_orders_and_resume_lets_them_pass(scene: Scene) -> None:
+    scene.begin(SENDER)
+    scene.until_trading()
+    command(scene, Command.PAUSE)
+    scene.until(lambda: "command=PAUSE" in scene.host.log())
+    scene.feed.quote(bid=6_000_051)
+    assert scene.said("quote 6000051") == [f"quote 6000051 {int(Refusal.PAUSED)}"]
+    command(scene, Command.RESUME)
+    scene.until(lambda: "command=RESUME" in scene.host.log())
+    scene.feed.quote(bid=6_000_052)
+    assert int(scene.said("quote 6000052")[0].split()[-1]) > 0
+    told = [one.command for one in scene.host.session() if isinstance(one, ControlCommand)]
+    assert told == [Command.PAUSE, Command.RESUME]
+
+
+def test_a_stop_command_ends_the_host_in_order(scene: Scene) -> None:
+    scene.begin(TIMED, params="pace = 3")
+    scene.said("timer")
+    command(scene, Command.STOP)
+    assert scene.host.process is not None
+    assert scene.host.process.wait(5) == 0
+
+
+def command(scene: Scene, what: Command, target: str = "", value: str = "") -> None:
+    send_command(scene.host.paths, "strategy-probe", what, reason="test", target=target, value=value)
+
+
+def test_state_saved_at_the_stop_is_loaded_at_the_start(scene: Scene) -> None:
+    scene.begin(TIMED, params="pace = 3")
+    scene.said("timer")
+    assert scene.host.stop() == 0
+    scene.host.start()
+    scene.said("load 7")
+
+
+def test_the_session_tells_what_was_dispatched_and_when(scene: Scene) -> None:
+    host = scene.begin(
+        """
+        class Probe(Strategy):
+            def on_trade(self, ctx, trade):
+                say("trade", trade.seq, ctx.now_ns(), trade.ts_ns <= ctx.now_ns())
+        """,
+        params='mood = "calm"',
+    )
+    scene.until_trading()
+    for step in range(50):
+        scene.feed.trade(step + 1)
+        scene.feed.trade(step + 1, name=ETH)
+    heard = scene.said("trade", 50)
+    assert host.stop() == 0
+    session = host.session()
+    start = session[0]
+    assert isinstance(start, SessionStart)
+    assert (start.name, len(start.config_hash), bool(start.code_version)) == ("probe", 32, True)
+    sources = {one.source: one for one in session if isinstance(one, SessionSource)}
+    assert sources[0].path == "market_data/queue/binance-spot"
+    told = {}
+    for one in session:
+        if isinstance(one, Dispatch) and not one.muted and one.source == 0:
+            told |= dict.fromkeys(range(one.first_seq, one.last_seq + 1), one.now_ns)
+    for line in heard:
+        seq, now, in_order = line.split()[1:]
+        assert told[int(seq)] == int(now)
+        assert in_order == "True"
+    assert isinstance(session[-1], SessionStop)
+
+
+# ---------------------------------------------------------------- the loop
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_while_it_spins_and_dispatches_the_loop_makes_no_system_call(scene: Scene) -> None:
+    scene.begin(
+        """
+        class Probe(Strategy):
+            def on_start(self, ctx):
+                self.n = 0
+            def on_trade(self, ctx, trade):
+                self.n += 1
+                ctx.send(trade.instrument.limit(Side.BUY, trade.price, 1000)) if self.n % 10 == 0 else None
+        """,
+        settings="spin_us = 30000000",
+    )
+    scene.until_trading()
+    # A test process that is itself kept waiting lets the feed's heartbeat grow old, and the host looks into that with
+    # system calls, rightly. Such a try proves nothing.
+    tries = [_system_calls(scene, step) for step in range(5)]
+    undisturbed = [calls for calls, disturbed in tries if not disturbed]
+    assert undisturbed
+    assert undisturbed == [[]] * len(undisturbed)
+
+
+def _system_calls(scene: Scene, number: int) -> tuple[list[str], bool]:
+    """Calls of the host's main thread while 5,000 records and 500 orders pass; and whether we were kept waiting."""
+    trace = scene.root / f"strace.{number}"
+    orders = len(scene.router.orders())
+    scene.longest_silence()
+    with trace.open("wb") as out:
+        tracer = subprocess.Popen(["strace", "-f", "-p", str(scene.host.pid)], stderr=out)
+        try:
+            scene.rest(0.3)
+            for step in range(5000):
+                scene.feed.trade(step + 1)
+                scene.beat()
+            scene.until(lambda: len(scene.router.orders()) == orders + 500)
+            scene.rest(0.2)
+        finally:
+            tracer.terminate()
+            tracer.wait()
+    lines = [line for line in trace.read_text().splitlines() if f"[pid {scene.host.pid}]" in line]
+    return [line for line in lines if "tached" not in line], scene.longest_silence() > 0.35
+
+
+def test_importing_the_contract_loads_neither_simulator_nor_backtest_nor_numpy() -> None:
+    program = (
+        "import sys, libchronicle.strategy;"
+        "print([m for m in sys.modules if m.startswith(('libchronicle.sim', 'libchronicle.backtest', 'numpy', 'asyncio'))])"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
