@@ -226,7 +226,6 @@ struct chr_subscriber {
     uint64_t queue_id, generation;
     pid_t owner;
     int32_t closed, forked, dead, durable, read_only;
-    int32_t look_always;          /* every empty look takes the slow path */
     uint64_t beat_period;         /* cycles */
     int64_t last_beat_ns;
     chr_map *ahead;               /* next segment, mapped by the prepare thread */
@@ -278,7 +277,6 @@ void chr_fork_add_publisher(chr_publisher *p);
 void chr_fork_remove_publisher(chr_publisher *p);
 void chr_fork_add_subscriber(chr_subscriber *s);
 void chr_fork_remove_subscriber(chr_subscriber *s);
-extern const uint8_t chr_zero_page[CHR_PAGE];
 void chr_agents_fork_prepare(void);
 void chr_agents_fork_parent(void);
 void chr_agents_fork_child(void);

@@ -16,7 +16,8 @@
  *  - The commit word is stored last, with release order; then last_ts, next_seq, head; then a full fence; then the futex word is looked at.
  *  - chr_frame.payload points into the mapping. It stays valid until the call of chr_next that crosses into the next segment returns; to
  *    keep it longer hold the reader's map (chr_map_hold / Subscriber.mapping).
- *  - A forked child finds end = 0 in a writer and an all-zero page under a reader, so both fall into `ops`, which reports Forked.
+ *  - A forked child finds end = 0 in a writer and a heartbeat due for ever in a reader, so both fall into `ops`, which reports Forked.
+ *  - on_full = "block" is not done here: QueueFull comes back at once, and it is the caller's to sleep and try again.
  */
 #ifndef CHR_HOT_H
 #define CHR_HOT_H
@@ -96,11 +97,11 @@ struct chr_reader {
     uint64_t offset;            /* of the next frame */
     uint64_t end;               /* frames that end at or below it need no slow path */
     uint64_t next_seq;
-    int64_t beat_ts;
-    uint64_t beat_cycles;
+    uint64_t beat_cycles;       /* a heartbeat is due when the cycle counter reaches it: read at every call, so that a slow loop beats too */
     uint32_t crc_seed, epoch;   /* epoch of the last frame read */
     uint64_t back;              /* bytes from the last frame read to offset, 0 = none in this segment */
     chr_map *map;
+    uint32_t look_always;       /* every look that finds nothing takes the slow path */
     const chr_reader_ops *ops;
     chr_error error;
 };
@@ -243,11 +244,12 @@ static inline int chr_next(chr_reader *r, chr_frame *out)
     uint64_t next;
     chr_verdict verdict = chr_examine(r->base, r->offset, r->end, r->crc_seed, &next);
     if (verdict == CHR_FRAME_NONE) {
-        if (CHR_UNLIKELY(chr_cycles() >= r->beat_cycles || r->map->broken))
+        if (CHR_UNLIKELY(chr_cycles() >= r->beat_cycles || r->look_always || r->map->broken))
             return r->ops->next(r, out);
         return 0;
     }
-    if (CHR_UNLIKELY(verdict != CHR_FRAME_OK || f->seq != r->next_seq || f->type_id >= CHR_TYPE_RESERVED || f->ts_ns >= r->beat_ts))
+    if (CHR_UNLIKELY(verdict != CHR_FRAME_OK || f->seq != r->next_seq || f->type_id >= CHR_TYPE_RESERVED ||
+                     chr_cycles() >= r->beat_cycles))
         return r->ops->next(r, out);
     out->payload = (const uint8_t *)(f + 1);
     out->size = f->commit & CHR_LENGTH_MASK;

@@ -17,8 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHR_BEAT_NS 100000000ll
-
 static chr_subscriber *subscriber(const chr_reader *r) { return (chr_subscriber *)r; }
 
 static const chr_control *control_of(const chr_subscriber *s) { return (const chr_control *)s->pages.control->base; }
@@ -82,9 +80,7 @@ int64_t chr_ahead_run(void *owner)
 static void note_quarantine(chr_subscriber *s)
 {
     const chr_seal *seal = (const chr_seal *)(s->hot.base + sizeof(chr_segment_header));
-    s->look_always = s->event_fd >= 0 || (chr_seal_valid(s->hot.map) && (seal->flags & CHR_SEAL_QUARANTINED));
-    if (s->look_always)
-        s->hot.beat_cycles = 0;
+    s->hot.look_always = s->event_fd >= 0 || (chr_seal_valid(s->hot.map) && (seal->flags & CHR_SEAL_QUARANTINED));
 }
 
 static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
@@ -168,6 +164,7 @@ static int tell_gone(chr_subscriber *s, uint64_t oldest)
     if (s->name[0] && !s->durable) {
         int64_t age = chr_monotonic_ns() - s->last_beat_ns;
         s->dead = 1;
+        s->hot.beat_cycles = 0; /* every look from now on takes the slow path, and is refused */
         return chr_fail(e, CHR_E_FORGOTTEN, s->dir, s->name, (uint64_t)age, chr_load_acquire64(&c->head) - chr_reader_position(&s->hot), 0);
     }
     if (chr_reader_place(s, oldest, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
@@ -178,9 +175,9 @@ static int tell_gone(chr_subscriber *s, uint64_t oldest)
 /* Heartbeat; and is the segment under the cursor still the queue's? */
 int chr_reader_alive(chr_subscriber *s)
 {
-    s->hot.beat_cycles = s->look_always ? 0 : chr_cycles() + s->beat_period;
     if (chr_reader_gone(s) < 0)
         return -1;
+    s->hot.beat_cycles = chr_cycles() + s->beat_period;
     uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
     if (CHR_UNLIKELY(s->hot.map->number < oldest) && s->name[0] && !s->durable)
         return tell_gone(s, oldest);
@@ -255,11 +252,8 @@ static int slow_next(chr_reader *r, chr_frame *out)
     if (rc <= 0)
         return rc < 0 ? rc : slow_idle(r);
     const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
-    if (f->ts_ns >= r->beat_ts || chr_cycles() >= r->beat_cycles) {
-        if (chr_reader_alive(s) < 0)
-            return -1;
-        r->beat_ts = f->ts_ns + CHR_BEAT_NS;
-    }
+    if (chr_cycles() >= r->beat_cycles && chr_reader_alive(s) < 0)
+        return -1;
     *out = (chr_frame){.payload = (const uint8_t *)(f + 1), .size = f->commit & CHR_LENGTH_MASK, .type_id = f->type_id};
     out->flags = f->flags;
     out->version = f->version;
@@ -283,7 +277,7 @@ int chr_reader_peek(chr_reader *r)
 {
     uint64_t next;
     bool empty = chr_load_acquire32((const uint32_t *)(r->base + r->offset)) == 0;
-    if (CHR_LIKELY(empty && chr_cycles() < r->beat_cycles && !r->map->broken))
+    if (CHR_LIKELY(empty && chr_cycles() < r->beat_cycles && !r->look_always && !r->map->broken))
         return 0;
     if (chr_reader_gone(subscriber(r)) < 0)
         return -1;
@@ -310,7 +304,6 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
     const chr_segment_header *h = (const chr_segment_header *)map->base;
     s->hot.offset = offset;
     s->hot.back = 0;
-    s->hot.beat_ts = INT64_MIN;
     note_quarantine(s);
     set_step(s);
     if (seq != CHR_SEQ_UNKNOWN)

@@ -1,13 +1,11 @@
 /* A forked child inherits handles it must not use: a second writer with the first one's position would destroy the queue.
  *
- * In the child every writer gets end = 0 and an epoch that is nobody's, every reader an all-zero page, so the hot path falls into its slow half,
+ * In the child every writer gets end = 0 and an epoch that is nobody's, every reader a heartbeat that is due for ever, so the hot path falls into its slow half,
  * which reports Forked; writable maps are replaced by private zero pages and their descriptors (which carry the locks) closed.
  */
 #include "chr_core.h"
 
 #include <stdio.h>
-
-const uint8_t chr_zero_page[CHR_PAGE] __attribute__((aligned(4096)));
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -43,8 +41,6 @@ static void in_child(void)
     }
     for (chr_subscriber *s = subscribers; s != NULL; s = s->next_open) {
         s->forked = 1;
-        s->hot.base = chr_zero_page;
-        s->hot.offset = 0;
         s->hot.beat_cycles = 0;
         s->prepare.run = NULL;
         pthread_mutex_init(&s->making, NULL);

@@ -128,8 +128,7 @@ int chr_reader_fileno(chr_reader *r)
         watched = s;
     }
     pthread_mutex_unlock(&lock);
-    s->look_always = 1; /* every look that finds nothing passes through chr_bell_arm */
-    r->beat_cycles = 0;
+    r->look_always = 1; /* each passes through chr_bell_arm */
     if (rc == 0)
         return fd;
     if (fd >= 0)

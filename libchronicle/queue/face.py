@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from libchronicle.errors import HostError, NoPermission, NotReady
 from libchronicle.native.binding import Publisher, Subscriber
 from libchronicle.queue.config import QueueConfig
@@ -30,7 +32,9 @@ class Queue:
             raise NoPermission(path=str(where), reason=f"mkdir: {error.strerror}") from error
         except OSError as error:
             raise HostError(path=str(where), reason=f"mkdir: {error.strerror}") from error
-        return Publisher(str(where), config or QueueConfig())
+        config = config or QueueConfig()
+        durable = tuple(encode_name(name) for name in config.durable)
+        return Publisher(str(where), msgspec.structs.replace(config, durable=durable))
 
     @staticmethod
     def open_subscriber(

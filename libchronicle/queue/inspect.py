@@ -17,7 +17,7 @@ from libchronicle.native.binding import (
     parse_segment,
     walk_segment,
 )
-from libchronicle.queue.names import decode_name
+from libchronicle.queue.names import decode_name, encode_name
 
 
 class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +140,7 @@ def _reader(file: Path, control: dict[str, Any], boot: bytes) -> ReaderInfo:
         name=name,
         pid=facts["pid"],
         active=active,
-        durable=name in control["durable"],
+        durable=encode_name(name) in control["durable"],
         state=state,
         position=facts["position"],
         seq=facts["seq"],

@@ -107,9 +107,16 @@ static void write_some(const char *dir, int count)
     chr_writer_close(w);
 }
 
+/* Records read; -1 if the reader was told of damage and stopped there. */
 static int read_all(const char *dir, uint64_t *next)
 {
-    chr_reader *r = open_reader(dir, NULL, CHR_START_EARLIEST);
+    chr_config c = small();
+    chr_error e;
+    chr_reader *r = chr_reader_open(dir, NULL, &c, CHR_START_EARLIEST, 0, 0, &e);
+    if (r == NULL) {
+        CHECK(e.code == CHR_E_CORRUPT || e.code == CHR_E_VERSION || e.code == CHR_E_BROKEN);
+        return -1;
+    }
     chr_frame f;
     int rc, n = 0;
     while ((rc = chr_next(r, &f)) != 0) {

@@ -1,5 +1,6 @@
 """The C core compiled on its own, plain and under sanitizers."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ KINDS = {
     "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
     "thread": ["-fsanitize=thread", "-Wno-tsan"],
 }
+
+STRESS = int(os.environ.get("CHRONICLE_STRESS", "1"))  # multiplies the rounds of the random tests
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -64,7 +67,7 @@ def test_writer_readers_and_agents_under_a_sanitizer(build, tmp_path, kind, coun
 def test_recovery_of_damaged_segments_never_crashes_nor_invents(build, tmp_path):
     seed = random.randrange(1 << 31)
     print("seed", seed)
-    run(build("address"), "fuzz", tmp_path, seed, 150)
+    run(build("address"), "fuzz", tmp_path, seed, 60 * STRESS)
 
 
 def test_the_core_knows_nothing_of_python():

@@ -118,5 +118,5 @@ class QueueAgainstList(RuleBasedStateMachine):
             assert self.readers[name].lag()[1] == len(self.records) - self.at[name]
 
 
-QueueAgainstList.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+QueueAgainstList.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestQueueAgainstList = QueueAgainstList.TestCase

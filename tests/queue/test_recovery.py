@@ -13,6 +13,7 @@ from libchronicle.errors import Corrupt, CorruptReader, Evicted, Rewound
 from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, inspect, verify
 
 SMALL = QueueConfig(segment_size=1 << 16)
+STRESS = int(os.environ.get("CHRONICLE_STRESS", "1"))  # multiplies the rounds of the random tests
 BUSY = """
     import sys, random
     from libchronicle.queue import Queue, QueueConfig
@@ -58,7 +59,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path, spawn):
     print("seed", seed)
     rng = random.Random(seed)
     path = tmp_path / "q"
-    for round_number in range(12):
+    for round_number in range(10 * STRESS):
         child = spawn(BUSY, path, rng.randrange(1 << 30))
         child.stdout.readline()
         time.sleep(rng.uniform(0, 0.02))

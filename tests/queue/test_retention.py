@@ -129,6 +129,32 @@ def test_a_reader_in_a_tight_loop_stays_alive_without_waiting(tmp_path):
         assert writer.metrics()["forgotten"] == 0
 
 
+def test_a_reader_that_takes_its_time_over_each_record_stays_alive(tmp_path):
+    path = tmp_path / "q"
+    ttl = config(reader_ttl_s=0.4)
+    with Queue.open_publisher(path, ttl) as writer, Queue.open_subscriber(path, "slow", ttl) as reader:
+        fill(writer, 4)
+        beats = set()
+        for _ in range(8):
+            time.sleep(0.1)
+            assert reader.next() is not None
+            beats.add((path / "readers" / "slow.meta").read_bytes()[40:48])
+        assert len(beats) >= 6, "every record read is a sign of life"
+
+
+def test_durable_names_may_be_strange(tmp_path):
+    path = tmp_path / "q"
+    with (
+        Queue.open_publisher(path, config(durable=("etl/raw",))) as writer,
+        Queue.open_subscriber(path, "etl/raw") as reader,
+    ):
+        assert inspect(path).readers[0].durable
+        fill(writer, 4)
+        reader.drain()
+        reader.commit()
+        assert settle(writer, lambda: 0 not in numbers(path))
+
+
 def test_a_reader_too_far_behind_is_no_longer_waited_for(tmp_path):
     path = tmp_path / "q"
     with (
