@@ -20,7 +20,15 @@ from libchronicle.cli.supervisor import ProgramInfo
 from libchronicle.counters import Snapshot, read_counters, read_errors
 from libchronicle.errors import ChronicleError
 
-__all__ = ["TTL_S", "DaemonStatus", "judge", "read_snapshots", "statuses", "with_rates"]
+__all__ = [
+    "TTL_S",
+    "DaemonStatus",
+    "judge",
+    "killed_strategies",
+    "read_snapshots",
+    "statuses",
+    "with_rates",
+]
 
 TTL_S = 3.0
 RATE_COUNTERS = ("messages_total", "records_total", "scrapes_total")
@@ -53,6 +61,12 @@ def read_snapshots(paths: BusPaths, names: Iterable[str]) -> dict[str, Snapshot]
     return found
 
 
+def killed_strategies(router: Snapshot | None) -> list[str]:
+    """Strategies whose orders the router refuses, by its counters; it keeps that over restarts."""
+    samples = router.samples if router is not None else ()
+    return sorted(s.labels["strategy"] for s in samples if s.name == "router_strategy_killed" and s.value)
+
+
 def known_daemons(paths: BusPaths) -> list[str]:
     """Daemons that ever had a counters file here."""
     return sorted(path.stem for path in paths.services_dir.glob("*.counters"))
@@ -69,8 +83,11 @@ def statuses(
     a process is behind by its reader pages, by pid; its own figure, where it has one, is later.
     """
     rows = []
+    killed = {f"strategy-{name}" for name in killed_strategies(snapshots.get("router"))}
     for name in names:
         row = judge(name, snapshots.get(name), managed.get(name))
+        if name in killed and row.healthy:  # also when it was started again, and does not know it
+            row = replace(row, state="killed")
         errors = sum(entry.count for entry in read_errors(paths.errors(name)))
         lag = _lag(snapshots[name]) if row.pid and name in snapshots else None
         rows.append(replace(row, errors=errors, lag_records=lags.get(row.pid or 0) if lag is None else lag))

@@ -24,9 +24,9 @@ def run_kill(
         )
     suite = find_run(run, config).suite
     if not suite.root.is_dir():
-        raise ConfigError(
-            file="command line", key="--run", reason=f"no run directory {suite.root}; nothing ever ran there"
-        )
+        key = "--run" if run else "--config" if config else "bus.root"
+        reason = f"no run directory {suite.root}; nothing ever ran there (start with `chronicle up`)"
+        raise ConfigError(file="command line" if run or config else "here", key=key, reason=reason)
     said = reason.strip() or ("cleared by hand" if clear else "killed by hand")
     if strategy is not None:
         _tell(suite, strategy, clear, said)
@@ -58,9 +58,12 @@ def _tell(suite: Suite, strategy: str, clear: bool, reason: str) -> None:
     to_router, to_strategy = (Command.UNKILL, Command.RESUME) if clear else (Command.KILL, Command.PAUSE)
     send_command(suite.paths, "router", to_router, reason=reason, target=strategy)
     send_command(suite.paths, f"strategy-{strategy}", to_strategy, reason=reason)
-    print(
-        f"strategy {strategy}: {'may trade again' if clear else 'orders are refused, open ones are cancelled'} ({reason})"
-    )
+    done = "may trade again" if clear else "orders are refused, open ones are cancelled"
+    print(f"strategy {strategy}: {done} ({reason})")
+    if not clear:
+        print(f"`chronicle kill {strategy} --clear` lets it trade again")
+    elif KillWord(suite.paths).killed:
+        print(f"but {trading_state(suite.paths)}")
     if not _router_beats(suite):
         print(
             "the router does not run: it obeys when it starts within a minute; else say it again, or stop all trading"

@@ -155,6 +155,7 @@ def kill(
     Examples:
       chronicle kill --all --reason "venue is broken"
       chronicle kill quoter --reason "wrong parameters"
+      chronicle kill quoter --clear
       chronicle kill --clear --reason "venue is back"
     """
     from libchronicle.cli.killing import run_kill

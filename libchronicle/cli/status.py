@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.context import Run, find_run, print_json
-from libchronicle.cli.health import DaemonStatus
+from libchronicle.cli.health import DaemonStatus, killed_strategies, read_snapshots
 from libchronicle.cli.observe import Observer
 from libchronicle.cli.tables import STATUS_HEADER, status_cells, status_table
 from libchronicle.errors import NotReadyError
@@ -62,12 +62,20 @@ def trading_state(paths: BusPaths) -> str:
     if not word.path.exists() and not word.log_path.exists():
         return "never started"
     if not word.killed:
-        return "trading allowed"
+        return f"trading allowed{_exceptions(paths)}"
     last = next((record for record in reversed(word.history()) if record.killed), None)
     if last is None or not word.path.exists():
         return "KILLED: the kill word is missing or unreadable; `chronicle kill --clear` allows trading"
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(last.ts_ns / 1e9))
     return f"KILLED at {when} UTC by {last.user}: {last.reason}; `chronicle kill --clear` allows trading"
+
+
+def _exceptions(paths: BusPaths) -> str:
+    killed = killed_strategies(read_snapshots(paths, ["router"]).get("router"))
+    if not killed:
+        return ""
+    undo = ", ".join(f"`chronicle kill {name} --clear`" for name in killed)
+    return f", but not for KILLED {', '.join(killed)}; {undo} allows it again"
 
 
 def _screen(run: Run, rows: list[DaemonStatus]) -> Group:
@@ -80,7 +88,8 @@ def _screen(run: Run, rows: list[DaemonStatus]) -> Group:
         table.add_column(name, justify="left" if i in (0, 2) else "right")
     for row in rows:
         texts = [Text(cell) for cell in status_cells(row)]
-        texts[2].stylize("green" if row.healthy else "bold red")
+        trades = row.healthy and row.state not in ("killed", "paused")
+        texts[2].stylize("green" if trades else "bold red")
         table.add_row(*texts)
     state = trading_state(run.suite.paths)
     title = Text(

@@ -12,11 +12,12 @@ from libchronicle.cli.context import Run, find_run, print_json
 from libchronicle.cli.health import DaemonStatus
 from libchronicle.cli.observe import Observer
 from libchronicle.cli.options import UpOptions, effective, runnable_strategies
+from libchronicle.cli.status import trading_state
 from libchronicle.cli.suite import Suite, programs
 from libchronicle.cli.supervisor import last_exits
 from libchronicle.cli.tables import count, status_table
-from libchronicle.errors import NotReadyError
-from libchronicle.runtime.config import load_host
+from libchronicle.errors import ConfigError, NotReadyError
+from libchronicle.runtime.config import HostConfig, load_host
 from libchronicle.runtime.daemon import ExitCode
 
 __all__ = ["run_down", "run_up"]
@@ -37,6 +38,7 @@ def run_up(options: UpOptions, *, wait: bool, timeout_s: float, as_json: bool) -
         options = _settle_options(suite, options, say)
         config = effective(host, options)
         suite = Suite(config.bus.root_path, config.bus.hot_path)
+        _check_strategies_directory(host, options.config)
         strategies, left_out = runnable_strategies(config)
         for line in left_out:
             say(line)
@@ -50,12 +52,22 @@ def run_up(options: UpOptions, *, wait: bool, timeout_s: float, as_json: bool) -
         print_json({"run": str(suite.root), "options": options.said(), "daemons": rows})
     else:
         print(status_table(rows))
+        state = trading_state(suite.paths)
+        if state != "trading allowed":
+            print(f"\n{state}")
     unhealthy = [row for row in rows if not row.healthy]
     if wait and unhealthy:
         _show_logs(suite, unhealthy)
         names = ", ".join(row.daemon for row in unhealthy)
         raise NotReadyError(reason=f"not healthy: {names}; their logs are in {suite.logs}")
     say(_next_steps(suite, options))
+
+
+def _check_strategies_directory(host: HostConfig, file: str) -> None:
+    """A typing error there must not take every strategy that runs away."""
+    directory = host.strategies.path
+    if not directory.is_dir():
+        raise ConfigError(file=file, key="strategies.dir", reason=f"no such directory: {directory}")
 
 
 def run_down(run: str | None, config: str | None, grace_s: float) -> None:

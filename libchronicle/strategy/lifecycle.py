@@ -206,6 +206,13 @@ class Lifecycle:
         self.paused = paused
         self._set_gate()
 
+    @property
+    def word(self) -> str:
+        """The host's state; where it would trade and must not, why."""
+        if self.host is not HostState.TRADING:
+            return self.host.name
+        return "KILLED" if self.killed else "PAUSED" if self.paused else self.host.name
+
     def set_parameter(self, name: str, value: str) -> dict[str, Any]:
         """Change parameters between two callbacks, all or none. Raises UnknownParameter, BadParameter."""
         changes = self.ctx.params.parse(name, value)

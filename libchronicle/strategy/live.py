@@ -307,7 +307,7 @@ class LiveRunner:
         return self._stopping() or self._asked_stop
 
     def _host_state(self, state: HostState) -> None:
-        self.metrics.state(state.name)
+        self.metrics.state(self.lifecycle.word)
         self.log.info("state", state=state.name)
 
     # ------------------------------------------------------------ stop

@@ -23,6 +23,7 @@ class HostMetrics:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file = CounterFile.create(path, name)
         counter, gauge = self.file.counter, self.file.gauge
+        self._said = ""
         self.orders = counter("strategy_orders_total", "orders sent")
         self.fills = counter("strategy_fills_total", "fills reported, partial ones too")
         self.refused = counter("strategy_refused_total", "orders the host did not send")
@@ -45,7 +46,10 @@ class HostMetrics:
         )
 
     def state(self, text: str) -> None:
-        self.file.set_state(text)
+        """A word for `chronicle status`."""
+        if text != self._said:
+            self._said = text
+            self.file.set_state(text)
 
     def publish(self, runner: LiveRunner) -> None:
         """Bring the slow counters up to date; the heartbeat says that the loop turns."""
@@ -60,6 +64,7 @@ class HostMetrics:
         self.malformed.set(runner.dispatcher.malformed)
         self.parks.set(runner.loop.parks)
         self.open_orders.set(len(runner.ctx.tracker.orders))
+        self.state(runner.lifecycle.word)
         self.file.heartbeat()
 
     def close(self) -> None:

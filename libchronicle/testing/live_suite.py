@@ -22,6 +22,7 @@ __all__ = ["LiveSuite", "free_ports"]
 
 BIN = Path(sys.executable).parent
 WAIT_S = 60.0
+SHIPPED = ("imbalance_taker", "quoter")
 
 
 def free_ports(count: int) -> list[int]:
@@ -50,7 +51,10 @@ class LiveSuite:
     def of_deployment(cls, directory: Path, deploy: Path) -> Self:
         """The configuration and strategies of `deploy`, on free ports and with small segments, ready to go up."""
         suite = cls(directory, read_toml(deploy / "host.toml"))
-        shutil.copytree(deploy / "strategies", suite.strategies, ignore=shutil.ignore_patterns("__pycache__"))
+        suite.strategies.mkdir()
+        for name in SHIPPED:  # a user's own strategies beside them are none of our business
+            for kind in ("py", "toml"):
+                shutil.copy(deploy / "strategies" / f"{name}.{kind}", suite.strategies)
         markets, feeds = suite.tables["exchange"]["markets"], suite.tables["feeds"]
         *ports, metrics = free_ports(len(markets) + 1)
         for name, port in zip(markets, ports, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from libchronicle.counters import CounterFile, ErrorLog
+from libchronicle.counters import Counter, CounterFile, ErrorLog
 from libchronicle.protocol import CancelAll, CancelOrder, NewOrder, RejectCode, ReplaceOrder
 from services.router.engine import Engine
 from services.router.market import MarketData
@@ -53,6 +53,7 @@ class RouterMetrics:
         self._feeds = gauge("router_feeds_alive", "feeds whose writer lives")
         self._lag = gauge("router_market_lag_records", "market records not read yet")
         self._killed = gauge("router_killed", "1 while the kill word forbids trading")
+        self._strategy_killed: dict[str, Counter] = {}
         self._frames = 0  # of readers that were replaced
 
     def publish(self, engine: Engine, markets: MarketData, killed: bool) -> None:
@@ -71,7 +72,18 @@ class RouterMetrics:
         self._feeds.set(sum(feed.is_alive for feed in feeds))
         self._lag.set(sum(feed.reader.lag for feed in feeds))
         self._killed.set(killed)
+        for name, client in engine.state.clients.items():
+            if client.paused or name in self._strategy_killed:
+                self._killed_gauge(name).set(client.paused)
         self.file.heartbeat()
+
+    def _killed_gauge(self, strategy: str) -> Counter:
+        """Made when it is first needed: hardly any strategy is ever killed."""
+        if strategy not in self._strategy_killed:
+            self._strategy_killed[strategy] = self.file.gauge(
+                "router_strategy_killed", "1 while this strategy's orders are refused", {"strategy": strategy}
+            )
+        return self._strategy_killed[strategy]
 
     def retire(self, frames: int) -> None:
         """A reader with that many frames is replaced; the counter must not fall."""

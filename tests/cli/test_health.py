@@ -72,6 +72,15 @@ def test_a_rate_is_the_difference_of_two_looks_of_the_same_process() -> None:
     assert with_rates(rows, {"x": snapshot()}, {"x": snapshot()}, 0.5)[0].messages_per_s is None
 
 
+def test_a_strategy_the_router_refuses_reads_killed_whatever_it_says_itself(tmp_path: Path) -> None:
+    refused = Sample("gauge", "router_strategy_killed", {"strategy": "quoter"}, "", 1.0)
+    allowed = Sample("gauge", "router_strategy_killed", {"strategy": "other"}, "", 0.0)
+    router = Snapshot("router", "trading", 7, True, time.time_ns(), 0.1, (refused, allowed))
+    seen = {"router": router, "strategy-quoter": snapshot("TRADING"), "strategy-other": snapshot("TRADING")}
+    rows = statuses(BusPaths(tmp_path), list(seen), seen, {}, {})
+    assert [row.state for row in rows] == ["trading", "killed", "trading"]
+
+
 def test_a_real_counters_file_is_read_alive_and_after_its_process_was_killed(tmp_path: Path) -> None:
     paths = BusPaths(tmp_path)
     paths.services_dir.mkdir()

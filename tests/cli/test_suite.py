@@ -51,9 +51,34 @@ def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(
     live_suite.wait_until(
         lambda: live_suite.rows()["router"]["state"] == "killed", "the router sees the kill word"
     )
+    live_suite.wait_until(
+        lambda: live_suite.rows()["strategy-quoter"]["state"] == "killed", "its strategies show it"
+    )
+    killed = live_suite.chronicle("up").stdout
+    assert "KILLED at" in killed
+    assert "`chronicle kill --clear` allows trading" in killed
     live_suite.chronicle("kill", "--clear")
     live_suite.wait_until(
         lambda: live_suite.rows()["router"]["state"] == "trading", "trading is allowed again"
+    )
+    said = live_suite.chronicle("kill", "quoter").stdout
+    assert "`chronicle kill quoter --clear`" in said
+    live_suite.wait_until(
+        lambda: "not for KILLED quoter" in live_suite.chronicle("status").stdout, "the banner names quoter"
+    )
+    rows = live_suite.rows()
+    assert [rows[f"strategy-{name}"]["state"] for name in ("quoter", "imbalance_taker")] == [
+        "killed",
+        "trading",
+    ]
+    assert "not for KILLED quoter" in live_suite.chronicle("kill", "--clear").stdout
+    live_suite.chronicle("kill", "quoter", "--clear")
+    live_suite.wait_until(
+        lambda: (
+            live_suite.rows()["strategy-quoter"]["state"] == "trading"
+            and "KILLED" not in live_suite.chronicle("status").stdout
+        ),
+        "quoter trades again",
     )
     sent = inspect(live_suite.paths.orders_out("quoter")).next_seq
     live_suite.wait_until(
@@ -155,6 +180,16 @@ def test_what_cannot_work_is_said_before_anything_starts(live_suite: LiveSuite) 
     up = live_suite.chronicle("up", check=False)
     assert up.returncode == ExitCode.HOST
     assert "everybody may write it" in up.stderr
+
+
+def test_a_strategies_directory_that_is_not_there_is_refused(live_suite: LiveSuite) -> None:
+    live_suite.tables["strategies"]["dir"] = "strategys"
+    live_suite.write()
+    up = live_suite.chronicle("up", check=False)
+    assert up.returncode == ExitCode.CONFIG
+    assert "strategies.dir: no such directory: " in up.stderr
+    assert "strategys" in up.stderr
+    assert not live_suite.pids().get("router")
 
 
 def test_a_strategy_that_cannot_load_fails_up_with_the_end_of_its_log(live_suite: LiveSuite) -> None:
