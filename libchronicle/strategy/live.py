@@ -12,6 +12,7 @@ for their acknowledgement, on_save, session stop, READY gone.
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ from libchronicle.bus.orders import (
 from libchronicle.bus.paths import BusPaths
 from libchronicle.clock import monotonic_ns, now_ns
 from libchronicle.errors import ChronicleError
-from libchronicle.protocol import Parameter, RunMode, SessionStart, SessionStop
+from libchronicle.protocol import Parameter, RunMode, SessionSource, SessionStart, SessionStop
 from libchronicle.queue import Queue, QueueConfig, Subscriber, wait_any
 from libchronicle.runtime.config import StrategyConfig
 from libchronicle.strategy.base import Strategy
@@ -54,6 +55,10 @@ from libchronicle.strategy.states import HostState
 
 __all__ = ["LiveRunner"]
 
+ORDERS_IN_RANK = 0xFFFF  # after every feed
+ORDERS_OUT_RANK = (
+    0xFFFE  # nothing is dispatched from it: the session names it because order ids are its records
+)
 CANCEL_WAIT_NS = 500_000_000
 WRITER_TTL_NS = 2_000_000_000
 SESSION_CONFIG = QueueConfig(segment_size=16 << 20, durable=(ARCHIVE_READER,))
@@ -156,13 +161,24 @@ class LiveRunner:
                 code_version=code_version(self.config.file),
             )
         )
+        self.recorder.append(
+            SessionSource(
+                queue_id=self._orders.queue_id,
+                start_seq=self._orders.next_seq,
+                epoch=self._orders.epoch,
+                source=ORDERS_OUT_RANK,
+                path=os.path.relpath(self.paths.orders_out(self.config.id), self.paths.root),
+            )
+        )
         for name, value in self.config.params.items():
             self.recorder.append(Parameter(now_ns=self.ctx.now_ns(), name=name, value=str_of(value)[:128]))
 
     def _start_strategy(self, sink: QueueSink) -> None:
         """Subscriptions of the TOML, then positions and open orders, then the strategy's own start."""
         self._subscribe(dict.fromkeys(self.config.subscribe, self.config.kinds))
-        self._orders_in = Source("orders_in", self.paths.orders_in(self.config.id), 0xFFFF, reports=True)
+        self._orders_in = Source(
+            "orders_in", self.paths.orders_in(self.config.id), ORDERS_IN_RANK, reports=True
+        )
         self._router = self._link(RouterLink, self._orders_in, STRATEGY_READER)
         self._router.restore(str(self.paths.orders_out(self.config.id)))
         self._carry_over()

@@ -23,3 +23,4 @@ cdef class QueueSink(OrderSink):
 cdef class MemorySink(OrderSink):
     cdef readonly list messages    # (type_id, payload)
     cdef object clock
+    cdef uint64_t first_seq

@@ -47,16 +47,17 @@ cdef class QueueSink(OrderSink):
 cdef class MemorySink(OrderSink):
     """Keeps requests in a list, stamped by `clock()`: for tests of strategies and for simulators."""
 
-    def __init__(self, clock, uint64_t queue_id=1, uint32_t epoch=1):
+    def __init__(self, clock, uint64_t queue_id=1, uint32_t epoch=1, uint64_t first_seq=0):
         self.messages = []
         self.clock = clock
         self.queue_id = queue_id
         self.epoch = epoch
+        self.first_seq = first_seq
 
     cdef int put(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
         cdef bytearray payload = bytearray(sizeof(chr_sbe_header_t) + block_size)
         _fill(<char *> payload, type_id, block, block_size)
-        self.seq = len(self.messages)
+        self.seq = self.first_seq + <uint64_t> len(self.messages)
         self.ts_ns = self.clock()
         self.messages.append((type_id, bytes(payload)))
         return 0
