@@ -267,7 +267,7 @@ static int slow_next(chr_reader *r, chr_frame *out)
     r->next_seq = f->seq + 1;
     if (next >= r->end) {
         set_step(s);
-        if (next * 4 >= (uint64_t)s->segment_size * 3 && s->ahead_number != r->map->number + 1 && s->config.agents)
+        if (next * 2 >= (uint64_t)s->segment_size && s->ahead_number != r->map->number + 1 && s->config.agents)
             chr_task_want(CHR_AGENT_PREPARE, &s->prepare);
     }
     return 1;

@@ -1,7 +1,7 @@
 /* The writer's slow half: the end of a 64 KiB step, the roll, heartbeat, wake.
  *
- *   step     note how far bytes may be touched, how far all is good, fill the index, heartbeat; from three quarters of the segment on
- *            ask the prepare thread for the next one
+ *   step     note how far bytes may be touched, how far all is good, fill the index, heartbeat; in good time
+ *            ask the prepare thread for the next segment
  *   roll     next segment begun -> padding committed -> the old one goes to the clean thread (seal, sync, unmap) -> marks, head -> wake
  *
  * A roll that finds the next segment ready makes no system call (but for a sleeping reader). If it is not ready the writer makes it itself and counts
@@ -216,6 +216,14 @@ int chr_writer_roll(chr_writer *w)
 
 /* ---------------------------------------------------------------- the end of a step */
 
+/* From three quarters full on, since a process may own hundreds of queues; earlier in one that would be full within 100 ms at its present rate,
+ * so that a prepare thread kept off its core for a while still comes in time. */
+static bool due_for_spare(const chr_publisher *p, uint64_t upto, int64_t elapsed_ns)
+{
+    uint64_t left = p->segment_size - upto;
+    return left * 3 <= upto || (elapsed_ns > 0 && (double)elapsed_ns * (double)left < 1e8 * (double)upto);
+}
+
 static void step(chr_publisher *p, uint64_t end)
 {
     chr_writer *w = &p->hot;
@@ -232,7 +240,7 @@ static void step(chr_publisher *p, uint64_t end)
         chr_task_want(CHR_AGENT_CLEAN, &p->clean);
     }
     w->end = upto;
-    if (upto * 4 >= (uint64_t)p->segment_size * 3 && !chr_load_acquire32(&p->spare_ready) && p->config.agents)
+    if (due_for_spare(p, upto, now - p->began_ns) && !chr_load_acquire32(&p->spare_ready) && p->config.agents)
         chr_task_want(CHR_AGENT_PREPARE, &p->prepare);
     chr_store_relaxed64((uint64_t *)&w->control->heartbeat_ns, (uint64_t)now);
 }
