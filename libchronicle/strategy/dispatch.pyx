@@ -135,7 +135,7 @@ cdef class Dispatcher:
     # ------------------------------------------------------------ market data
 
     cdef int market(self, const chr_frame *f, uint64_t queue_id, bint muted) except -1:
-        """One record of a feed's queue. 1 if the strategy was called."""
+        """One record of a feed's queue. 1 if the strategy was called, or the listener, which may have called it."""
         cdef uint64_t id = chr_instrument_of(f.type_id, f.payload, f.size)
         cdef Instrument instrument = self.find(id) if id else None
         cdef const void *block
@@ -180,17 +180,19 @@ cdef class Dispatcher:
         if result < 0:
             self.malformed += 1
             self.listener.book_lost(instrument, chr_l2_reason(result).decode())
-            return 0
+            return 1
         if result != CHR_L2_APPLIED:
             return 0
         instrument._book.seq = f.seq
         instrument._book.ts_ns = f.ts_ns
+        cdef bint told = False
         if not instrument.synced:
             if not instrument._book.b.valid:
                 return 0
+            told = True
             self.listener.book_synced(instrument)
         if self.on_book is None or muted or not (self.live and instrument.synced and instrument.kinds & KIND_BOOK):
-            return 0
+            return told
         self.cause(f, queue_id)
         self.callbacks += 1
         self.on_book(self.ctx, instrument._book)
@@ -210,6 +212,7 @@ cdef class Dispatcher:
             instrument.define(<const chr_instrument_t *> block)
             if chr_l2_apply(instrument._book.b, f.type_id, f.payload, f.size) < 0:
                 self.listener.book_lost(instrument, "its definition does not fit an L2 book")
+                return 1
         elif f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
             message = decode(f.type_id, <bytes> f.payload[: f.size])
             instrument = self.find(id)
@@ -217,8 +220,10 @@ cdef class Dispatcher:
                 chr_l2_apply(instrument._book.b, f.type_id, f.payload, f.size)
             kind = "reset" if f.type_id == CHR_BOOK_RESET else "gap"
             self.listener.book_lost(instrument, f"{kind}: {message.reason.name.lower()}")
+            return 1
         elif f.type_id == CHR_VENUE_STATUS:
             self.listener.venue_status(decode(f.type_id, <bytes> f.payload[: f.size]))
+            return 1
         return 0
 
     # ------------------------------------------------------------ own orders

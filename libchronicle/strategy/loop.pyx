@@ -123,6 +123,7 @@ cdef class LiveLoop:
         """Dispatch what is there, BATCH records at most; how many."""
         cdef chr_frame f
         cdef int n = 0, rc, called
+        cdef bint told
         while n < BATCH:
             rc = chr_next(source.r, &f)
             if rc == 0:
@@ -135,7 +136,8 @@ cdef class LiveLoop:
             if n == 0 or f.ts_ns > self.ctx.now:
                 self.advance(f.ts_ns)
             n += 1
-            if f.seq != source.next_seq or f.epoch != source.epoch or f.type_id == TYPE_LOST:
+            told = f.seq != source.next_seq or f.epoch != source.epoch or f.type_id == TYPE_LOST
+            if told:
                 self.broken(source, &f)
             source.next_seq = f.seq + 1
             source.records += 1
@@ -144,7 +146,7 @@ cdef class LiveLoop:
             else:
                 self.dispatcher.feed_name = source.name
                 called = self.dispatcher.market(&f, source.queue_id, False)
-            self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, called)
+            self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, called or told)
             if source.r == NULL:       # a callback's consequence detached it
                 break
         return n

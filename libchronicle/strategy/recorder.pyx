@@ -2,7 +2,8 @@
 
 A Dispatch record covers a run of records of one source that were handled at one `now_ns`. Runs that the strategy did not
 see (muted, or of instruments and kinds nobody asked for) need no time of their own: they join the next run of the same
-source, so a quiet strategy on a busy feed writes little. Anything else that is recorded closes the run first, so the
+source, so a quiet strategy on a busy feed writes little. A record that made the host tell the strategy something else (a
+gap: on_feed_state) counts as seen. Anything else that is recorded closes the run first, so the
 order of records is the order of events.
 """
 
