@@ -260,6 +260,16 @@ class StrategyFileError(MisuseError):
     reason: str
 
 
+class StrategyFailed(MisuseError):
+    """A strategy raised so often that its host will not be started again by itself."""
+
+    template = "{strategy} raised {count} times within {window_s:.0f} s; mend it and run `chronicle up`; the last: {reason}"
+    strategy: str
+    count: int
+    window_s: float
+    reason: str
+
+
 # ---------------------------------------------------------------- queue: data
 
 

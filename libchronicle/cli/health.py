@@ -5,6 +5,7 @@ wrong, and everything can be read when the whole suite is dead.
 
     never ran   no counters file                     stopped    orderly end
     dead        process gone without an orderly end  hung       process there, heartbeat older than the TTL
+    FAILED      a strategy raised, see `chronicle errors`; under supervisord: so often that it is not started again
     starting    beats, not ready yet                 BACKOFF    supervisord waits before it starts it again (exit status beside)
 """
 
@@ -19,6 +20,7 @@ from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.supervisor import ProgramInfo
 from libchronicle.counters import Snapshot, read_counters, read_errors
 from libchronicle.errors import ChronicleError
+from libchronicle.runtime.daemon import ExitCode
 
 __all__ = [
     "TTL_S",
@@ -97,6 +99,8 @@ def statuses(
 def judge(name: str, snapshot: Snapshot | None, managed: ProgramInfo | None) -> DaemonStatus:
     """One daemon's state from what its counters and supervisord say."""
     if managed is not None and managed.state in ("BACKOFF", "FATAL", "EXITED"):
+        if managed.state == "EXITED" and managed.exit_status == ExitCode.FAILED:
+            return DaemonStatus(name, None, "FAILED", healthy=False, heartbeat_age_s=None)
         state = f"{managed.state} (exit {managed.exit_status})"
         return DaemonStatus(name, None, state, healthy=False, heartbeat_age_s=None)
     pid = managed.pid if managed is not None and managed.pid else None
@@ -105,7 +109,8 @@ def judge(name: str, snapshot: Snapshot | None, managed: ProgramInfo | None) -> 
         return DaemonStatus(name, pid, state, healthy=False, heartbeat_age_s=None)
     age = snapshot.heartbeat_age_s
     if not snapshot.alive:
-        state = "stopped" if age is None else "dead"
+        ended = "FAILED" if snapshot.state == "FAILED" else "stopped"
+        state = ended if age is None else "dead"
         return DaemonStatus(name, None, state, healthy=False, heartbeat_age_s=None)
     uptime = max(0.0, time.time() - snapshot.started_ns / 1e9)
     if age is None or math.isinf(age):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from libchronicle.cli.suite import Program, Suite
+from libchronicle.runtime.daemon import ExitCode
 
 __all__ = ["supervisord_conf"]
 
@@ -54,7 +55,8 @@ def _program(suite: Suite, program: Program) -> str:
             "environment": f'CHRONICLE_CONFIG_DIGEST="{program.digest}",PYTHONFAULTHANDLER="1"',
             "priority": program.priority,
             "autostart": "true",
-            "autorestart": "true",
+            "autorestart": "unexpected",
+            "exitcodes": int(ExitCode.FAILED),
             "startsecs": 1,
             # A full disk or a venue that is away may take hours; supervisord waits a second longer each time.
             "startretries": 1_000_000,

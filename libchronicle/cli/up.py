@@ -25,7 +25,7 @@ __all__ = ["run_down", "run_up"]
 POLL_S = 0.1
 RATE_WINDOW_S = 1.0
 LOG_TAIL = 5
-HOPELESS = (ExitCode.CONFIG, ExitCode.MISUSE)
+HOPELESS = (ExitCode.CONFIG, ExitCode.MISUSE, ExitCode.FAILED)
 """Exits after which waiting on helps nothing."""
 
 

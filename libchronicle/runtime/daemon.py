@@ -40,6 +40,7 @@ from libchronicle.errors import (
     EnvironmentFault,
     MisuseError,
     NotReadyError,
+    StrategyFailed,
 )
 from libchronicle.runtime.config import HostConfig, load_host
 from libchronicle.runtime.logging import Log, configure_logging
@@ -57,6 +58,7 @@ class ExitCode(enum.IntEnum):
     OK = 0
     MISUSE = 64  # the caller: do not restart
     CORRUPT = 65  # data on disk is damaged: `chronicle queue repair`
+    FAILED = 69  # a strategy's own code, again and again: do not restart
     INTERNAL = 70  # a bug in Chronicle
     HOST = 71  # disk, permission, port, limits
     NOT_READY = 75  # try again
@@ -65,6 +67,7 @@ class ExitCode(enum.IntEnum):
 
 _EXITS: tuple[tuple[type[ChronicleError], ExitCode], ...] = (
     (ConfigError, ExitCode.CONFIG),
+    (StrategyFailed, ExitCode.FAILED),
     (MisuseError, ExitCode.MISUSE),
     (CorruptError, ExitCode.CORRUPT),
     (NotReadyError, ExitCode.NOT_READY),

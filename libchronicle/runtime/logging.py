@@ -50,12 +50,14 @@ class Log:
 
     def error(self, event: str, error: BaseException | None = None, **fields: Any) -> None:
         """`error` adds its class and message, and the traceback unless it is a ChronicleError, which says
-        all itself.
+        all itself. Its notes are a field of their own.
         """
         if error is None:
             self._write(logging.ERROR, event, fields)
             return
         fields = {**fields, "error": type(error).__name__, "reason": str(error)}
+        if notes := getattr(error, "__notes__", ()):
+            fields["note"] = "; ".join(notes)
         trace = None if isinstance(error, ChronicleError) else error
         self._write(logging.ERROR, event, fields, trace)
 

@@ -19,7 +19,8 @@ class Strategy:
 
     Callbacks run one at a time, in the order of events. `ctx.now_ns()` does not change within one. The views
     they are given (book, trade, quote, update, fill) are good until the callback returns. An exception that
-    leaves a callback cancels all orders and ends the process; the supervisor starts it again.
+    leaves a callback cancels all orders and ends the process; the supervisor starts it again, but not after the
+    fifth within a minute.
 
     Order of a life: on_load (if something was saved), on_start, on_feed_state and on_router_state as
     connections come, then market data; on_save and on_stop at the end.

@@ -105,8 +105,8 @@ class LiveRunner:
     def __enter__(self) -> LiveRunner:
         try:
             self._open()
-        except BaseException:
-            self._close()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         return self
 
@@ -339,7 +339,9 @@ class LiveRunner:
         self.ctx.order_cancel_all(0, f"failed: {type(error).__name__}")
         self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=f"failed: {type(error).__name__}"))
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and hasattr(self, "metrics"):
+            self.metrics.last_word = "FAILED"
         self._close()
 
     def _close(self) -> None:

@@ -24,6 +24,7 @@ class HostMetrics:
         self.file = CounterFile.create(path, name)
         counter, gauge = self.file.counter, self.file.gauge
         self._said = ""
+        self.last_word = "stopped"
         self.orders = counter("strategy_orders_total", "orders sent")
         self.fills = counter("strategy_fills_total", "fills reported, partial ones too")
         self.refused = counter("strategy_refused_total", "orders the host did not send")
@@ -68,5 +69,5 @@ class HostMetrics:
         self.file.heartbeat()
 
     def close(self) -> None:
-        self.file.set_state("stopped")
+        self.file.set_state(self.last_word)
         self.file.close()

@@ -11,6 +11,7 @@ from libchronicle.runtime.config import HostConfig, load_strategy
 from libchronicle.runtime.daemon import run_daemon
 from libchronicle.runtime.logging import Log
 from libchronicle.strategy.app import run_live
+from libchronicle.strategy.crashes import CrashGuard
 from libchronicle.strategy.loader import load_strategy_class
 
 
@@ -21,8 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def body(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
     strategy = load_strategy(options.strategy, config)
     paths = BusPaths(config.bus.root_path, config.bus.hot_path)
-    kind = load_strategy_class(strategy.file, strategy.class_name)
-    run_live(kind(), strategy, paths, log.bind(strategy=strategy.id))
+    with CrashGuard(paths, strategy.id, strategy.file):
+        kind = load_strategy_class(strategy.file, strategy.class_name)
+        run_live(kind(), strategy, paths, log.bind(strategy=strategy.id))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -189,7 +189,8 @@ def test_each_program_is_a_group_of_its_own_and_odd_paths_survive(host: HostConf
     ]
     command = shlex.split(parsed["program:feed-binance-spot"]["command"].replace("%%", "%"))
     assert command[1:] == ["--config", str(suite.config), "--name", "binance-spot"]
-    assert parsed["program:strategy-one"]["autorestart"] == "true"
+    assert parsed["program:strategy-one"]["autorestart"] == "unexpected"
+    assert parsed["program:strategy-one"]["exitcodes"] == "69"
 
 
 def test_a_run_directory_too_deep_for_a_unix_socket_gets_one_in_the_temp_dir(tmp_path: Path) -> None:

@@ -200,6 +200,27 @@ def test_a_strategy_that_cannot_load_fails_up_with_the_end_of_its_log(live_suite
     assert "quoter.py" in up.stderr
 
 
+def test_a_strategy_that_keeps_raising_is_given_up_until_up_is_called_again(live_suite: LiveSuite) -> None:
+    code = live_suite.strategies / "quoter.py"
+    sound = code.read_text()
+    head = "    def on_timer(self, ctx: Context, name: str) -> None:\n"
+    code.write_text(sound.replace(head, f"{head}        1 / 0\n"))
+    assert code.read_text() != sound
+    live_suite.chronicle("up", check=False)
+    live_suite.wait_until(
+        lambda: live_suite.rows()["strategy-quoter"]["state"] == "FAILED", "the strategy is given up"
+    )
+    row = live_suite.rows()["strategy-quoter"]
+    assert (row["pid"], row["healthy"], row["errors"]) == (None, False, 5)
+    said = live_suite.chronicle("errors", "strategy-quoter").stdout
+    assert "in on_timer: ZeroDivisionError" in said
+    assert "quoter.py:" in said
+    assert "strategy-quoter: was EXITED, started again" in live_suite.chronicle("up", check=False).stdout
+    code.write_text(sound)
+    live_suite.chronicle("up")
+    assert live_suite.rows()["strategy-quoter"]["healthy"]
+
+
 @pytest.mark.recording
 def test_the_suite_runs_on_a_recording(live_suite: LiveSuite, chronicle_data: Path) -> None:
     recording = chronicle_data / "binance" / "spot" / "btcusdt_20240808.gz"

@@ -135,6 +135,7 @@ def test_a_wrong_configuration_exits_as_such(tmp_path: Path) -> None:
 CODES: Sequence[tuple[BaseException, ExitCode]] = [
     (errors.ConfigError(file="f", key="k", reason="r"), ExitCode.CONFIG),
     (errors.WriterAlreadyActive(path="q", pid=1), ExitCode.MISUSE),
+    (errors.StrategyFailed(strategy="s", count=5, window_s=60.0, reason="r"), ExitCode.FAILED),
     (errors.Corrupt(path="q", segment=0, offset=0, seq=0, reason="r"), ExitCode.CORRUPT),
     (errors.NotReady(path="q"), ExitCode.NOT_READY),
     (errors.NoSpace(path="q", size=1), ExitCode.HOST),

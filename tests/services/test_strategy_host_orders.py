@@ -13,13 +13,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
 
 from host_harness import BTC, SENDER, FakeFeed, Scene, state_changes
 
+from libchronicle.counters import read_errors
 from libchronicle.protocol import (
     ExecType,
     OpenOrder,
     SessionStop,
 )
 from libchronicle.queue import QueueConfig
+from libchronicle.runtime.daemon import ExitCode
 from libchronicle.strategy import HostState
+from libchronicle.strategy.crashes import CRASHES
 from libchronicle.strategy.states import Machine
 
 # ---------------------------------------------------------------- orders
@@ -147,6 +150,46 @@ def test_an_emptied_hot_directory_is_noticed_and_the_new_queue_followed(scene: S
     scene.said("feed binance-spot CONNECTED", 2)
     scene.feed.trade(5)
     scene.said("trade 5")
+
+
+RAISER = """
+class Probe(Strategy):
+    def on_start(self, ctx):
+        ctx.set_timer("soon", after_ms=1)
+
+    def on_timer(self, ctx, name):
+        {line}
+"""
+
+
+def test_a_strategy_that_raises_is_on_record_with_its_line_and_after_five_times_is_not_started_again(
+    scene: Scene,
+) -> None:
+    scene.begin(RAISER.format(line="raise KeyError('depth')"))
+    codes = []
+    for _ in range(CRASHES):
+        assert scene.host.process is not None
+        codes.append(scene.host.process.wait(20))
+        if len(codes) == 2:
+            scene.host.start()
+            scene.host.kill()  # does not count
+        scene.host.start()
+    assert codes == [ExitCode.INTERNAL] * (CRASHES - 1) + [ExitCode.FAILED]
+    (error,) = read_errors(scene.host.paths.errors("strategy-probe"))
+    line = scene.host.file.read_text().splitlines().index("        raise KeyError('depth')") + 1
+    assert error.text == f"probe.py:{line} in on_timer: KeyError: 'depth'"
+    assert error.count >= CRASHES
+    assert f'note="at probe.py:{line} in on_timer"' in scene.host.log()
+    assert "StrategyFailed" in scene.host.log()
+    assert scene.host.process.wait(20) == ExitCode.INTERNAL, "who starts it again begins to count anew"
+
+
+def test_a_typed_error_out_of_a_strategy_names_its_line(scene: Scene) -> None:
+    scene.begin(RAISER.format(line="ctx.set_timer('t')"))
+    assert scene.host.process is not None
+    assert scene.host.process.wait(20) == ExitCode.MISUSE
+    line = scene.host.file.read_text().splitlines().index("        ctx.set_timer('t')") + 1
+    assert f'note="at probe.py:{line} in on_timer"' in scene.host.log()
 
 
 def test_a_second_host_of_the_same_strategy_is_refused(scene: Scene) -> None:
