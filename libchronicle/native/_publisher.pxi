@@ -23,11 +23,29 @@ cdef class Publisher:
     def __dealloc__(self):
         if self.w != NULL:
             chr_writer_close(self.w)
-            self.w = NULL
+        if self.leaving != NULL:
+            chr_writer_close(self.leaving)
+
+    cdef chr_writer *enter(self) except NULL:
+        """The handle, which close() from another thread, a signal handler or a callback leaves alone until leave()."""
+        if self.w == NULL:
+            raise errors.Closed(path=self.path)
+        self.inside += 1
+        return self.w
+
+    cdef void leave(self) noexcept:
+        """The last one out closes what was closed meanwhile."""
+        cdef chr_writer *w = self.leaving
+        self.inside -= 1
+        if self.inside == 0 and w != NULL:
+            self.leaving = NULL
+            with nogil:
+                chr_writer_close(w)
 
     cdef long long wait_or_raise(self, long long deadline) except -1:
         """After a refusal: with on_full = "block" and no room sleep a little, GIL released, signals seen; else raise."""
         cdef timespec t
+        cdef chr_writer *w
         if not (self.full_blocks and self.w.error.code == CHR_E_FULL):
             raise_writer(self)
         if deadline == 0:
@@ -36,9 +54,11 @@ cdef class Publisher:
             raise_writer(self)
         t.tv_sec = 0
         t.tv_nsec = 1000000
+        w = self.enter()
         with nogil:
-            chr_writer_drain(self.w)
+            chr_writer_drain(w)
             nanosleep(&t, NULL)
+        self.leave()
         PyErr_CheckSignals()
         if self.w == NULL:
             raise errors.Closed(path=self.path)
@@ -106,18 +126,23 @@ cdef class Publisher:
     def flush(self, bint sealed_only=False):
         """Put what was appended on the medium: survives power loss. `sealed_only` leaves the live segment alone (no write-protect faults)."""
         cdef int rc
-        if self.w == NULL:
-            raise errors.Closed(path=self.path)
+        cdef chr_writer *w = self.enter()
         with nogil:
-            rc = chr_writer_flush(self.w, not sealed_only)
-        if rc < 0:
-            raise_writer(self)
+            rc = chr_writer_flush(w, not sealed_only)
+        try:
+            if rc < 0:
+                raise as_exception(&w.error, self.path, None)
+        finally:
+            self.leave()
 
     def close(self):
-        """Leave in order. Idempotent."""
+        """Leave in order. Idempotent. What another thread is in the middle of, and an open reservation, end first."""
         cdef chr_writer *w = self.w
         self.w = NULL
-        if w != NULL:
+        if self.inside:
+            if w != NULL:
+                self.leaving = w
+        elif w != NULL:
             with nogil:
                 chr_writer_close(w)
 
@@ -194,19 +219,26 @@ cdef long long check_ts(object ts_ns) except? -1:
 
 @cython.final
 cdef class Reservation:
-    """See Publisher.reserve. `.seq` holds the record's seq after the block."""
+    """See Publisher.reserve. `.seq` holds the record's seq after the block.
+
+    Its place in the queue stays taken as long as anything can write there: a view kept beyond the block would alter later records.
+    """
 
     cdef Publisher publisher
     cdef unsigned int type_id
     cdef Py_ssize_t size
     cdef long long ts_ns
+    cdef chr_writer *w  # from the reserve until no view is left
     cdef void *at
     cdef object view
     cdef int exports
+    cdef bint over
     cdef readonly object seq
 
-    def __cinit__(self, Publisher publisher, unsigned int type_id, Py_ssize_t size, long long ts_ns):
-        if size < 0 or size > CHR_LENGTH_MASK:
+    def __cinit__(self, Publisher publisher not None, unsigned int type_id, Py_ssize_t size, long long ts_ns):
+        if size < 0:
+            raise errors.QueueMisuse(path=publisher.path, reason=f"a reservation of {size} bytes")
+        if size > CHR_LENGTH_MASK:
             raise errors.PayloadTooLarge(path=publisher.path, size=size, limit=CHR_LENGTH_MASK)
         if type_id > 0xFFFF:
             raise errors.ReservedType(path=publisher.path, type_id=type_id)
@@ -223,36 +255,62 @@ cdef class Reservation:
 
     def __releasebuffer__(self, Py_buffer *buffer):
         self.exports -= 1
+        if self.exports == 0 and self.over:
+            self.give_back()
+
+    cdef void give_back(self) noexcept:
+        """Without a trace; the writer may append again."""
+        chr_abort(self.w)
+        self.w = NULL
+        self.publisher.leave()
 
     def __enter__(self):
-        if self.publisher.w == NULL:
-            raise errors.Closed(path=self.publisher.path)
         cdef long long deadline = 0
-        self.at = chr_reserve(self.publisher.w, self.type_id, <uint32_t>self.size)
-        while self.at == NULL:
-            deadline = self.publisher.wait_or_raise(deadline)
-            self.at = chr_reserve(self.publisher.w, self.type_id, <uint32_t>self.size)
+        cdef chr_writer *w
+        cdef void *at
+        if self.w != NULL:
+            raise errors.QueueMisuse(path=self.publisher.path, reason="this reservation is open already")
+        w = self.publisher.enter()
+        try:
+            at = chr_reserve(w, self.type_id, <uint32_t>self.size)
+            while at == NULL:
+                deadline = self.publisher.wait_or_raise(deadline)
+                at = chr_reserve(w, self.type_id, <uint32_t>self.size)
+        except BaseException:
+            self.publisher.leave()
+            raise
+        self.w = w
+        self.at = at
+        self.over = False
         self.view = memoryview(self)
         return self.view
 
     def __exit__(self, kind, value, traceback):
         cdef long long seq
+        if self.w == NULL or self.over:
+            raise errors.QueueMisuse(path=self.publisher.path, reason="nothing is reserved")
+        view, self.view = self.view, None
         self.at = NULL
-        if self.publisher.w == NULL:
-            return
         try:
-            self.view.release()
+            view.release()
         except BufferError:
             pass  # something was built upon it: counted in exports
-        if kind is not None:
-            chr_abort(self.publisher.w)
-            return
         if self.exports:  # slices of the view can still write
-            chr_abort(self.publisher.w)
-            raise errors.QueueMisuse(path=self.publisher.path, reason="a view into the reservation is still held; nothing was appended")
-        seq = chr_commit(self.publisher.w, <uint32_t>self.size, self.ts_ns)
+            self.over = True  # given back with the last of them
+            if kind is None:
+                raise errors.QueueMisuse(path=self.publisher.path, reason="a view into the reservation is still held; nothing was appended")
+            return
+        if kind is not None:
+            self.give_back()
+            return
+        if self.publisher.w == NULL:
+            self.give_back()
+            raise errors.Closed(path=self.publisher.path)
+        seq = chr_commit(self.w, <uint32_t>self.size, self.ts_ns)
         if seq < 0:
-            error = as_exception(&self.publisher.w.error, self.publisher.path, None)
-            chr_abort(self.publisher.w)
+            error = as_exception(&self.w.error, self.publisher.path, None)
+            self.give_back()
             raise error
+        self.w = NULL
+        self.publisher.leave()
         self.seq = seq

@@ -10,11 +10,21 @@ cdef class Mapping:
             chr_map_release(self.map)
 
 
+cdef chr_frame_header _NO_FRAME  # what a Message shows that never came from a queue
+memset(&_NO_FRAME, 0, sizeof(_NO_FRAME))
+
+
 @cython.final
 @cython.freelist(1024)
 @cython.no_gc
 cdef class Message:
     """One record. Speaks the buffer protocol without a copy; the mapping lives as long as the message or a view of it."""
+
+    def __cinit__(self):
+        self.frame = &_NO_FRAME
+
+    def __init__(self):
+        raise TypeError("messages come from a Subscriber")
 
     @property
     def seq(self):
@@ -114,7 +124,36 @@ cdef class Subscriber:
     def __dealloc__(self):
         if self.r != NULL:
             chr_reader_close(self.r)
-            self.r = NULL
+        if self.leaving != NULL:
+            chr_reader_close(self.leaving)
+
+    cdef chr_reader *enter(self) except NULL:
+        """The handle, which close() from another thread or a signal handler leaves alone until leave()."""
+        if self.r == NULL:
+            raise errors.Closed(path=self.path)
+        self.inside += 1
+        return self.r
+
+    cdef void leave(self) noexcept:
+        """The last one out closes what was closed meanwhile."""
+        cdef chr_reader *r = self.leaving
+        self.inside -= 1
+        if self.inside == 0 and r != NULL:
+            self.leaving = NULL
+            with nogil:
+                chr_reader_close(r)
+
+    cdef int after(self, int rc) except -1:
+        """After a call without the GIL: leave, and raise what it failed with, or that the handle was closed meanwhile."""
+        cdef object error = None
+        if self.r == NULL:
+            error = errors.Closed(path=self.path)
+        elif rc < 0:
+            error = as_exception(&self.r.error, self.path, self.name)
+        self.leave()
+        if error is not None:
+            raise error
+        return 0
 
     cdef int remap(self) except -1:
         cdef Mapping mapping = Mapping.__new__(Mapping)
@@ -175,22 +214,20 @@ cdef class Subscriber:
         return n
 
     def wait(self, timeout=None):
-        """True as soon as next() has something to tell; False when `timeout` seconds (None = for ever) are over."""
-        cdef int64_t deadline = -1
+        """True as soon as next() has something to tell; False when `timeout` seconds (None = for ever) are over.
+
+        Raises Closed, within a second, when another thread or a signal handler closes the reader meanwhile.
+        """
+        cdef int64_t deadline = -1 if timeout is None else deadline_in(timeout)
         cdef int64_t left
         cdef int rc
-        if self.r == NULL:
-            raise errors.Closed(path=self.path)
-        if timeout is not None:
-            deadline = chr_monotonic_ns() + <int64_t>(max(timeout, 0.0) * 1e9)
+        cdef chr_reader *r
         while True:
-            left = -1
-            if deadline >= 0:
-                left = deadline - chr_monotonic_ns()
-                if left < 0:
-                    left = 0
+            left = time_left(deadline)
+            r = self.enter()
             with nogil:
-                rc = chr_reader_wait(self.r, left)
+                rc = chr_reader_wait(r, left)
+            self.after(0)
             if rc >= 0:
                 return rc == 1
             PyErr_CheckSignals()
@@ -205,12 +242,10 @@ cdef class Subscriber:
     def flush(self):
         """commit() that survives power loss."""
         cdef int rc
-        if self.r == NULL:
-            raise errors.Closed(path=self.path)
+        cdef chr_reader *r = self.enter()
         with nogil:
-            rc = chr_reader_flush(self.r)
-        if rc < 0:
-            raise_reader(self)
+            rc = chr_reader_flush(r)
+        self.after(rc)
 
     def heartbeat(self):
         """Say that this reader lives, without reading or waiting."""
@@ -222,12 +257,10 @@ cdef class Subscriber:
     def seek_seq(self, uint64_t seq):
         """Stand at the first record with a seq of at least `seq`."""
         cdef int rc
-        if self.r == NULL:
-            raise errors.Closed(path=self.path)
+        cdef chr_reader *r = self.enter()
         with nogil:
-            rc = chr_reader_seek_seq(self.r, seq)
-        if rc < 0:
-            raise_reader(self)
+            rc = chr_reader_seek_seq(r, seq)
+        self.after(rc)
         self.remap()
 
     def seek_token(self, token):
@@ -240,12 +273,10 @@ cdef class Subscriber:
     def seek_time(self, int64_t ts_ns):
         """Stand at the first record with a timestamp of at least `ts_ns`."""
         cdef int rc
-        if self.r == NULL:
-            raise errors.Closed(path=self.path)
+        cdef chr_reader *r = self.enter()
         with nogil:
-            rc = chr_reader_seek_time(self.r, ts_ns)
-        if rc < 0:
-            raise_reader(self)
+            rc = chr_reader_seek_time(r, ts_ns)
+        self.after(rc)
         self.remap()
 
     def fileno(self):
@@ -259,11 +290,14 @@ cdef class Subscriber:
         return fd
 
     def close(self):
-        """Give the handle back. Does not commit. Idempotent."""
+        """Give the handle back. Does not commit. Idempotent. A wait in another thread ends first."""
         cdef chr_reader *r = self.r
         self.r = NULL
         self.mapping = None
-        if r != NULL:
+        if self.inside:
+            if r != NULL:
+                self.leaving = r
+        elif r != NULL:
             with nogil:
                 chr_reader_close(r)
 
@@ -355,32 +389,56 @@ cdef class Subscriber:
         return {"crossings": s.crossings, "gaps": s.gaps, "lag_bytes": lag_bytes, "lag_records": lag_records}
 
 
+cdef int64_t deadline_in(object timeout) except? -1:
+    """`timeout` seconds from now; more than a century is for ever."""
+    cdef double seconds = timeout
+    if seconds != seconds:
+        raise ValueError("the timeout is not a number")
+    if seconds > 3e9:
+        return -1
+    return chr_monotonic_ns() + (<int64_t>(seconds * 1e9) if seconds > 0 else 0)
+
+
+cdef int64_t time_left(int64_t deadline) noexcept:
+    cdef int64_t left
+    if deadline < 0:
+        return -1
+    left = deadline - chr_monotonic_ns()
+    return left if left > 0 else 0
+
+
 def wait_any(readers, timeout=None):
-    """Wait until one of `readers` has something to tell; returns those that have, [] on time-out."""
+    """Wait until one of `readers` has something to tell; returns those that have, [] on time-out.
+
+    Raises Closed, within a second, when one of them is closed meanwhile.
+    """
     cdef chr_reader *handles[128]
     cdef int count = 0
     cdef int rc
-    cdef int64_t deadline = -1
+    cdef int64_t deadline = -1 if timeout is None else deadline_in(timeout)
     cdef int64_t left
     cdef Subscriber s
     readers = list(readers)
     if not readers or len(readers) > 128:
         raise ValueError("wait_any takes 1 to 128 readers")
-    for s in readers:
-        if s.r == NULL:
-            raise errors.Closed(path=s.path)
-        handles[count] = s.r
-        count += 1
-    if timeout is not None:
-        deadline = chr_monotonic_ns() + <int64_t>(max(timeout, 0.0) * 1e9)
+    for reader in readers:
+        if not isinstance(reader, Subscriber):
+            raise TypeError(f"wait_any takes readers, not {type(reader).__name__}")
     while True:
-        left = -1
-        if deadline >= 0:
-            left = deadline - chr_monotonic_ns()
-            if left < 0:
-                left = 0
-        with nogil:
-            rc = chr_readers_wait(handles, count, left)
+        left = time_left(deadline)
+        count = 0
+        try:
+            for s in readers:
+                handles[count] = s.enter()
+                count += 1
+            with nogil:
+                rc = chr_readers_wait(handles, count, left)
+        finally:
+            for s in readers[:count]:
+                s.leave()
+        for s in readers:
+            if s.r == NULL:
+                raise errors.Closed(path=s.path)
         if rc >= 0:
             return [s for s in readers if chr_reader_peek((<Subscriber>s).r) != 0]
         PyErr_CheckSignals()

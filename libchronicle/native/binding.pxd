@@ -33,6 +33,10 @@ cdef class Publisher:
     cdef int full_blocks
     cdef long long block_timeout_ns
     cdef long long append_object(self, unsigned int type_id, object payload, long long ts_ns) except -1
+    cdef chr_writer *leaving
+    cdef int inside
+    cdef chr_writer *enter(self) except NULL
+    cdef void leave(self) noexcept
     cdef long long wait_or_raise(self, long long deadline) except -1
     cdef chr_control *control(self) except NULL
 
@@ -44,6 +48,11 @@ cdef class Subscriber:
     cdef readonly str path
     cdef readonly object name
     cdef readonly object config
+    cdef chr_reader *leaving
+    cdef int inside
+    cdef chr_reader *enter(self) except NULL
+    cdef void leave(self) noexcept
+    cdef int after(self, int rc) except -1
     cdef int remap(self) except -1
     cdef chr_control *control(self) except NULL
 

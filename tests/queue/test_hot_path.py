@@ -99,8 +99,8 @@ def test_a_view_kept_beyond_its_reservation_cancels_the_append(tmp_path):
         with pytest.raises(QueueMisuse), writer.reserve(1, 10) as view:
             kept.append(view[2:4])
         assert writer.next_seq == 0
-        assert writer.append(1, b"x") == 0
         kept.clear()
+        assert writer.append(1, b"x") == 0
 
 
 @pytest.mark.parametrize("payload", [b"", bytearray(b"abc"), memoryview(b"abcd")[1:3], b"x" * 65_344])
