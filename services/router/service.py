@@ -277,7 +277,7 @@ class RouterService:
             if feed.is_alive:
                 continue
             reason = feed.reader.reader.detect_disconnect(FEED_TTL_NS / 1e9)
-            if reason in LEADS_NOWHERE:
+            if reason is not None and reason in LEADS_NOWHERE:
                 self._feed_failed(feed, Broken(path=feed.reader.reader.path, reason=reason.name))
         for feed in self.markets.look(monotonic_ns(), FEED_TTL_NS):
             now = now_ns()
