@@ -243,6 +243,14 @@ class UnknownParameter(MisuseError):
     known: str
 
 
+class NotSubscribed(MisuseError):
+    """An instrument of which the strategy gets nothing."""
+
+    template = "{instrument} is not subscribed: name it in the TOML's subscribe or in ctx.subscribe; subscribed: {known}"
+    instrument: str
+    known: str
+
+
 class BadParameter(MisuseError):
     """A value of another type than the parameter's."""
 

@@ -40,3 +40,4 @@ cdef class Context:
     cdef object submit(self, Order order)
     cdef int ask_cancel(self, uint64_t id, uint64_t instrument_id) except -1
     cdef Instrument find(self, object key)
+    cdef Instrument make(self, object key)

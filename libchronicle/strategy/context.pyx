@@ -27,7 +27,8 @@ from libchronicle.strategy.timers cimport Timers
 from libchronicle.strategy.trace cimport Trace
 from libchronicle.strategy.tracker cimport Tracker, WorkingOrder, order_id
 
-from libchronicle.errors import BadCombination, MisuseError
+from libchronicle.errors import BadCombination, MisuseError, NotSubscribed
+from libchronicle.protocol import instrument_id
 from libchronicle.strategy.params import Params
 from libchronicle.strategy.refusal import Refusal
 
@@ -85,11 +86,18 @@ cdef class Context:
             return <Instrument> key
         cdef Instrument found = self.instruments.get(key)
         if found is None:
-            found = self.instruments[key] = Instrument(key)
+            instrument_id(key)  # InvalidName for what never could be one
+            raise NotSubscribed(instrument=key, known=", ".join(sorted(self.instruments)) or "none")
         return found
 
+    cdef Instrument make(self, object key):
+        """The handle, made when it is not there yet: for subscriptions."""
+        if type(key) is not Instrument and key not in self.instruments:
+            self.instruments[key] = Instrument(key)
+        return self.find(key)
+
     def instrument(self, str name not None):
-        """The handle of `venue:SYMBOL`; always the same object. Raises InvalidName."""
+        """The handle of a subscribed `venue:SYMBOL`; always the same object. Raises NotSubscribed, InvalidName."""
         return self.find(name)
 
     def subscribe(self, instrument, kinds=KINDS):
@@ -99,7 +107,7 @@ cdef class Context:
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown:
             raise MisuseError(reason=f"kinds {unknown}; there are: {', '.join(KINDS)}")
-        cdef Instrument found = self.find(instrument)
+        cdef Instrument found = self.make(instrument)
         self.subscriptions[found.name] = tuple(kinds)
         return found
 

@@ -8,7 +8,7 @@ Rules
 - Views are reused: one Trade, one Quote, one OrderUpdate, one Fill; nothing is allocated per record here.
 
 What happens to books and feeds as a whole is told to the `listener`: book_synced(instrument), book_lost(instrument or
-None for all, reason), venue_status(VenueStatus), risk_event(RiskEvent).
+None for all, reason), venue_status(VenueStatus), risk_event(RiskEvent), rejected(instrument, code, text).
 """
 
 from libc.stdlib cimport calloc, free
@@ -26,6 +26,8 @@ from libchronicle.protocol.layout cimport (
     CHR_EXECUTION_REPORT_BLOCK,
     CHR_EXEC_TYPE_FILL,
     CHR_EXEC_TYPE_PARTIAL_FILL,
+    CHR_EXEC_TYPE_REJECT,
+    CHR_EXEC_TYPE_REPLACE_REJECT,
     CHR_GAP,
     CHR_INSTRUMENT,
     CHR_INSTRUMENT_BLOCK,
@@ -45,6 +47,7 @@ from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
 from libchronicle.strategy.context cimport Context
 from libchronicle.strategy.instrument cimport KIND_BOOK, KIND_QUOTE, KIND_TRADE, Instrument
 from libchronicle.strategy.recorder cimport Recorder
+from libchronicle.strategy.text cimport text_of
 from libchronicle.strategy.timers cimport Timer
 from libchronicle.strategy.tracker cimport WorkingOrder
 from libchronicle.strategy.views cimport Fill, OrderUpdate, Quote, Trade
@@ -89,7 +92,7 @@ cdef class Dispatcher:
         """{name: kinds}: the instruments whose books are kept and whose records are delivered."""
         cdef Instrument instrument
         for name, kinds in subscriptions.items():
-            instrument = self.ctx.find(name)
+            instrument = self.ctx.make(name)
             instrument.kinds = 0
             for kind in kinds:
                 instrument.kinds |= <uint32_t> KIND_BITS[kind]
@@ -262,6 +265,8 @@ cdef class Dispatcher:
         cdef WorkingOrder order = self.ctx.tracker.reported(instrument, instrument._position, body)
         if order is None or muted:
             return 0
+        if body.reject_code and (body.exec_type == CHR_EXEC_TYPE_REJECT or body.exec_type == CHR_EXEC_TYPE_REPLACE_REJECT):
+            self.listener.rejected(instrument, body.reject_code, text_of(body.text, sizeof(body.text)))
         cdef bint filled = body.exec_type == CHR_EXEC_TYPE_FILL or body.exec_type == CHR_EXEC_TYPE_PARTIAL_FILL
         cdef bint called = False
         self.fills += filled

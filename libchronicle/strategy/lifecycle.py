@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from libchronicle.errors import OrderError
 from libchronicle.protocol import KillChange, Parameter, StateChange, VenueState, VenueStatus
+from libchronicle.runtime.config import Limits
 from libchronicle.strategy.params import str_of
 from libchronicle.strategy.refusal import Refusal
+from libchronicle.strategy.rejections import Rejections
 from libchronicle.strategy.states import (
     FEED,
     HOST,
@@ -56,6 +58,7 @@ class Lifecycle:
         flatten: bool = False,
         cancel_on_stop: bool = True,
         log: Any = None,
+        limits: Limits | None = None,
     ) -> None:
         self.ctx = ctx
         self.recorder = recorder
@@ -72,6 +75,7 @@ class Lifecycle:
         self._flatten = flatten
         self._cancel_on_stop = cancel_on_stop
         self._log = log
+        self.rejections = Rejections(Limits() if limits is None else limits)
 
     # ------------------------------------------------------------ the host
 
@@ -163,6 +167,10 @@ class Lifecycle:
     def risk_event(self, event: RiskEvent) -> None:
         if self._log is not None:
             self._log.warning("risk", code=event.code.name, text=event.text)
+
+    def rejected(self, instrument: Instrument, code: int, text: str) -> None:
+        """The router refused an order."""
+        self.rejections.seen(code, instrument.name, text, self.ctx.now_ns(), self.ctx.log)
 
     def _gap(self, feed: str, instruments: Iterable[Instrument], reason: str) -> None:
         lost = self._lose_books(instruments, reason)

@@ -130,6 +130,7 @@ class LiveRunner:
             flatten=config.on_disconnect == "flatten",
             cancel_on_stop=config.on_stop == "cancel",
             log=self.log,
+            limits=config.limits,
         )
         self.lifecycle.on_host_state = self._host_state
         self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, self.strategy, self.lifecycle)

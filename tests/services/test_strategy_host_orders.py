@@ -17,6 +17,7 @@ from libchronicle.counters import read_errors
 from libchronicle.protocol import (
     ExecType,
     OpenOrder,
+    RejectCode,
     SessionStop,
 )
 from libchronicle.queue import QueueConfig
@@ -39,6 +40,20 @@ def test_reports_move_order_and_position(scene: Scene) -> None:
     scene.said("fill 6000000 600 1000")
     told = [line.split()[1:3] for line in scene.said("order", 3)]
     assert told == [["ACK", "OPEN"], ["PARTIAL_FILL", "PARTIAL"], ["FILL", "FILLED"]]
+
+
+def test_a_refused_order_is_a_warning_with_the_limit_and_where_it_is_set(scene: Scene) -> None:
+    scene.begin(SENDER, params='\n[limits]\nmax_position_qty = "0.00001"')
+    scene.until_trading()
+    for bid in (6_000_001, 6_000_002):
+        scene.feed.quote(bid=bid)
+    for order in scene.until(lambda: scene.router.orders() if len(scene.router.orders()) == 2 else None):
+        scene.router.report(order, ExecType.REJECT, reject_code=RejectCode.POSITION_LIMIT)
+    scene.said("order", 2)
+    scene.until(lambda: 'event="orders rejected"' in scene.host.log())
+    (line,) = [line for line in scene.host.log().splitlines() if "orders rejected" in line]
+    assert "code=POSITION_LIMIT" in line
+    assert 'limit="max_position_qty = 0.00001"' in line
 
 
 def test_after_kill_9_open_orders_and_position_are_known_and_no_id_comes_twice(scene: Scene) -> None:
