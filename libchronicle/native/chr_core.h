@@ -95,7 +95,7 @@ int chr_create_once(const char *dir, const char *name, mode_t mode, const void *
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
 int chr_reserve_space(int fd, uint64_t size); /* 0 or errno */
 void chr_agent_ensure(chr_agent_kind kind);
-int chr_oldest_segment(const char *dir, uint64_t *number); /* 1 found */
+int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest); /* 1 found any */
 
 /* ---------------------------------------------------------------- map.c */
 
@@ -180,7 +180,7 @@ struct chr_publisher {
     uint32_t index_from;          /* first index slot not filled */
     chr_spare spare;              /* under `making` */
     uint32_t spare_ready;
-    int32_t spare_error;
+    int32_t spare_asked;
     chr_task prepare, clean;
     chr_retired *retired;         /* lock-free stack, popped by the clean thread */
     chr_publisher *next_open;     /* of fork.c */

@@ -122,6 +122,15 @@ static int skip_broken(chr_subscriber *s, uint32_t number)
     return why.code == CHR_E_HOST ? chr_fail(e, CHR_E_BROKEN, why.path, "segment is missing", number, 0, 0) : -1;
 }
 
+static void fail_missing(chr_subscriber *s, uint32_t number)
+{
+    char name[32], path[640];
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, s->dir, name);
+    errno = ENOENT;
+    chr_fail_sys(&s->hot.error, path, "open", 0);
+}
+
 /* 1 in the next segment, 0 it is not there yet, < 0 error. */
 static int cross(chr_subscriber *s)
 {
@@ -139,10 +148,13 @@ static int cross(chr_subscriber *s)
     else
         chr_map_release(map);
     pthread_mutex_unlock(&s->making);
-    if (map != NULL) {
+    bool passed = chr_load_acquire64(&control_of(s)->head) / s->segment_size > number;
+    if (map != NULL && (begun || !passed)) {
         s->crossings += begun;
         return begun;
     }
+    if (map != NULL) /* never begun, yet the queue goes on behind it: what was to stand there did not reach the disk */
+        fail_missing(s, number);
     if (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT)
         return -1;
     uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);

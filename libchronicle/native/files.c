@@ -237,7 +237,7 @@ int chr_reserve_space(int fd, uint64_t size)
     return rc;
 }
 
-int chr_oldest_segment(const char *dir, uint64_t *number)
+int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest)
 {
     int found = 0;
     DIR *d = opendir(dir);
@@ -248,9 +248,10 @@ int chr_oldest_segment(const char *dir, uint64_t *number)
         if (strlen(entry->d_name) != 11 || strcmp(entry->d_name + 9, ".q") != 0)
             continue;
         uint64_t n = strtoull(entry->d_name, &end, 10);
-        if (end != entry->d_name + 9 || (found && n >= *number))
+        if (end != entry->d_name + 9)
             continue;
-        *number = n;
+        *lowest = found && *lowest < n ? *lowest : n;
+        *highest = found && *highest > n ? *highest : n;
         found = 1;
     }
     closedir(d);

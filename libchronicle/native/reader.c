@@ -21,10 +21,10 @@ static const chr_control *control_of(const chr_subscriber *s) { return (const ch
 static int place_oldest(chr_subscriber *s, chr_error *e)
 {
     for (int attempt = 0; attempt < 64; attempt++) { /* retention may be at work: look again */
-        uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest), found;
+        uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest), found, highest;
         if (chr_reader_place(s, oldest, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) == 0)
             return 0;
-        if (e->sys == ENOENT && chr_oldest_segment(s->dir, &found) && chr_reader_place(s, found, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) == 0)
+        if (e->sys == ENOENT && chr_segment_range(s->dir, &found, &highest) && chr_reader_place(s, found, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) == 0)
             return 0;
         if (e->sys != ENOENT)
             return -1;

@@ -152,24 +152,46 @@ static void begin_at(walk *w, uint64_t number)
     w->tail->fresh = true;
 }
 
-/* The segment cannot be continued. Go on in a later one that was begun, or after all. */
+/* A record stands at the start of the segment that was entered, above what is known so far. */
+static bool holds_more(const walk *w)
+{
+    uint64_t next;
+    const chr_frame_header *f = (const chr_frame_header *)(w->map->base + CHR_SEGMENT_DATA);
+    return chr_examine_full(w->map->base, CHR_SEGMENT_DATA, w->size, w->seed, &next) == CHR_FRAME_OK && f->seq >= w->tail->seq;
+}
+
+/* Enters the first segment from `number` on that holds records: 1 entered, 0 there is none, < 0 error. `map` is another one after it. */
+static int enter_later(walk *w, uint64_t number)
+{
+    uint64_t lowest, highest;
+    if (!chr_segment_range(w->dir, &lowest, &highest))
+        return 0;
+    for (; number <= highest; number++) {
+        int entered = enter(w, number);
+        if (entered < 0)
+            return -1;
+        if (entered && holds_more(w))
+            return 1;
+    }
+    return 0;
+}
+
+/* The segment cannot be continued. Go on in a later one that holds records, or after all. */
 static int quarantine(walk *w, int verdict, uint64_t highest)
 {
     chr_tail *t = w->tail;
-    uint64_t first_lost = t->seq;
+    uint64_t first_lost = t->seq, number = t->number + 1;
     if (list_quarantine(w, chr_verdict_text(verdict)) < 0)
         return -1;
     if (w->map != NULL)
         chr_segment_seal(w->map, (uint32_t)t->offset, CHR_SEAL_QUARANTINED, w->seed);
-    uint64_t number = t->number + 1;
-    int entered = enter(w, number);
+    int entered = enter_later(w, number);
     if (entered < 0)
         return -1;
     if (entered) {
-        const chr_segment_header *h = (const chr_segment_header *)w->map->base;
-        begin_at(w, number);
+        begin_at(w, w->map->number);
         t->fresh = false;
-        t->seq = h->first_seq;
+        t->seq = ((const chr_segment_header *)w->map->base)->first_seq;
         w->seq_known = true;
         return 1; /* walk on */
     }
@@ -179,6 +201,19 @@ static int quarantine(walk *w, int verdict, uint64_t highest)
     t->seq = highest > first_lost ? highest : first_lost + 1;
     t->lost_from = first_lost;
     return 0;
+}
+
+/* Does any later segment hold records? Leaves the walk where it is. */
+static bool goes_on_later(const walk *w)
+{
+    walk probe = *w;
+    chr_error e = {0};
+    probe.map = NULL;
+    probe.error = &e;
+    bool found = enter_later(&probe, w->tail->number + 1) > 0;
+    if (probe.map != NULL)
+        chr_map_release_now(probe.map);
+    return found;
 }
 
 /* Was the frame that should stand at the tail known to be there? */
@@ -238,9 +273,11 @@ static int walk_on(walk *w)
         w->seq_known = w->seq_known && h->first_seq == t->seq;
         return 1;
     }
-    if (w->map == NULL && was_committed(w))
-        return quarantine(w, CHR_FRAME_NONE, 0);
-    return 0;
+    bool hole = goes_on_later(w) || (w->map == NULL && was_committed(w));
+    if (w->map != NULL)
+        chr_map_release_now(w->map); /* only prepared: nothing in it to seal */
+    w->map = NULL;
+    return hole ? quarantine(w, CHR_FRAME_NONE, 0) : 0;
 }
 
 int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error *e)
@@ -262,8 +299,7 @@ int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error
         if (!w.seq_known && verdict == CHR_FRAME_NONE)
             tail->seq = control->next_seq;
         uint64_t highest = scan_on(&w);
-        bool later = w.same_boot && control->head / w.size > tail->number && exists(&w, tail->number + 1);
-        if (highest || later || was_committed(&w) || (w.same_boot && verdict != CHR_FRAME_NONE)) {
+        if (highest || goes_on_later(&w) || was_committed(&w) || (w.same_boot && verdict != CHR_FRAME_NONE)) {
             going = quarantine(&w, verdict, highest);
             continue;
         }

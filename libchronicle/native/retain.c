@@ -265,10 +265,10 @@ static void retain(chr_publisher *p)
 static void adopt_oldest(chr_publisher *p)
 {
     chr_control *c = p->hot.control;
-    uint64_t found;
-    while (chr_oldest_segment(p->dir, &found) && found < c->oldest)
+    uint64_t found, highest;
+    while (chr_segment_range(p->dir, &found, &highest) && found < c->oldest)
         unlink_pair(p, found); /* a crash stood between the mark and the files */
-    if (!chr_oldest_segment(p->dir, &found) || found <= c->oldest)
+    if (!chr_segment_range(p->dir, &found, &highest) || found <= c->oldest)
         return;
     uint64_t seq = first_seq_of(p, found); /* segments removed by hand */
     if (seq != CHR_SEQ_UNKNOWN)

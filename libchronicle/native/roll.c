@@ -148,6 +148,7 @@ void chr_live_in(chr_publisher *p, const chr_spare *spare, uint64_t offset)
     p->index = spare->index;
     p->number = spare->number;
     p->began_ns = 0;
+    p->spare_asked = 0;
     w->base = spare->segment->base;
     w->broken = &spare->segment->broken;
     w->offset = offset;
@@ -240,8 +241,10 @@ static void step(chr_publisher *p, uint64_t end)
         chr_task_want(CHR_AGENT_CLEAN, &p->clean);
     }
     w->end = upto;
-    if (due_for_spare(p, upto, now - p->began_ns) && !chr_load_acquire32(&p->spare_ready) && p->config.agents)
+    if (!p->spare_asked && p->config.agents && due_for_spare(p, upto, now - p->began_ns)) {
+        p->spare_asked = 1; /* once per segment: the task comes back by itself if the disk is full */
         chr_task_want(CHR_AGENT_PREPARE, &p->prepare);
+    }
     chr_store_relaxed64((uint64_t *)&w->control->heartbeat_ns, (uint64_t)now);
 }
 

@@ -1,11 +1,14 @@
 """The hot path makes no system call, and nothing it does is torn."""
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +29,7 @@ PAIRS = 100_000
 PROGRAM = """
     import gc, os, sys
     from libchronicle.queue import Queue, QueueConfig
-    with Queue.open_publisher(sys.argv[1], QueueConfig(segment_size=64 << 20)) as writer:
+    with Queue.open_publisher(sys.argv[1], QueueConfig(segment_size=128 << 20)) as writer:
         with Queue.open_subscriber(sys.argv[1], "a") as reader:
             payload = bytes(64)
             def pairs(n):
@@ -42,8 +45,18 @@ PROGRAM = """
 """
 
 
+@pytest.fixture
+def memory(tmp_path):
+    """A directory in memory: a segment of full size is dear on a disk."""
+    if not os.path.isdir("/dev/shm"):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as where:
+        yield Path(where)
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_append_next_and_commit_make_no_system_call(tmp_path):
+def test_append_next_and_commit_make_no_system_call(tmp_path, memory):
     log = tmp_path / "trace"
     command = [
         "strace",
@@ -52,7 +65,7 @@ def test_append_next_and_commit_make_no_system_call(tmp_path):
         sys.executable,
         "-c",
         textwrap.dedent(PROGRAM),
-        str(tmp_path / "q"),
+        str(memory / "q"),
         str(PAIRS),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
