@@ -102,7 +102,8 @@ class Sidecar(Generic[H]):
         """End the thread and close what was retired or never handed over. What the loop still holds is the loop's."""
         self._stopping = True
         self._discovery.interrupt()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
         self._discovery.close()
         self._close_retired()
         for command in self._unsent:

@@ -158,6 +158,9 @@ class RouterService:
                 feed = self.opener.feed(name)
             except NotReady:
                 self.arrivals.ask(name)
+            except ChronicleError as error:  # one damaged queue must not keep the router from everyone else
+                self.log.error("cannot attach", error, source=name)
+                self.arrivals.ask(name)
             else:
                 self._attach_feed(feed)
         for name in self.paths.strategies():
@@ -220,8 +223,11 @@ class RouterService:
         for attachment in self.attached.values():
             attachment.reports.heartbeat()
         self.requests.commit()
-        for feed in self.markets.feeds.values():
-            feed.reader.reader.commit()
+        for feed in list(self.markets.feeds.values()):
+            try:
+                feed.reader.reader.commit()
+            except ChronicleError as error:
+                self._feed_failed(feed, error)
         if self.session.next_seq >= self._next_checkpoint:
             self._checkpoint(self.engine.journal, self.engine.state)
         self.metrics.publish(self.engine, self.markets, self.was_killed)

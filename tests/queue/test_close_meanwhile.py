@@ -1,4 +1,4 @@
-"""Closing a handle, and keeping a view, at a moment that does not suit: an exception, never a crash and never another record's bytes."""
+"""Closing a handle, or keeping a view, at the wrong moment: an exception, never a crash, never another record's bytes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_writer_that_waits_for_room_may_be_closed(tmp_path, from_a_signal_hand
 
 def test_closing_inside_a_reservation_says_that_nothing_was_appended(tmp_path):
     writer = Queue.open_publisher(tmp_path / "q")
-    with pytest.raises(Closed), writer.reserve(7, 100) as view:
+    with pytest.raises(Closed), writer.reserve(7, 100) as view:  # noqa: PT012  (the end of the block raises)
         writer.close()
         view[:] = bytes(100)
     with Queue.open_publisher(tmp_path / "q") as again:
@@ -119,7 +119,8 @@ def test_a_view_kept_beyond_the_writer_stays_readable(tmp_path):
 def test_objects_that_never_came_from_a_queue_are_harmless(tmp_path):
     with pytest.raises(TypeError):
         Message()
-    assert bytes(Message.__new__(Message)) == b"" and Message.__new__(Message).seq == 0
+    nothing = Message.__new__(Message)
+    assert (bytes(nothing), nothing.seq) == (b"", 0)
     with pytest.raises(TypeError):
         Reservation(None, 1, 5, -1)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
@@ -133,7 +134,8 @@ def test_objects_that_never_came_from_a_queue_are_harmless(tmp_path):
 def test_a_timeout_is_a_number_of_any_size(tmp_path):
     with Queue.open_publisher(tmp_path / "q") as writer, Queue.open_subscriber(tmp_path / "q", "a") as reader:
         assert not reader.wait(-5)
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="not a number"):
             reader.wait(float("nan"))
         writer.append(1, b"x")
-        assert reader.wait(float("inf")) and wait_any([reader], 1e300) == [reader]
+        assert reader.wait(float("inf"))
+        assert wait_any([reader], 1e300) == [reader]

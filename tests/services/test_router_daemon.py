@@ -174,6 +174,32 @@ def test_a_feed_whose_queue_was_replaced_is_attached_anew(
         other.close()
 
 
+@pytest.mark.parametrize("live", [False, True], ids=["at the start", "while it runs"])
+def test_a_feed_whose_control_page_is_damaged_does_not_stop_the_router(
+    router: Router, feed: FeedWriter, alpha: Strategy, *, live: bool
+) -> None:
+    if live:
+        router.start()
+        assert alpha.answer(alpha.send(order())).exec_type == ExecType.ACK
+    feed.close()
+    control = router.paths.raw("binance-spot") / "control.meta"
+    whole = control.read_bytes()
+    with control.open("r+b") as file:
+        file.truncate(0)
+    if not live:
+        router.start()
+    until(lambda: alpha.answer(alpha.send(order())).exec_type == ExecType.REJECT)
+    time.sleep(0.6)  # the router looks at its feeds, and stores its place in them, four times a second
+    assert alpha.answer(alpha.send(order())).exec_type == ExecType.REJECT
+    with control.open("r+b") as file:
+        file.write(whole)
+    other = FeedWriter(router.paths)
+    try:
+        until(lambda: alpha.answer(alpha.send(order())).exec_type == ExecType.ACK)
+    finally:
+        other.close()
+
+
 def test_a_strategy_whose_queues_were_replaced_is_attached_anew(
     router: Router, feed: FeedWriter, alpha: Strategy
 ) -> None:
