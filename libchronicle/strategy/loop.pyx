@@ -90,8 +90,6 @@ cdef class LiveLoop:
                     got += self.poll(source)
             if got:
                 idle_since = 0
-                if self.monitor is not None:
-                    self.monitor.resume(chr_now_ns(self.clock))
                 if self.ctx.now >= self.chore_due + 3 * HOUSE_NS // len(self.chores):
                     self.do_chore()
                 continue
@@ -133,6 +131,8 @@ cdef class LiveLoop:
                 break
             if self.ctx.trace is not None:
                 self.ctx.trace.picked_up = chr_now_ns(self.clock)
+            if n == 0 and self.monitor is not None:
+                self.monitor.look(chr_now_ns(self.clock), 2 * f.size)
             if n == 0 or f.ts_ns > self.ctx.now:
                 self.advance(f.ts_ns)
             n += 1
@@ -149,13 +149,13 @@ cdef class LiveLoop:
             self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, called or told)
             if source.r == NULL:       # a callback's consequence detached it
                 break
+        if n and self.monitor is not None:
+            self.monitor.resume(chr_now_ns(self.clock))
         return n
 
     cdef int advance(self, int64_t ts_ns) except -1:
         """Move ctx.now to the clock, at least to `ts_ns`; timers that it passes fire now."""
         cdef int64_t now = chr_now_ns(self.clock)
-        if self.monitor is not None:
-            self.monitor.look(now)
         if now < ts_ns:
             now = ts_ns
         if now > self.ctx.now:

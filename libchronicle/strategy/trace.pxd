@@ -21,5 +21,5 @@ cdef class StopMonitor:
     cdef int64_t threshold_ns
     cdef int64_t last
 
-    cdef void look(self, int64_t now) noexcept
+    cdef void look(self, int64_t now, int64_t allowance_ns=*) noexcept
     cdef void resume(self, int64_t now) noexcept

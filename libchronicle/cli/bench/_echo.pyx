@@ -38,7 +38,7 @@ def echo(Subscriber reader not None, Publisher writer not None, StopMonitor moni
     while True:
         rc = chr_next(reader.r, &f)
         now = chr_now_ns(&writer.w.clock)
-        monitor.look(now)
+        monitor.look(now, 2 * f.size if rc > 0 else 0)
         if rc == 0:
             continue
         if rc < 0:
