@@ -26,11 +26,13 @@ cdef class LiveLoop:
     cdef int next_chore
     cdef int64_t chore_due
     cdef int64_t house_due
+    cdef int64_t rehearsal_due
 
     cdef int poll(self, Source source) except -1
     cdef int advance(self, int64_t ts_ns) except -1
     cdef int broken(self, Source source, const chr_frame *f) except -1
     cdef int do_chore(self) except -1
+    cdef int rehearse(self) except -1
     cdef int keep_house(self) except -1
     cdef int idle(self, int64_t idle_since) except -1
     cdef int park(self, int64_t now) except -1

@@ -19,6 +19,8 @@ cdef class QueueSink(OrderSink):
     cdef Publisher publisher
     cdef chr_writer *writer
 
+    cdef int rehearse(self) except -1
+
 
 cdef class MemorySink(OrderSink):
     cdef readonly list messages    # (type_id, payload)

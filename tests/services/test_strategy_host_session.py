@@ -183,3 +183,14 @@ def test_importing_the_contract_loads_neither_simulator_nor_backtest_nor_numpy()
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_spinning_host_rehearses_and_leaves_no_trace_of_it(scene: Scene) -> None:
+    scene.begin(SENDER, settings="spin_us = 30000000")
+    scene.until_trading()
+    scene.rest(0.3)
+    assert scene.router.poll() == []
+    scene.feed.quote(bid=6_000_007)
+    scene.said("quote 6000007")
+    ((epoch, seq, order),) = scene.until(scene.router.orders)
+    assert (epoch, seq, order.price) == (1, 0, 6_000_007)
