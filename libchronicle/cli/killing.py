@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libchronicle.bus.control import send_command
 from libchronicle.bus.kill_word import KillWord
+from libchronicle.cli.arguments import DEFAULT_CONFIG
 from libchronicle.cli.context import find_run
 from libchronicle.cli.health import TTL_S, read_snapshots
 from libchronicle.cli.status import trading_state
@@ -24,9 +25,9 @@ def run_kill(
         )
     suite = find_run(run, config).suite
     if not suite.root.is_dir():
-        key = "--run" if run else "--config" if config else "bus.root"
+        key = "--run" if run else "bus.root"
         reason = f"no run directory {suite.root}; nothing ever ran there (start with `chronicle up`)"
-        raise ConfigError(file="command line" if run or config else "here", key=key, reason=reason)
+        raise ConfigError(file="command line" if run else config or DEFAULT_CONFIG, key=key, reason=reason)
     said = reason.strip() or ("cleared by hand" if clear else "killed by hand")
     if strategy is not None:
         _tell(suite, strategy, clear, said)

@@ -11,6 +11,8 @@ from libchronicle.errors import InvalidName, NotReadyError
 
 __all__ = ["queues_of", "resolve"]
 
+LISTED = 20
+
 
 def queues_of(suite: Suite) -> list[tuple[str, Path]]:
     """(name as it can be typed, path) of every queue, in the order of the data flow."""
@@ -38,5 +40,7 @@ def resolve(queue: str, suite: Suite) -> Path:
     for candidate in candidates:
         if (candidate / "control.meta").is_file():
             return candidate
-    there = ", ".join(name for name, _ in queues_of(suite)) or "none"
-    raise NotReadyError(reason=f"{queue}: no such queue; in {suite.root} there are: {there}")
+    names = [name for name, _ in queues_of(suite)]
+    more = [f"… and {len(names) - LISTED} more: `chronicle queue ls`"] if len(names) > LISTED else []
+    there = "".join(f"\n  {name}" for name in [*names[:LISTED], *more]) or " none"
+    raise NotReadyError(reason=f"{queue}: no such queue; in {suite.root} there are:{there}")

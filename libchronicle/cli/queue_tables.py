@@ -89,7 +89,7 @@ def _reader(reader: ReaderInfo) -> tuple[str, ...]:
         reader.name,
         str(reader.pid or "-"),
         live if reader.state == "ok" else f"{live}, {reader.state}",
-        "durable" if reader.durable else "ephemeral",
+        "durable" if reader.durable else "named",
         f"{reader.seq:,}",
         f"{reader.lag_records:,}",
         size(reader.lag_bytes),

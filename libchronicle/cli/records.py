@@ -18,6 +18,7 @@ __all__ = ["Describer", "hexdump", "utc"]
 
 GROUPS = ("bids", "asks")
 SILENT = ("reserved",)
+SHOWN = 32
 
 
 def utc(ns: int) -> str:
@@ -48,7 +49,9 @@ class Describer:
     def line(self, record: Message) -> str:
         """`seq time Kind field=value …`; zero fields are left out."""
         head = f"{record.seq} {utc(record.ts_ns)}"
-        kind, fields, _ = self._fields(record)
+        kind, fields, message = self._fields(record)
+        if message is None:
+            fields.pop("error", None)  # whoever writes payloads of another making knows that they are
         words = [f"{name}={value}" for name, value in fields.items() if value not in (0, "", "0", "NONE")]
         return " ".join([head, kind, *words])
 
@@ -78,9 +81,9 @@ class Describer:
         try:
             message = decode(record.type_id, record)
         except DecodeError as error:
-            return "undecodable", {"error": str(error)}, None
+            return f"type-{record.type_id}", {**_foreign(bytes(record)), "error": str(error)}, None
         if message is None:
-            return f"type-{record.type_id}", {"bytes": len(record)}, None
+            return f"type-{record.type_id}", _foreign(bytes(record)), None
         self.learn(message)
         return type(message).__name__, self._readable(message), message
 
@@ -114,6 +117,14 @@ class Describer:
         if name.endswith("qty") or name == "lot_size":
             return _qty(value, definition)
         return value
+
+
+def _foreign(payload: bytes) -> dict[str, Any]:
+    """Length and beginning of what is none of Chronicle's messages: as text where it is text, else in hex."""
+    head = payload[:SHOWN]
+    text = head.decode("ascii", "replace")
+    shown = repr(text) if text.isascii() and text.isprintable() else head.hex(" ", 4)
+    return {"bytes": len(payload), "payload": shown + ("…" if len(payload) > SHOWN else "")}
 
 
 def _price(mantissa: int, definition: Instrument) -> str:

@@ -94,6 +94,11 @@ def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
 def _problem(reason: str, kind: Any, value: Any) -> str:
     if _literals(kind) is not None:
         return f"expected {_allowed(kind)}, got {_shown(value)}"
+    items = [kind for kind in typing.get_args(kind) if _literals(kind) is not None]
+    if items and typing.get_origin(kind) in (tuple, list) and isinstance(value, (list, tuple)):
+        return f"expected a list of {_allowed(items[0])}, got {_shown(value)}"
+    if "`str" in reason and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f'write it in quotes: "{value}"'
     if "matching regex" in reason:
         return f'expected a decimal number in quotes, e.g. "0.25", got {_shown(value)}'
     reason = reason.replace("`", "").replace(" | null", "").removesuffix(" - at $")

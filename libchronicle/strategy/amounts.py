@@ -8,7 +8,7 @@ from typing import Any
 from libchronicle.errors import DecimalError, FloatAmount, OrderError
 from libchronicle.protocol import format_decimal, parse_decimal
 
-__all__ = ["format_amount", "to_mantissa"]
+__all__ = ["format_amount", "shortest_amount", "to_mantissa"]
 
 
 def to_mantissa(value: Any, exponent: int, instrument: str, error: type[OrderError], what: str) -> int:
@@ -30,3 +30,9 @@ def to_mantissa(value: Any, exponent: int, instrument: str, error: type[OrderErr
 
 def format_amount(mantissa: int, exponent: int) -> str:
     return format_decimal(mantissa, exponent)
+
+
+def shortest_amount(mantissa: int, exponent: int) -> str:
+    """Without the zeros at its end."""
+    text = format_decimal(mantissa, exponent)
+    return text.rstrip("0").rstrip(".") if "." in text else text

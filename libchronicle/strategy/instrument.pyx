@@ -28,7 +28,7 @@ from libchronicle.strategy.tracker cimport Position
 
 from libchronicle.errors import BadCombination, BadPrice, BadQuantity, InstrumentNotDefined
 from libchronicle.protocol import instrument_id
-from libchronicle.strategy.amounts import format_amount, to_mantissa
+from libchronicle.strategy.amounts import format_amount, shortest_amount, to_mantissa
 
 cdef extern from *:
     """
@@ -196,7 +196,7 @@ cdef class Instrument:
             limits = f"{self.format_qty(d.min_qty)} to {self.format_qty(d.max_qty)}"
             raise BadQuantity(instrument=self.name, value=self.format_qty(qty), reason=f"is not within {limits}")
         if price and not flags & CHR_ORDER_FLAGS_REDUCE_ONLY and chr_notional_below(price, qty, d.min_notional):
-            least = format_amount(d.min_notional, d.price_exponent + d.qty_exponent)
+            least = shortest_amount(d.min_notional, d.price_exponent + d.qty_exponent)
             raise BadQuantity(
                 instrument=self.name, value=self.format_qty(qty), reason=f"is worth less than {least}, the least"
             )

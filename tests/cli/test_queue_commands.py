@@ -85,7 +85,7 @@ def test_tail_prints_the_last_records_decoded_with_names_and_decimal_prices(path
     assert "Trade instrument_id=binance-spot:BTCUSDT" in lines[0]
     assert "price=61821.30000019 qty=0.05 aggressor=BUY" in lines[0]
     assert "bid_price=1" in lines[1].split()
-    assert lines[2].endswith("type-999 bytes=15")
+    assert lines[2].endswith("type-999 bytes=15 payload='from the future'")
 
 
 def test_tail_begins_where_asked_or_where_a_reader_stands(paths: BusPaths) -> None:
@@ -140,7 +140,7 @@ def test_inspect_shows_head_lock_and_each_readers_lag_live_and_dead(paths: BusPa
         live = chronicle(paths, "queue", "inspect", "binance-spot").stdout
         assert f"writer    pid {os.getpid()}" in live
         (row,) = [line.split() for line in live.splitlines() if line.startswith("alpha")]
-        assert row[1:6] == [str(os.getpid()), "active", "ephemeral", "3", "20"]
+        assert row[1:6] == [str(os.getpid()), "active", "named", "3", "20"]
     dead = chronicle(paths, "queue", "inspect", "binance-spot").stdout
     assert "writer    closed" in dead
     assert "alpha" in dead
@@ -164,7 +164,7 @@ def test_a_queue_that_is_not_there_is_told_with_those_that_are(paths: BusPaths) 
     for arguments in (("tail", "nosuch"), ("inspect", "../../etc"), ("dump", "")):
         error = chronicle(paths, "queue", *arguments).exception
         assert isinstance(error, NotReadyError)
-        assert "there are: market_data/queue/binance-spot" in str(error)
+        assert "there are:\n  market_data/queue/binance-spot" in str(error)
 
 
 def test_follow_waits_for_the_queue_and_prints_what_is_appended(tmp_path: Path) -> None:
@@ -178,18 +178,47 @@ def test_follow_waits_for_the_queue_and_prints_what_is_appended(tmp_path: Path) 
         "--run",
         str(paths.root),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stderr.readline() == "waiting for late\n"
-        with Queue.open_publisher(paths.raw("late"), SMALL) as writer:
-            for n in range(3):
-                writer.append(999, b"x")
-                line = process.stdout.readline()
-                assert line.split()[0] == str(n)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-        assert process.returncode == 130
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # who runs the tests in the background ignores SIGINT, and a child inherits that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stderr.readline() == "waiting for late\n"
+            with Queue.open_publisher(paths.raw("late"), SMALL) as writer:
+                for n in range(3):
+                    writer.append(999, b"x")
+                    assert process.stdout.readline().split()[0] == str(n)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+            assert process.returncode == 130
+        finally:
+            process.kill()
+
+
+def test_payloads_of_another_making_are_shown_by_length_and_beginning(paths: BusPaths) -> None:
+    with Queue.open_publisher(paths.raw("foreign"), SMALL) as writer:
+        writer.append(7, b"hello there")
+        writer.append(7, bytes(range(40)))
+        writer.append(20, b"tick 0000000")  # the number of one of our messages
+    first, second, third = chronicle(paths, "queue", "tail", "foreign").stdout.splitlines()
+    assert first.endswith("type-7 bytes=11 payload='hello there'")
+    assert "type-7 bytes=40 payload=00010203 04050607 " in second
+    assert second.endswith("…")
+    assert third.endswith("type-20 bytes=12 payload='tick 0000000'")
+
+
+def test_a_queue_that_is_not_there_is_answered_with_those_that_are_a_line_each(paths: BusPaths) -> None:
+    for n in range(25):
+        Queue.open_publisher(paths.raw(f"q{n}"), SMALL).close()
+    lines = str(chronicle(paths, "queue", "tail", "nosuch").exception).splitlines()
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1].strip().endswith("more: `chronicle queue ls`")
 
 
 # ---------------------------------------------------------------- kill

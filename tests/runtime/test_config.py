@@ -80,7 +80,7 @@ HOST_ERRORS = [
         "router.limits.max_order_qty",
         "decimal number in quotes",
     ),
-    ('max_order_qty = "10"', "max_order_qty = 10", "router.limits.max_order_qty", "expected str, got int"),
+    ('max_order_qty = "10"', "max_order_qty = 10", "router.limits.max_order_qty", 'write it in quotes: "10"'),
     (
         'venue = "binance-spot"',
         'venue = "mtgox"',
@@ -200,7 +200,7 @@ STRATEGY_ERRORS = [
     ('["binance-spot:BTCUSDT"]', "[]", "subscribe", "is empty"),
     ("spot:BTCUSDT", "spot:btcusdt", "subscribe", "is no instrument"),
     ("spot:BTCUSDT", "spot:DOGEUSDT", "subscribe", "no feed carries"),
-    ("version = 1", "version = 1\nkinds = ['l3']", "kinds", "l3"),
+    ("version = 1", "version = 1\nkinds = ['l3']", "kinds", 'a list of "book" or "trade" or "quote", got'),
     ("version = 1", "version = 1\non_stop = 'hold'", "on_stop", '"cancel" or "keep"'),
     ("version = 1", "version = 1\nspin = 3", "spin", "unknown key; allowed: account, class,"),
     (
