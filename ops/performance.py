@@ -30,7 +30,8 @@ def measure(name: str) -> dict[str, Any]:
 def table(figures: dict[str, Any]) -> str:
     """One benchmark as a table, all keys it printed."""
     rows = [f"| `{key}` | {shown(value)} |" for key, value in figures.items() if key not in FIXED]
-    about = f"n = {figures['n']:,}, hash {figures['hash']}, {figures['python']}, {figures['cpu']}, queues on {figures['medium']}"
+    n = f"{figures['n']:,}"
+    about = f"n = {n}, hash {figures['hash']}, {figures['python']}, {figures['cpu']}, queues on {figures['medium']}"
     return "\n".join(["| key | figure |", "|---|---:|", *rows, "", about])
 
 
