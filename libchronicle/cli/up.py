@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -150,13 +152,14 @@ def _tail(path: Path) -> list[str]:
 
 def _next_steps(suite: Suite, options: UpOptions) -> str:
     at = "" if options.config == UpOptions().config and options.run is None else f" --run {suite.root}"
+    chronicle = "chronicle" if shutil.which("chronicle") else os.path.relpath(sys.argv[0])
     return "\n".join(
         [
             "",
-            f"chronicle top{at}        live view",
-            f"chronicle status{at}     how it is now",
-            f"chronicle queue ls{at}   every queue, its readers and their lag",
-            f"chronicle down{at}       stop; `chronicle up` resumes",
+            f"{chronicle} top{at}        live view",
+            f"{chronicle} status{at}     how it is now",
+            f"{chronicle} queue ls{at}   every queue, its readers and their lag",
+            f"{chronicle} down{at}       stop; `up` resumes",
         ]
     )
 

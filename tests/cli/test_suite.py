@@ -182,6 +182,26 @@ def test_what_cannot_work_is_said_before_anything_starts(live_suite: LiveSuite) 
     assert "everybody may write it" in up.stderr
 
 
+def test_the_readmes_strategy_both_files_as_printed_is_started_by_up_and_buys(
+    live_suite: LiveSuite, project_root: Path
+) -> None:
+    live_suite.chronicle("up")
+    before = live_suite.pids()
+    for name in ("first.py", "first.toml"):
+        _, _, rest = (project_root / "README.md").read_text().partition(f"`deploy/strategies/{name}`:\n\n```")
+        text = rest.partition("\n")[2].partition("```")[0]
+        assert text
+        (live_suite.strategies / name).write_text(text)
+    assert "strategy-first: started" in live_suite.chronicle("up").stdout
+    after = live_suite.pids()
+    assert after.pop("strategy-first")
+    assert after == before
+    live_suite.wait_until(
+        lambda: inspect(live_suite.paths.orders_out("first")).next_seq > 0, "it sends its order"
+    )
+    assert live_suite.rows()["strategy-first"]["errors"] == 0
+
+
 def test_a_strategies_directory_that_is_not_there_is_refused(live_suite: LiveSuite) -> None:
     live_suite.tables["strategies"]["dir"] = "strategys"
     live_suite.write()
