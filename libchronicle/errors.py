@@ -117,6 +117,13 @@ class Forked(MisuseError):
     pid: int
 
 
+class AlreadyRunning(MisuseError):
+    template = "{name} is already running as pid {pid} ({path}); stop it first"
+    name: str
+    pid: int
+    path: str
+
+
 class Closed(MisuseError):
     template = "{path}: the handle is closed"
     path: str

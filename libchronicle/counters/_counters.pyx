@@ -7,7 +7,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from libchronicle.counters import layout
-from libchronicle.errors import HostError, MisuseError
+from libchronicle.counters.reader import read_counters
+from libchronicle.errors import AlreadyRunning, ChronicleError, HostError, MisuseError
 
 cdef extern from *:
     """
@@ -67,6 +68,7 @@ cdef class CounterFile:
         """A fresh file that takes the place of an older one by rename: counts start at 0, as after any restart.
 
         Raises:
+            AlreadyRunning: the file belongs to another process that lives; its counters stay.
             HostError: the directory cannot be written.
         """
         return _create(os.fspath(path), name, capacity)
@@ -137,9 +139,19 @@ cdef class CounterFile:
             self._map = None
 
 
+cdef _refuse_if_owned(str path):
+    try:
+        owner = read_counters(path)
+    except (ChronicleError, OSError):
+        return
+    if owner.alive and owner.heartbeat_age_s is not None and owner.pid != os.getpid():
+        raise AlreadyRunning(name=owner.name, pid=owner.pid, path=path)
+
+
 cdef _create(str path, str name, int capacity):
     cdef CounterFile self = CounterFile.__new__(CounterFile)
     cdef unsigned char[:] view
+    _refuse_if_owned(path)
     size = layout.file_size(capacity)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:

@@ -51,10 +51,11 @@ def boot_id() -> bytes:
 
 
 def start_ticks(pid: int) -> int:
-    """Start time of a process in clock ticks since boot; 0 if there is none. With the pid it names a process for good."""
+    """Start time of a process in clock ticks since boot; 0 if there is none, or a zombie. With the pid it names it for good."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rsplit(b")", 1)[1].split()[19])
+            fields = file.read().rsplit(b")", 1)[1].split()
+            return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, IndexError, ValueError):
         return 0
 

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from libchronicle.counters import CounterFile, read_counters
-from libchronicle.errors import CorruptError, HostError, MisuseError, NotReady, UnsupportedVersion
+from libchronicle.errors import (
+    AlreadyRunning,
+    CorruptError,
+    HostError,
+    MisuseError,
+    NotReady,
+    UnsupportedVersion,
+)
 
 
 def test_values_are_read_back_scaled_with_labels(tmp_path: Path) -> None:
@@ -64,12 +71,16 @@ def test_counters_of_a_killed_process_stay_readable_and_it_is_not_alive(tmp_path
         assert process.stdout is not None
         process.stdout.readline()
         assert read_counters(path).alive
+        with pytest.raises(AlreadyRunning, match=f"dead is already running as pid {process.pid}"):
+            CounterFile.create(path, "second")
+        assert read_counters(path).value("done_total") == 7
         process.send_signal(signal.SIGKILL)
         process.wait(10)
     snapshot = read_counters(path)
     assert not snapshot.alive
     assert not snapshot.up(1e9)
     assert snapshot.value("done_total") == 7
+    CounterFile.create(path, "successor").close()
 
 
 def test_a_restart_replaces_the_file_and_old_readers_keep_theirs(tmp_path: Path) -> None:
