@@ -68,6 +68,8 @@ cdef class Message:
 
 
 class WriterStatus(enum.StrEnum):
+    """Is there a writer, and does its loop run?"""
+
     ALIVE = "alive"
     STALE = "stale"  # holds the lock, its loop has not beaten for ttl
     CLOSED = "closed"  # left in order
@@ -75,6 +77,8 @@ class WriterStatus(enum.StrEnum):
 
 
 class DisconnectReason(enum.StrEnum):
+    """Why a reader gets nothing more from where it reads."""
+
     LOCK_LOST = "lock lost"
     HEARTBEAT_STALE = "heartbeat stale"
     SEGMENT_MISSING = "segment missing"

@@ -65,6 +65,7 @@ def monotonic_ns():
 
 
 def tsc_usable():
+    """Whether this machine's TSC is invariant and shared by all cores, so that a clock may be read from it."""
     return bool(chr_clock_tsc_usable())
 
 
