@@ -7,7 +7,9 @@
 #include "chr_core.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,10 +53,19 @@ static void run_one(chr_agent *agent, chr_task *task)
     pthread_cond_broadcast(&agent->done);
 }
 
+/* A thread inherits the core its creator is pinned to; there it would stop the very loop it is to keep from stopping. */
+void chr_leave_the_hot_core(void)
+{
+    cpu_set_t every;
+    memset(&every, 0xFF, sizeof every);
+    pthread_setaffinity_np(pthread_self(), sizeof every, &every);
+}
+
 static void *agent_loop(void *argument)
 {
     chr_agent *agent = argument;
     prctl(PR_SET_NAME, agent->name, 0, 0, 0);
+    chr_leave_the_hot_core();
     for (;;) {
         uint32_t seen = chr_load_acquire32(&agent->word);
         int64_t sleep_ns = CHR_IDLE_NS;

@@ -94,6 +94,7 @@ mode_t chr_file_mode(const char *dir); /* 0640; with the directory's group write
 int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e); /* 1 made, 0 was there */
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
 int chr_reserve_space(int fd, uint64_t size); /* 0 or errno */
+void chr_leave_the_hot_core(void); /* for threads of the core */
 void chr_agent_ensure(chr_agent_kind kind);
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest); /* 1 found any */
 

@@ -44,9 +44,11 @@ static int64_t refresh_tsc(chr_clock *clock)
     int64_t expected = clock->base_ns + (int64_t)(((unsigned __int128)(cycles - clock->base_tsc) * clock->factor) >> 32);
     int64_t off = ns - expected;
     uint64_t run = cycles - clock->origin_tsc;
-    if (off > 1000000 || off < -1000000 || ns <= clock->origin_ns) { /* the system clock was stepped: keep the rate, take the new time */
+    if (off > 1000000 || off < -1000000 || ns <= clock->origin_ns) {
+        /* The system clock was stepped, or the rate is wrong: take the new time and measure the rate anew, soon. */
         clock->origin_tsc = cycles;
         clock->origin_ns = ns;
+        run = 0;
     } else {
         clock->factor = (uint64_t)(((unsigned __int128)(uint64_t)(ns - clock->origin_ns) << 32) / run);
         if (ns - clock->origin_ns > 10 * CHR_SECOND) { /* a moving baseline follows the slewing of NTP */
@@ -57,7 +59,8 @@ static int64_t refresh_tsc(chr_clock *clock)
     clock->base_tsc = cycles;
     clock->base_ns = ns;
     uint64_t second = ((uint64_t)CHR_SECOND << 32) / clock->factor;
-    clock->window = run < second ? run + 1 : second; /* short steps while the factor is young */
+    uint64_t shortest = second / 256;
+    clock->window = run < shortest ? shortest : run < second ? run : second; /* short steps while the factor is young */
     return ns;
 }
 

@@ -72,6 +72,7 @@ static void *bell_loop(void *unused)
 {
     (void)unused;
     prctl(PR_SET_NAME, "chr-notify", 0, 0, 0);
+    chr_leave_the_hot_core();
     for (;;) {
         waitv_entry entries[CHR_WORDS];
         int count = 1;

@@ -2,6 +2,7 @@
 
 spin        read and discard until killed
 latency     read COUNT records spinning; prints one-way nanoseconds of each as JSON
+socket      the same over a Unix datagram socket bound at PATH
 drain NAME  read COUNT records, committing; prints count and sum of seqs as JSON
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import socket
 import subprocess
 import sys
 from array import array
@@ -60,6 +62,24 @@ def _latency(reader: Subscriber, count: int) -> dict[str, list[int]]:
     return {"took": took.tolist()}
 
 
+def _socket(path: str, count: int) -> dict[str, list[int]]:
+    took = array("q", bytes(8 * count))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inn:
+        inn.bind(path)
+        inn.setblocking(False)
+        print("open", flush=True)
+        receive, clock, view = inn.recv_into, now_ns, bytearray(64)
+        seen = 0
+        while seen < count:
+            try:
+                receive(view)
+            except BlockingIOError:
+                continue
+            took[seen] = clock() - int.from_bytes(view[:8], "little")
+            seen += 1
+    return {"took": took.tolist()}
+
+
 def _drain(reader: Subscriber, count: int) -> dict[str, int]:
     next_record = reader.next
     seen = total = 0
@@ -79,6 +99,9 @@ def main() -> None:
     role, path, core, count, name = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
     if core >= 0:
         os.sched_setaffinity(0, {core})
+    if role == "socket":
+        print(json.dumps(_socket(path, count)))
+        return
     with Queue.open_subscriber(path, name, QueueConfig(), "earliest") as reader:
         gc.freeze()
         gc.disable()

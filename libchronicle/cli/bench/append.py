@@ -25,11 +25,11 @@ def python_loop(writer: Publisher, count: int) -> int:
     return perf_counter_ns() - began
 
 
-def _rounds(options: BenchOptions, count: int, with_reader: bool) -> tuple[float, float, int]:
+def _rounds(options: BenchOptions, count: int, reader_core: int | None) -> tuple[float, float, int]:
     in_python, in_c, seqs = [], [], 0
     for _ in range(1 if options.tiny else options.repeats):
         with options.scratch() as where, Queue.open_publisher(where / "q", SEGMENT) as writer:
-            peer = _queue_peer.start("spin", where / "q", options.pair()[1], 0) if with_reader else None
+            peer = None if reader_core is None else _queue_peer.start("spin", where / "q", reader_core, 0)
             try:
                 python_loop(writer, count // 10)
                 in_python.append(python_loop(writer, count) / count)
@@ -45,11 +45,12 @@ def _rounds(options: BenchOptions, count: int, with_reader: bool) -> tuple[float
 def run(options: BenchOptions) -> dict[str, Any]:
     count = 20_000 if options.tiny else 1_000_000
     kept = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {options.pair()[0]})
+    writer_core, reader_core = options.pair()
+    os.sched_setaffinity(0, {writer_core})
     gc.disable()
     try:
-        python_ns, native_ns, seqs = _rounds(options, count, with_reader=False)
-        python_read_ns, native_read_ns, read_seqs = _rounds(options, count, with_reader=True)
+        python_ns, native_ns, seqs = _rounds(options, count, reader_core=None)
+        python_read_ns, native_read_ns, read_seqs = _rounds(options, count, reader_core=reader_core)
     finally:
         gc.enable()
         os.sched_setaffinity(0, kept)
