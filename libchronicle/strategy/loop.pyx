@@ -32,6 +32,13 @@ from libchronicle.errors import CorruptError, NotReadyError
 
 cdef extern from *:
     """
+    #if defined(__GLIBC__)
+    #include <malloc.h>
+    /* Order state is small blocks: the heap's top grows by 8 MiB at once and is never given back. */
+    #define chr_keep_heap() (mallopt(M_TOP_PAD, 8 << 20), mallopt(M_TRIM_THRESHOLD, 1 << 30), free(malloc(1024)))
+    #else
+    #define chr_keep_heap() ((void)0)
+    #endif
     #if defined(__x86_64__)
     #define chr_relax() __builtin_ia32_pause()
     #elif defined(__aarch64__)
@@ -41,6 +48,7 @@ cdef extern from *:
     #endif
     """
     void chr_relax() noexcept nogil
+    void chr_keep_heap() noexcept nogil
 
 cdef enum:
     BATCH = 64
@@ -86,6 +94,7 @@ cdef class LiveLoop:
         cdef int got
         cdef Source source
         self.stopping = False
+        chr_keep_heap()
         while not self.stopping:
             got = 0
             for source in self.sources:

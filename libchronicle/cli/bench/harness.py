@@ -18,6 +18,7 @@ from typing import Any
 
 from libchronicle.errors import ConfigError
 
+_CORES = tuple(sorted(os.sched_getaffinity(0)))  # before a benchmark pins itself to one of them
 _NOT_BENCHES = {"harness"}
 
 
@@ -57,7 +58,7 @@ class BenchOptions:
 
     def pair(self) -> tuple[int, int]:
         """Two cores to pin a writer and a reader to; the same one twice on a single-core machine."""
-        cores = self.cpus or tuple(sorted(os.sched_getaffinity(0)))
+        cores = self.cpus or _CORES
         return cores[0], cores[min(1, len(cores) - 1)]
 
 
