@@ -217,12 +217,12 @@ int chr_writer_roll(chr_writer *w)
 
 /* ---------------------------------------------------------------- the end of a step */
 
-/* From three quarters full on, since a process may own hundreds of queues; earlier in one that would be full within 100 ms at its present rate,
+/* From three quarters full on, since a process may own hundreds of queues; earlier in one that would be full within 40 ms at its present rate,
  * so that a prepare thread kept off its core for a while still comes in time. */
 static bool due_for_spare(const chr_publisher *p, uint64_t upto, int64_t elapsed_ns)
 {
     uint64_t left = p->segment_size - upto;
-    return left * 3 <= upto || (elapsed_ns > 0 && (double)elapsed_ns * (double)left < 1e8 * (double)upto);
+    return left * 3 <= upto || (elapsed_ns > 0 && (double)elapsed_ns * (double)left < 4e7 * (double)upto);
 }
 
 static void step(chr_publisher *p, uint64_t end)

@@ -43,7 +43,7 @@ def _rounds(options: BenchOptions, count: int, reader_core: int | None) -> tuple
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    count = 20_000 if options.tiny else 1_000_000
+    count = 20_000 if options.tiny else 800_000
     kept = os.sched_getaffinity(0)
     writer_core, reader_core = options.pair()
     os.sched_setaffinity(0, {writer_core})
