@@ -3,7 +3,7 @@
 The five branches say who must act:
 
     MisuseError       the caller: wrong argument, wrong order of calls, wrong configuration
-    CorruptError      nobody can go on with this data: it names file and place, `chronicle queue repair` is the remedy
+    CorruptError      nobody can go on with this data: it names file and place, `chronicle queue verify` shows what is left
     NotReadyError     not yet: wait and try again
     EnvironmentFault  the operator: disk, permission, port, limits of the host
     InternalError     us: a bug; please report it
@@ -300,7 +300,7 @@ class Corrupt(CorruptError):
 
 
 class CorruptControl(CorruptError):
-    template = "{path}: control page is not valid: {reason}; run `chronicle queue repair`"
+    template = "{path}: control page is not valid: {reason}; restore it, or start a new queue"
     path: str
     reason: str
 
@@ -342,7 +342,7 @@ class QueueReplaced(CorruptError):
 
 
 class Broken(CorruptError):
-    template = "{path}: the file was truncated or cannot be read ({reason}); restore it or run `chronicle queue repair`"
+    template = "{path}: the file was truncated or cannot be read ({reason}); run `chronicle queue verify`"
     path: str
     reason: str
 
