@@ -10,13 +10,14 @@ EXTRAS ?= fast
 SOURCES := pyproject.toml setup.py $(shell find libchronicle services -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \
 	-o -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.xml')
 
-.PHONY: help up down status test test-machine lint typecheck build dev bench clean
+.PHONY: help up down status test test-machine proof lint typecheck build dev bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo "make down    stop the suite        make status  how it is"
 	@echo "make lint    ruff, import-linter, mypy, pyright"
+	@echo "make proof   the long versions of the proofs in tests/proof (about an hour on 2 cores)"
 	@echo "make test-machine   the units on a machine that systemd boots (root)"
 	@echo "make bench   all benchmarks        make clean   remove what was built"
 
@@ -63,6 +64,12 @@ test: dev
 # Installs the wheel on a machine booted by systemd-nspawn, units and all; as root, with systemd-container and dbus installed.
 test-machine: dev
 	$(BIN)/pytest -m nspawn tests/deploy
+
+# The same tests as in `make test`, with thousands of kills, power cuts and steps; prints a table of what was done. PROOF=tests/proof/test_x.py: that one.
+PROOF ?= tests/proof
+
+proof: dev
+	CHRONICLE_PROOF=long $(BIN)/pytest -v -rA --capture=fd $(PROOF)
 
 lint: dev
 	$(BIN)/ruff check .
