@@ -97,12 +97,19 @@ cdef extern from "chr_hot.h" nogil:
     ctypedef struct chr_reader:
         const uint8_t *base
         uint64_t offset
+        uint64_t end
         uint64_t next_seq
+        uint64_t beat_cycles
+        uint32_t crc_seed
         uint32_t epoch
         chr_map *map
         chr_error error
 
     const uint32_t CHR_LENGTH_MASK
+
+    uint64_t chr_frame_bytes(uint32_t size)
+    uint32_t chr_crc_seed(uint64_t queue_id)
+    uint32_t chr_frame_crc(uint32_t seed, uint32_t commit, const chr_frame_header *f, const void *payload, uint32_t size)
 
     void *chr_reserve(chr_writer *w, uint16_t type_id, uint32_t size)
     int64_t chr_commit(chr_writer *w, uint32_t size, int64_t ts_ns)

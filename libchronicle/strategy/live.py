@@ -211,12 +211,12 @@ class LiveRunner:
             self.sources,
             self,
             self._chores(),
+            books=[instrument.book for instrument in instruments],
             spin_us=self.config.spin_us,
         )
         if self.config.spin_us:  # who spins pays memory for time
             for instrument in instruments:
                 instrument.book.prefault()
-        self._rehearsed = instruments
         self.lifecycle.start(instruments)
         self._commands.poll()
 
@@ -290,18 +290,6 @@ class LiveRunner:
 
     def _publish(self) -> None:
         self.metrics.publish(self)
-
-    def rehearse(self) -> None:
-        """Look at every book and build an order, as a callback would; nothing is sent."""
-        for instrument in self._rehearsed:
-            price = instrument.book.bid_price if instrument.is_synced else None
-            if price is None:
-                continue
-            try:
-                qty = max(instrument.min_qty, instrument.lot_size)
-                instrument.limit(Side.BUY, price, qty, tif=TimeInForce.IOC, reduce_only=True)
-            except (OrderError, NotReadyError):  # a market whose least order is no order: done without
-                self._rehearsed = [one for one in self._rehearsed if one is not instrument]
 
     def sleep(self, readers: list[Subscriber], seconds: float) -> None:
         """Nothing to read: sleep until there is, for `seconds` at most."""

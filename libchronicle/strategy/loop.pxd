@@ -4,6 +4,7 @@ from libchronicle.native.hot cimport chr_clock, chr_frame
 from libchronicle.strategy.context cimport Context
 from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.recorder cimport Recorder
+from libchronicle.strategy.rehearsal cimport Rehearsal
 from libchronicle.strategy.sink cimport QueueSink
 from libchronicle.strategy.source cimport Source
 from libchronicle.strategy.trace cimport StopMonitor
@@ -27,6 +28,7 @@ cdef class LiveLoop:
     cdef int64_t chore_due
     cdef int64_t house_due
     cdef int64_t rehearsal_due
+    cdef Rehearsal rehearsal
 
     cdef int poll(self, Source source) except -1
     cdef int advance(self, int64_t ts_ns) except -1

@@ -18,8 +18,7 @@ cdef class OrderSink:
 cdef class QueueSink(OrderSink):
     cdef Publisher publisher
     cdef chr_writer *writer
-
-    cdef int rehearse(self) except -1
+    cdef bint rehearsing
 
 
 cdef class MemorySink(OrderSink):

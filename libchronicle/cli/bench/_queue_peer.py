@@ -1,8 +1,10 @@
 """The other process of the queue benchmarks: `python -m libchronicle.cli.bench._queue_peer ROLE PATH CORE COUNT`.
 
 spin        read and discard until killed
+pong        answer each of COUNT records of PATH by one of PATH.back, spinning
 latency     read COUNT records spinning; prints one-way nanoseconds of each as JSON
 socket      the same over a Unix datagram socket bound at PATH
+socket-pong answer each of COUNT datagrams
 drain NAME  read COUNT records, committing; prints count and sum of seqs as JSON
 """
 
@@ -80,6 +82,41 @@ def _socket(path: str, count: int) -> dict[str, list[int]]:
     return {"took": took.tolist()}
 
 
+def _pong(path: str, count: int) -> dict[str, int]:
+    with (
+        Queue.open_publisher(path + ".back", QueueConfig(segment_size=256 << 20)) as writer,
+        Queue.open_subscriber(path, "peer", QueueConfig(), "earliest") as reader,
+    ):
+        gc.freeze()
+        gc.disable()
+        print("open", flush=True)
+        next_record, append = reader.next, writer.append
+        seen = 0
+        while seen < count:
+            message = next_record()
+            if message is not None:
+                append(1, message)
+                seen += 1
+        return {"seen": seen}
+
+
+def _socket_pong(path: str, count: int) -> dict[str, int]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inn:
+        inn.bind(path)
+        inn.setblocking(False)
+        print("open", flush=True)
+        receive, send, view, back = inn.recv_into, inn.sendto, bytearray(64), path + ".back"
+        seen = 0
+        while seen < count:
+            try:
+                receive(view)
+            except BlockingIOError:
+                continue
+            send(view, back)
+            seen += 1
+        return {"seen": seen}
+
+
 def _drain(reader: Subscriber, count: int) -> dict[str, int]:
     next_record = reader.next
     seen = total = 0
@@ -99,8 +136,9 @@ def main() -> None:
     role, path, core, count, name = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
     if core >= 0:
         os.sched_setaffinity(0, {core})
-    if role == "socket":
-        print(json.dumps(_socket(path, count)))
+    without_reader = {"socket": _socket, "pong": _pong, "socket-pong": _socket_pong}
+    if role in without_reader:
+        print(json.dumps(without_reader[role](path, count)))
         return
     with Queue.open_subscriber(path, name, QueueConfig(), "earliest") as reader:
         gc.freeze()
