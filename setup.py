@@ -4,6 +4,7 @@ A .pyx that needs more than itself says so in a `# distutils:` comment at its to
 Everything is compiled against the C headers of libchronicle/native and libchronicle/protocol.
 """
 
+import os
 import platform
 from pathlib import Path
 
@@ -23,6 +24,9 @@ if platform.machine() in ("x86_64", "AMD64"):
     FLAGS += ["-msse4.2", "-mpclmul"]  # CRC32C in hardware; every x86-64 server since 2011 has both
 elif platform.machine() in ("aarch64", "arm64"):
     FLAGS += ["-march=armv8-a+crc"]
+
+if os.environ.get("CHRONICLE_PORTABLE"):  # as on a host without futexes, OFD locks, fallocate: what macOS gets
+    FLAGS.append("-DCHR_PORTABLE")
 
 extensions = [
     Extension(

@@ -113,6 +113,27 @@ def lock_held(int fd):
     return bool(chr_lock_probe(fd))
 
 
+def boot_id():
+    """16 bytes that differ from one start of the machine to the next; all zero where the host does not tell."""
+    cdef uint8_t out[16]
+    chr_boot_id(out)
+    return (<char *>out)[:16]
+
+
+def platform_facts(int fd):
+    """What works for files such as `fd`, which must be empty and open for writing: name -> 0, or the errno it is refused with."""
+    cdef chr_platform_facts facts
+    with nogil:
+        chr_platform_probe(fd, &facts)
+    return {
+        "reserve": facts.reserve,
+        "prefault": facts.prefault,
+        "lock": facts.lock,
+        "shared_words": facts.shared_words,
+        "many_words": facts.many_words,
+    }
+
+
 cdef Mapping map_file(int fd, uint64_t size):
     """`fd`, which now belongs to the mapping, mapped read-only. A file cut short reads as zeros instead of raising SIGBUS."""
     cdef Mapping mapping = Mapping.__new__(Mapping)

@@ -6,13 +6,8 @@
  */
 #include "chr_core.h"
 
-#include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define CHR_IDLE_NS 1000000000ll
 
@@ -53,19 +48,10 @@ static void run_one(chr_agent *agent, chr_task *task)
     pthread_cond_broadcast(&agent->done);
 }
 
-/* A thread inherits the core its creator is pinned to; there it would stop the very loop it is to keep from stopping. */
-void chr_leave_the_hot_core(void)
-{
-    cpu_set_t every;
-    memset(&every, 0xFF, sizeof every);
-    pthread_setaffinity_np(pthread_self(), sizeof every, &every);
-}
-
 static void *agent_loop(void *argument)
 {
     chr_agent *agent = argument;
-    prctl(PR_SET_NAME, agent->name, 0, 0, 0);
-    chr_leave_the_hot_core();
+    chr_thread_begin(agent->name);
     for (;;) {
         uint32_t seen = chr_load_acquire32(&agent->word);
         int64_t sleep_ns = CHR_IDLE_NS;
@@ -78,8 +64,7 @@ static void *agent_loop(void *argument)
             chr_map_collect();
         if (task != NULL)
             continue;
-        struct timespec t = {sleep_ns / 1000000000, sleep_ns % 1000000000};
-        syscall(SYS_futex, &agent->word, FUTEX_WAIT_PRIVATE, seen, &t, NULL, 0);
+        chr_words_wait(&agent->word, seen, NULL, NULL, 0, sleep_ns);
     }
     return NULL;
 }
@@ -150,7 +135,7 @@ void chr_task_want(chr_agent_kind kind, chr_task *task)
 {
     chr_store_release32(&task->wanted, 1);
     chr_fetch_add32(&agents[kind].word, 1);
-    syscall(SYS_futex, &agents[kind].word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    chr_word_wake_own(&agents[kind].word);
 }
 
 /* ---------------------------------------------------------------- fork: a child has no agents until it opens a queue of its own */

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "chr_hot.h"
+#include "chr_platform.h"
 
 typedef enum {
     CHR_OK = 0,
@@ -82,19 +83,12 @@ bool chr_join(char *out, size_t size, const char *dir, const char *name);
 int64_t chr_monotonic_ns(void);
 int64_t chr_realtime_ns(void);
 void chr_boot_id(uint8_t out[16]);
-void chr_host_id(uint8_t out[16]);
-uint64_t chr_start_time(pid_t pid); /* clock ticks since boot, 0 if there is no such process */
 uint64_t chr_random64(void);
-int chr_lock_exclusive(int fd);     /* 0 held, 1 another has it, < 0 errno */
-void chr_unlock(int fd);
-int chr_lock_probe(int fd);         /* 1 held by someone, 0 free */
 bool chr_same_file(int fd, const char *path);
 int chr_sync_dir(const char *dir);
 mode_t chr_file_mode(const char *dir); /* 0640; with the directory's group write (any of the group may be the writer) and others' read */
 int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e); /* 1 made, 0 was there */
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
-int chr_reserve_space(int fd, uint64_t size); /* 0 or errno */
-void chr_leave_the_hot_core(void); /* for threads of the core */
 void chr_agent_ensure(chr_agent_kind kind);
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest); /* 1 found any */
 
@@ -235,7 +229,7 @@ struct chr_subscriber {
     chr_task prepare;
     uint64_t crossings, gaps;
     chr_subscriber *next_open;
-    int event_fd;                 /* of fileno(), -1 = none */
+    int event_fd, ring_fd;        /* of fileno(), -1 = none: the end to poll, and the one to ring */
     uint32_t armed;
     uint64_t idle_position;       /* where fileno's thread knows the reader to stand */
     int64_t bell_ns;

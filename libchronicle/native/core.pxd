@@ -114,6 +114,12 @@ cdef extern from "chr_core.h" nogil:
     const char *chr_verdict_text(int verdict)
     int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation)
     int chr_lock_probe(int fd)
+    void chr_boot_id(uint8_t *out)
+
+    ctypedef struct chr_platform_facts:
+        int32_t reserve, prefault, lock, shared_words, many_words
+
+    void chr_platform_probe(int fd, chr_platform_facts *out)
     int64_t chr_heartbeat_age(const chr_control *c)
     int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns)
 

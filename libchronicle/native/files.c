@@ -1,4 +1,4 @@
-/* Files, locks and identities of the host: the only file that knows /proc, OFD locks and fallocate. */
+/* Files and errors: what every host does alike. */
 #include "chr_core.h"
 
 #include <dirent.h>
@@ -53,7 +53,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-static void read_uuid(const char *path, uint8_t out[16])
+void chr_read_uuid(const char *path, uint8_t out[16])
 {
     char text[64] = "";
     int n = 0;
@@ -81,59 +81,16 @@ void chr_boot_id(uint8_t out[16])
         memcpy(out, played, strnlen(played, 16));
         return;
     }
-    read_uuid("/proc/sys/kernel/random/boot_id", out);
-}
-
-void chr_host_id(uint8_t out[16]) { read_uuid("/etc/machine-id", out); }
-
-uint64_t chr_start_time(pid_t pid)
-{
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (n <= 0)
-        return 0;
-    text[n] = 0;
-    char *p = strrchr(text, ')'); /* a process may be called ") 1 2 3" */
-    for (int field = 2; p != NULL && field < 22; field++)
-        p = strchr(p + 1, ' ');
-    return p ? strtoull(p + 1, NULL, 10) : 0;
+    chr_platform_boot_id(out);
 }
 
 uint64_t chr_random64(void)
 {
     uint64_t v = 0;
     while (v == 0)
-        if (getrandom(&v, sizeof v, 0) != sizeof v)
+        if (getentropy(&v, sizeof v) != 0)
             v = (uint64_t)chr_realtime_ns() * 0x9E3779B97F4A7C15ull ^ (uint64_t)getpid();
     return v;
-}
-
-int chr_lock_exclusive(int fd)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-        return 0;
-    return errno == EAGAIN || errno == EACCES ? 1 : -errno;
-}
-
-/* Said aloud at close: a child forked a moment ago may still hold a copy of the descriptor. */
-void chr_unlock(int fd)
-{
-    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
-    fcntl(fd, F_OFD_SETLK, &lock);
-}
-
-int chr_lock_probe(int fd)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
-        return 0;
-    return lock.l_type != F_UNLCK;
 }
 
 bool chr_same_file(int fd, const char *path)
@@ -176,7 +133,7 @@ static int write_temp(char *temp, size_t room, const char *dir, const char *name
     if (fd < 0)
         return chr_fail_sys(e, temp, "create", size);
     int bad = fchmod(fd, mode) != 0 && errno != EPERM;
-    bad = bad || write_all(fd, data, size) != 0 || fdatasync(fd) != 0;
+    bad = bad || write_all(fd, data, size) != 0 || chr_sync_data(fd) != 0;
     if (bad) {
         chr_fail_sys(e, temp, "write", size);
         close(fd);
@@ -223,18 +180,6 @@ int chr_replace_text(const char *dir, const char *name, mode_t mode, const char 
     chr_fail_sys(e, path, "rename", 0);
     unlink(temp);
     return -1;
-}
-
-/* Blocks that are really there: a full disk must be an error now, never a SIGBUS later. */
-int chr_reserve_space(int fd, uint64_t size)
-{
-    int rc;
-    do
-        rc = fallocate(fd, 0, 0, (off_t)size) == 0 ? 0 : errno;
-    while (rc == EINTR);
-    if (rc == EOPNOTSUPP)
-        rc = posix_fallocate(fd, 0, (off_t)size);
-    return rc;
 }
 
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest)

@@ -17,10 +17,12 @@ static void before(void)
     pthread_mutex_lock(&lock);
     chr_bell_fork_prepare();
     chr_agents_fork_prepare();
+    chr_platform_fork_prepare();
 }
 
 static void in_parent(void)
 {
+    chr_platform_fork_parent();
     chr_agents_fork_parent();
     chr_bell_fork_parent();
     pthread_mutex_unlock(&lock);
@@ -28,6 +30,7 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+    chr_platform_fork_child();
     chr_agents_fork_child();
     chr_bell_fork_child();
     chr_maps_fork_child();

@@ -1,6 +1,6 @@
 /* Is the writer there? Asked from outside; takes no lock, repairs nothing.
  *
- *   lock lost          nobody holds the OFD lock on control.meta (probed with F_OFD_GETLK)
+ *   lock lost          nobody holds the lock on control.meta (probed, which takes nothing on Linux)
  *   heartbeat stale    the lock is held, but the loop that appends has not said so for ttl
  *   segment missing    the segment under the cursor, or the head's, has left the directory (not by retention)
  *   queue replaced     control.meta is another file, or is gone

@@ -3,7 +3,7 @@
  * Rules
  *  - A map lives until its last reference goes (a handle, or a Message in Python that still points into it); then it is put on a stack and
  *    unmapped by the clean thread, 2 MiB at a time: unmapping 128 MiB at once would stop every thread of the process for milliseconds.
- *  - Writable maps are MADV_DONTFORK: a child has no way to write into a queue that is not its own.
+ *  - Writable maps do not reach children: a child has no way to write into a queue that is not its own.
  *  - A file shortened by a stranger, or a disk that cannot read, raises SIGBUS. The handler finds the map by address, sets `broken`, and puts
  *    zero pages under it, so the access that faulted sees "not committed" and the slow path reports Broken(file). A SIGBUS elsewhere goes to
  *    whoever handled it before.
@@ -16,11 +16,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
 
 #define CHR_MAPS_WATCHED 8192
 #define CHR_CHUNK (2u << 20)
@@ -89,7 +84,7 @@ chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number)
         return NULL;
     }
     if (writable)
-        madvise(base, size, MADV_DONTFORK);
+        chr_keep_from_children(base, size);
     map->base = base;
     map->size = size;
     map->number = number;
@@ -181,11 +176,12 @@ void chr_map_populate(chr_map *map, uint64_t from, uint64_t to, bool write)
     from &= ~(uint64_t)(CHR_PAGE - 1);
     for (uint64_t at = from; at < to; at += CHR_CHUNK) {
         uint64_t size = to - at < CHR_CHUNK ? to - at : CHR_CHUNK;
-        if (madvise(map->base + at, size, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == 0)
+        int rc = chr_prefault(map->base + at, size, write);
+        if (rc == 0)
             continue;
-        if (errno != EINVAL)
+        if (rc != EINVAL)
             return;
-        for (uint64_t page = at; page < at + size; page += CHR_PAGE) /* kernels before 5.14: by reading, which cannot harm live data */
+        for (uint64_t page = at; page < at + size; page += CHR_PAGE) /* hosts without the call: by reading, which cannot harm live data */
             (void)*(volatile uint8_t *)(map->base + page);
     }
 }

@@ -1,7 +1,7 @@
-/* fileno(): one native thread per process turns futex words into eventfds, for epoll, asyncio and uvloop.
+/* fileno(): one native thread per process turns words in files into descriptors, for epoll, asyncio and uvloop.
  *
- *   armed    the reader found nothing and cleared its eventfd; the thread watches its word
- *   rung     the thread wrote the eventfd; it leaves the reader alone until next() has found nothing again
+ *   armed    the reader found nothing and cleared its bell; the thread watches its word
+ *   rung     the thread rang the bell; it leaves the reader alone until next() has found nothing again
  *
  * The thread looks at the control page's head, never at the reader's cursor, which belongs to the reader's thread; the reader leaves the position it
  * found empty in `idle_position`. A bell also rings when a heartbeat is due, so that the reader's own loop beats (a thread that did it would hide
@@ -10,24 +10,15 @@
 #include "chr_core.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
-#include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-#define CHR_WORDS 128
-#define CHR_POLL_NS 1000000ll
+#define CHR_WORDS 127 /* and the thread's own */
 #define CHR_BELL_MAX_NS 1000000000ll
 
 typedef struct {
-    uint64_t val, uaddr;
-    uint32_t flags, reserved;
-} waitv_entry;
+    uint32_t *words[CHR_WORDS], values[CHR_WORDS];
+    int count;
+} sleep_list;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static chr_subscriber *watched; /* by next_watched */
@@ -36,32 +27,32 @@ static int started;
 
 static void ring(chr_subscriber *s)
 {
-    uint64_t one = 1;
     chr_store_release32(&s->armed, 0);
-    while (write(s->event_fd, &one, sizeof one) < 0 && errno == EINTR)
-        ;
+    chr_bell_ring(s->ring_fd);
 }
 
 static uint32_t *word_of(const chr_subscriber *s) { return &((chr_notify *)s->pages.notify->base)->word; }
 
 /* Rings what has something to read or a heartbeat due; collects the words of the others. Returns how long to sleep. */
-static int64_t survey(waitv_entry *entries, int *count)
+static int64_t survey(sleep_list *list)
 {
     int64_t now = chr_monotonic_ns(), sleep_ns = CHR_BELL_MAX_NS;
     for (chr_subscriber *s = watched; s != NULL; s = s->next_watched) {
         if (!chr_load_acquire32(&s->armed))
             continue;
-        bool asks = !s->read_only && *count < CHR_WORDS;
+        bool asks = CHR_SHARED_WORDS && !s->read_only && list->count < CHR_WORDS;
         uint32_t value = asks ? chr_fetch_or32(word_of(s), 1) | 1 : 0;
         chr_fence();
         if (chr_load_acquire64(&((chr_control *)s->pages.control->base)->head) != chr_load_acquire64(&s->idle_position) || now >= s->bell_ns) {
             ring(s);
             continue;
         }
-        if (asks)
-            entries[(*count)++] = (waitv_entry){.val = value, .uaddr = (uintptr_t)word_of(s), .flags = 2};
-        else if (sleep_ns > CHR_POLL_NS)
+        if (asks) {
+            list->words[list->count] = word_of(s);
+            list->values[list->count++] = value;
+        } else if (sleep_ns > CHR_POLL_NS) {
             sleep_ns = CHR_POLL_NS;
+        }
         if (s->bell_ns - now < sleep_ns)
             sleep_ns = s->bell_ns - now;
     }
@@ -71,21 +62,14 @@ static int64_t survey(waitv_entry *entries, int *count)
 static void *bell_loop(void *unused)
 {
     (void)unused;
-    prctl(PR_SET_NAME, "chr-notify", 0, 0, 0);
-    chr_leave_the_hot_core();
+    chr_thread_begin("chr-notify");
     for (;;) {
-        waitv_entry entries[CHR_WORDS];
-        int count = 1;
-        entries[0] = (waitv_entry){.val = chr_load_acquire32(&kick), .uaddr = (uintptr_t)&kick, .flags = 2 | FUTEX_PRIVATE_FLAG};
+        sleep_list list = {.count = 0};
+        uint32_t seen = chr_load_acquire32(&kick);
         pthread_mutex_lock(&lock);
-        int64_t sleep_ns = survey(entries, &count);
+        int64_t sleep_ns = survey(&list);
         pthread_mutex_unlock(&lock);
-        int64_t until = chr_monotonic_ns() + sleep_ns;
-        struct timespec t = {until / 1000000000, until % 1000000000};
-        if (syscall(SYS_futex_waitv, entries, (unsigned)count, 0u, &t, CLOCK_MONOTONIC) < 0 && (errno == ENOSYS || errno == EINVAL)) {
-            struct timespec slice = {0, CHR_POLL_NS};
-            nanosleep(&slice, NULL);
-        }
+        chr_words_wait(&kick, seen, list.words, list.values, list.count, sleep_ns);
     }
     return NULL;
 }
@@ -108,7 +92,7 @@ static int start_thread(void)
 static void ring_the_thread(void)
 {
     chr_fetch_add32(&kick, 1);
-    syscall(SYS_futex, &kick, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    chr_word_wake_own(&kick);
 }
 
 int chr_reader_fileno(chr_reader *r)
@@ -118,12 +102,14 @@ int chr_reader_fileno(chr_reader *r)
         return s->event_fd;
     if (chr_reader_alive(s) < 0)
         return -1;
-    int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK); /* rung: the first look is the reader's */
+    int fds[2];
+    int opened = chr_bell_open(fds) == 0 ? 0 : errno;
     pthread_mutex_lock(&lock);
-    int rc = fd < 0 ? errno : started ? 0 : start_thread();
+    int rc = opened ? opened : started ? 0 : start_thread();
     started = started || rc == 0;
     if (rc == 0) {
-        s->event_fd = fd;
+        s->event_fd = fds[0];
+        s->ring_fd = fds[1];
         s->armed = 0;
         s->next_watched = watched;
         watched = s;
@@ -131,9 +117,9 @@ int chr_reader_fileno(chr_reader *r)
     pthread_mutex_unlock(&lock);
     r->look_always = 1; /* each passes through chr_bell_arm */
     if (rc == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
+        return s->event_fd;
+    if (!opened)
+        chr_bell_close(fds);
     errno = rc;
     return chr_fail_sys(&r->error, s->dir, "fileno", 0);
 }
@@ -141,16 +127,20 @@ int chr_reader_fileno(chr_reader *r)
 /* The reader has found nothing: clear the bell, say where it stands, let the thread watch. */
 void chr_bell_arm(chr_subscriber *s)
 {
-    uint64_t rung;
     if (chr_load_acquire32(&s->armed))
         return;
-    while (read(s->event_fd, &rung, sizeof rung) < 0 && errno == EINTR)
-        ;
+    chr_bell_clear(s->event_fd);
     int64_t every = s->config.reader_ttl_ns / 4 < CHR_BELL_MAX_NS ? s->config.reader_ttl_ns / 4 : CHR_BELL_MAX_NS;
     s->bell_ns = chr_monotonic_ns() + every;
     chr_store_release64(&s->idle_position, chr_reader_position(&s->hot));
     chr_store_release32(&s->armed, 1);
     ring_the_thread();
+}
+
+static void close_bell(chr_subscriber *s)
+{
+    chr_bell_close((int[]){s->event_fd, s->ring_fd});
+    s->event_fd = s->ring_fd = -1;
 }
 
 void chr_reader_forget_fd(chr_subscriber *s)
@@ -165,8 +155,7 @@ void chr_reader_forget_fd(chr_subscriber *s)
         }
     pthread_mutex_unlock(&lock);
     ring_the_thread(); /* it must not sleep on a word that is about to be unmapped */
-    close(s->event_fd);
-    s->event_fd = -1;
+    close_bell(s);
 }
 
 /* ---------------------------------------------------------------- fork */
@@ -179,8 +168,7 @@ void chr_bell_fork_child(void)
 {
     pthread_mutex_init(&lock, NULL);
     for (chr_subscriber *s = watched; s != NULL; s = s->next_watched) {
-        close(s->event_fd); /* the counter behind it is the parent's */
-        s->event_fd = -1;
+        close_bell(s); /* what is behind it is the parent's */
     }
     watched = NULL;
     started = 0;

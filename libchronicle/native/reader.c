@@ -203,7 +203,7 @@ chr_reader *chr_reader_open(const char *dir, const char *name, const chr_config 
     strcpy(s->name, name ? name : "");
     s->config = *config;
     s->owner = getpid();
-    s->event_fd = -1;
+    s->event_fd = s->ring_fd = -1;
     s->ahead_number = UINT32_MAX;
     s->hot.ops = &chr_reader_operations;
     s->beat_period = cycles_of(config->reader_ttl_ns / 4 < CHR_BEAT_NS ? config->reader_ttl_ns / 4 : CHR_BEAT_NS);
@@ -260,7 +260,7 @@ int chr_reader_flush(chr_reader *r)
     chr_subscriber *s = subscriber(r);
     if (chr_reader_commit(r) < 0)
         return -1;
-    if (s->page != NULL && fdatasync(s->page->fd) != 0)
+    if (s->page != NULL && chr_sync_data(s->page->fd) != 0)
         return chr_fail_sys(&r->error, s->dir, "sync reader page", CHR_PAGE);
     return 0;
 }

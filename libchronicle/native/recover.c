@@ -288,7 +288,8 @@ int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error
     tail->lost_from = UINT64_MAX;
     chr_boot_id(boot);
     w.seed = chr_crc_seed(control->queue_id);
-    w.same_boot = memcmp(boot, control->boot_id, 16) == 0;
+    static const uint8_t unknown[16]; /* a host that does not tell may have been cut off since */
+    w.same_boot = memcmp(boot, control->boot_id, 16) == 0 && memcmp(boot, unknown, 16) != 0;
     int going = start_of_walk(&w);
     while (going > 0) {
         int verdict = walk_segment(&w);

@@ -41,7 +41,7 @@ static bool sync_pair(const chr_publisher *p, const chr_map *segment, const chr_
 {
     if (!p->config.sync)
         return true;
-    bool good = fdatasync(segment->fd) == 0 && fdatasync(index->fd) == 0;
+    bool good = chr_sync_data(segment->fd) == 0 && chr_sync_data(index->fd) == 0;
     if (!good)
         chr_fetch_add64(&p->hot.control->sync_errors, 1);
     return good;
@@ -58,7 +58,7 @@ static int mark_synced(chr_publisher *p, uint64_t position)
         return -1;
     }
     chr_store_release64(&c->synced, position);
-    return fdatasync(p->pages.fd);
+    return chr_sync_data(p->pages.fd);
 }
 
 /* One segment that was left: its seal, and the medium. */
@@ -232,7 +232,7 @@ static bool old_enough(const chr_publisher *p, uint64_t number)
     chr_join(path, sizeof path, p->dir, name);
     if (stat(path, &st) != 0)
         return true;
-    return chr_realtime_ns() - ((int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec) >= p->config.retain_age_ns;
+    return chr_realtime_ns() - ((int64_t)CHR_MTIME(st).tv_sec * 1000000000 + CHR_MTIME(st).tv_nsec) >= p->config.retain_age_ns;
 }
 
 static uint64_t live_number(const chr_publisher *p) { return chr_load_acquire64(&p->hot.control->head) / p->segment_size; }
@@ -357,7 +357,7 @@ int chr_writer_flush(chr_writer *w, bool all)
     seal_retired(p);
     int rc = w->control->sync_errors == errors ? 0 : -1;
     if (rc == 0 && all)
-        rc = fdatasync(p->segment->fd) == 0 && fdatasync(p->index->fd) == 0 ? mark_synced(p, head) : -1;
+        rc = chr_sync_data(p->segment->fd) == 0 && chr_sync_data(p->index->fd) == 0 ? mark_synced(p, head) : -1;
     if (rc != 0)
         chr_fail_sys(&w->error, p->dir, "sync", 0);
     pthread_mutex_unlock(&p->cleaning);

@@ -11,13 +11,9 @@
  */
 #include "chr_core.h"
 
-#include <linux/futex.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define CHR_BEAT_NS 100000000ll
 
@@ -291,7 +287,7 @@ static int64_t slow_refuse(chr_writer *w, uint32_t size, int64_t ts_ns)
 static void slow_wake(chr_writer *w)
 {
     chr_fetch_add32(&w->notify->word, 1); /* clears the waiter bit and moves the generation in one step */
-    syscall(SYS_futex, &w->notify->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    chr_word_wake_all(&w->notify->word);
     chr_store_relaxed64(&w->control->wakes, w->control->wakes + 1);
 }
 

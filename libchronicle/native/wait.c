@@ -7,36 +7,25 @@
  *
  * fetch_add clears the bit and moves the generation in one step, so a reader that read the word before cannot go to sleep on it after. No sleep is
  * longer than min(timeout, ttl / 4, 1 s): then heartbeat, look, sleep again; a writer killed between its commit and its wake delays a reader by that.
- * A reader that may not write the word, and an anonymous one, leaves no bit and polls every millisecond.
+ * A reader that may not write the word, and an anonymous one, leaves no bit and polls every millisecond; so does every reader on
+ * a host without futexes.
  */
 #include "chr_core.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#define CHR_POLL_NS 1000000ll
 #define CHR_SLEEP_MAX_NS 1000000000ll
 
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
+#define CHR_WORDS 128
 
-typedef struct {
-    uint64_t val, uaddr;
-    uint32_t flags, reserved;
-} waitv_entry; /* struct futex_waitv of Linux 5.16, which older headers lack */
-
-#define WAITV_SIZE_U32 2u
-
-static bool can_ask(const chr_subscriber *s) { return s->name[0] && !s->read_only && s->config.wait_mode != CHR_WAIT_SLEEP; }
-
-static struct timespec span(int64_t ns) { return (struct timespec){ns / 1000000000, ns % 1000000000}; }
+static bool can_ask(const chr_subscriber *s)
+{
+    return CHR_SHARED_WORDS && s->name[0] && !s->read_only && s->config.wait_mode != CHR_WAIT_SLEEP;
+}
 
 static int pause_for(int64_t ns)
 {
-    struct timespec t = span(ns);
+    struct timespec t = {ns / 1000000000, ns % 1000000000};
     return nanosleep(&t, NULL) == 0 ? 0 : -errno;
 }
 
@@ -69,27 +58,18 @@ static bool all_can_ask(chr_reader **readers, int count)
 
 static int sleep_on_words(chr_reader **readers, int count, int64_t ns)
 {
-    waitv_entry entries[128];
-    uint32_t *words[128];
-    if (count > 128 || !all_can_ask(readers, count))
+    uint32_t *words[CHR_WORDS], values[CHR_WORDS];
+    if (count > CHR_WORDS || !all_can_ask(readers, count))
         return pause_for(ns < CHR_POLL_NS ? ns : CHR_POLL_NS);
     for (int i = 0; i < count; i++) {
         chr_subscriber *s = (chr_subscriber *)readers[i];
         words[i] = &((chr_notify *)s->pages.notify->base)->word;
-        entries[i] = (waitv_entry){.val = chr_fetch_or32(words[i], 1) | 1, .uaddr = (uintptr_t)words[i], .flags = WAITV_SIZE_U32};
+        values[i] = chr_fetch_or32(words[i], 1) | 1;
     }
     chr_fence();
     if (any_ready(readers, count))
         return 0;
-    struct timespec t = span(ns);
-    if (count == 1)
-        return syscall(SYS_futex, words[0], FUTEX_WAIT, (uint32_t)entries[0].val, &t, NULL, 0) == 0 ? 0 : -errno;
-    int64_t until = chr_monotonic_ns() + ns;
-    t = span(until);
-    long rc = syscall(SYS_futex_waitv, entries, (unsigned)count, 0u, &t, CLOCK_MONOTONIC);
-    if (rc < 0 && (errno == ENOSYS || errno == EINVAL))
-        return pause_for(ns < CHR_POLL_NS ? ns : CHR_POLL_NS);
-    return rc >= 0 ? 0 : -errno;
+    return chr_words_wait(NULL, 0, words, values, count, ns);
 }
 
 static int spin(chr_reader **readers, int count, int64_t until)

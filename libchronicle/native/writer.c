@@ -8,14 +8,11 @@
 #include "chr_core.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static chr_publisher *publisher(chr_writer *w) { return (chr_publisher *)w; }
@@ -154,7 +151,7 @@ static int announce(chr_publisher *p, chr_error *e)
     if (chr_create_once(p->dir, "READY", chr_file_mode(p->dir), text, strlen(text), e) < 0)
         return -1;
     chr_fetch_add32(&p->hot.notify->word, 2); /* a sleeper of the writer before looks again */
-    syscall(SYS_futex, &p->hot.notify->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    chr_word_wake_all(&p->hot.notify->word);
     return 0;
 }
 

@@ -10,6 +10,7 @@ import msgspec
 
 from libchronicle.errors import CorruptControl, NotReady
 from libchronicle.native.binding import (
+    boot_id,
     lock_held,
     monotonic_ns,
     parse_control,
@@ -90,13 +91,6 @@ def _age_s(age_ns: int) -> float | None:
     return None if age_ns >= _NEVER_NS else age_ns / 1e9
 
 
-def _boot_id() -> bytes:
-    played = os.environ.get("CHRONICLE_BOOT_ID")
-    if played:
-        return played.encode()[:16].ljust(16, b"\0")
-    return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))
-
-
 def _segments(path: Path, live: int) -> tuple[SegmentInfo, ...]:
     found = []
     for file in sorted(path.glob("[0-9]*.q")):
@@ -168,7 +162,7 @@ def inspect(path: str | os.PathLike[str]) -> QueueInfo:
         raise NotReady(path=str(where)) from None
     if control is None or not control["sound"]:
         raise CorruptControl(path=str(where), reason="magic number or checksum of its geometry")
-    boot = _boot_id()
+    boot = boot_id()
     readers = sorted((where / "readers").glob("*.meta"))
     return QueueInfo(
         path=str(where),
