@@ -31,15 +31,13 @@ from libchronicle.bus.orders import (
 )
 from libchronicle.bus.paths import BusPaths
 from libchronicle.clock import monotonic_ns, now_ns
-from libchronicle.errors import ChronicleError, NotReadyError, OrderError
+from libchronicle.errors import ChronicleError
 from libchronicle.protocol import (
     Parameter,
     RunMode,
     SessionSource,
     SessionStart,
     SessionStop,
-    Side,
-    TimeInForce,
 )
 from libchronicle.queue import Queue, QueueConfig, Subscriber, wait_any
 from libchronicle.runtime.config import StrategyConfig

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from libchronicle.strategy.bookview import Book
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.recorder import Recorder
 from libchronicle.strategy.sink import QueueSink
@@ -19,6 +20,7 @@ class LiveLoop:
         shell: Any,
         chores: Iterable[Callable[[], object]],
         *,
+        books: Iterable[Book] = ...,
         spin_us: int = ...,
     ) -> None: ...
     def stop(self) -> None: ...
