@@ -1,10 +1,10 @@
 """One way between two Python processes, 64 bytes, both spinning.
 
-`p50_ns` and its kin are half a round trip: a record goes to the other process, which answers it by one in a queue of its own,
-and the next leaves when the answer is there. `paced_*` is one way by the clock, a record every 10 µs whatever the machine
-does: from the record's timestamp, taken inside append, to next() having returned it. Where the machine
-stands still for 1 ms, that is one slow round trip but a hundred slow paced records, so the paced tail describes the machine. `socket_*` is the same over
-Unix datagram sockets, spun on too.
+`p50_ns` and its kin are half a round trip: a record goes to the other process, which answers it by one in a queue of its
+own, and the next leaves when the answer is there. `paced_*` is one way by the clock, a record every 10 µs whatever the
+machine does: from the record's timestamp, taken inside append, to next() having returned it. Where the machine stands
+still for 1 ms, that is one slow round trip but a hundred slow paced records, so the paced tail describes the machine.
+`socket_*` is the same over Unix datagram sockets, spun on too.
 """
 
 from __future__ import annotations
