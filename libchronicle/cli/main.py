@@ -235,6 +235,37 @@ def bench(
     )
 
 
+@app.command()
+def torture(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A directory on the file system to be judged.")],
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.01, help="How long, over all faults.")] = 1.0,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", min=0, help="Repeat the plan of this seed.")
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="So many rounds of each fault, however long they take."),
+    ] = None,
+    faults: Annotated[
+        str, typer.Option(metavar="A,B", help="Of crash, stop, disk, flip; default: all.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Try to break queues on your file system: kill -9, suspension, a full disk, flipped bits.
+
+    Works in a directory of its own under PATH, touches nothing else, and removes it unless something was found. Exits
+    with 0 if every record was there unchanged, with 65 if not.
+
+    \b
+    Examples:
+      chronicle torture /var/lib/chronicle
+      chronicle torture . --minutes 10 --seed 42 --json
+    """
+    from libchronicle.cli.torturing import run_torturing
+
+    run_torturing(path, minutes=minutes, seed=seed, rounds=rounds, faults=faults, as_json=as_json)
+
+
 app.add_typer(queue_app, name="queue")
 
 
