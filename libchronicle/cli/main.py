@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -22,7 +22,7 @@ from libchronicle.cli.arguments import (
 from libchronicle.cli.queue_commands import queue_app
 from libchronicle.errors import ChronicleError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "fail", "main"]
 
 app = typer.Typer(
     name="chronicle",
@@ -90,7 +90,7 @@ def down(
     Example:
       chronicle down
     """
-    from libchronicle.cli.up import run_down
+    from libchronicle.cli.down import run_down
 
     run_down(run, config, grace)
 
@@ -274,7 +274,7 @@ def main() -> None:
     try:
         app()
     except ChronicleError as error:
-        _fail(error)
+        fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # `chronicle queue tail | head`
@@ -282,7 +282,8 @@ def main() -> None:
         sys.exit(0)
 
 
-def _fail(error: ChronicleError) -> None:
+def fail(error: ChronicleError) -> NoReturn:
+    """One line on stderr, and the exit code of the error's kind."""
     from libchronicle.runtime.daemon import exit_code
 
     if os.environ.get("CHRONICLE_DEBUG"):

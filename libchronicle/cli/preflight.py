@@ -8,7 +8,8 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from libchronicle.cli.suite import Program, Suite
+from libchronicle.cli.programs import Program
+from libchronicle.cli.suite import Suite
 from libchronicle.errors import HostError, NoPermission, NoSpace
 from libchronicle.runtime.config import HostConfig
 

@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from libchronicle.cli.suite import Program, Suite
+from libchronicle.cli.programs import Program
+from libchronicle.cli.suite import Suite
 from libchronicle.runtime.daemon import ExitCode
 
 __all__ = ["supervisord_conf"]

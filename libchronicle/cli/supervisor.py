@@ -1,12 +1,7 @@
-"""Talking to supervisord over its unix socket.
-
-supervisord notices the death of a child or a signal only once a second, but its socket at once: `nudge` connects and hangs up,
-which turns its loop.
-"""
+"""Talking to supervisord over its unix socket: what runs, what has changed, what to start. Stopping is `stopping`'s."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import re
@@ -15,7 +10,6 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +53,6 @@ class Supervisor:
             for row in self._call("supervisor.getAllProcessInfo")
         ]
 
-    def signal_stop(self, names: Iterable[str]) -> None:
-        """SIGTERM to all of them in one request: they are told within a millisecond, and not restarted."""
-        calls = [{"methodName": "supervisor.stopProcess", "params": [name, False]} for name in names]
-        self._call("system.multicall", calls)
-
     def reload(self) -> tuple[list[str], list[str], list[str]]:
         """Read supervisord.conf again and make it so; the programs added, changed and removed. Raises HostError."""
         added, changed, removed = self._call("supervisor.reloadConfig")[0]
@@ -77,14 +66,6 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start a program that was stopped or given up."""
         self._call("supervisor.startProcess", name, False)
-
-    def shutdown(self) -> None:
-        self._call("supervisor.shutdown")
-
-    def nudge(self) -> None:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(0.05)
-            connection.connect(str(self.path))
 
     def _call(self, method: str, *arguments: Any) -> Any:
         try:

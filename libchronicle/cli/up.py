@@ -1,4 +1,4 @@
-"""`chronicle up` and `chronicle down`."""
+"""`chronicle up`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from libchronicle.cli import processes, running
-from libchronicle.cli.context import Run, find_run, print_json
+from libchronicle.cli.context import Run, print_json
 from libchronicle.cli.health import DaemonStatus
 from libchronicle.cli.observe import Observer
 from libchronicle.cli.options import UpOptions, effective, runnable_strategies
+from libchronicle.cli.programs import programs
 from libchronicle.cli.status import trading_state
-from libchronicle.cli.suite import Suite, programs
+from libchronicle.cli.stopping import exclusive
+from libchronicle.cli.suite import Suite
 from libchronicle.cli.supervisor import last_exits
-from libchronicle.cli.tables import count, status_table
+from libchronicle.cli.tables import status_table
 from libchronicle.errors import ConfigError, NotReadyError
 from libchronicle.runtime.config import HostConfig, load_host
 from libchronicle.runtime.daemon import ExitCode
 
-__all__ = ["run_down", "run_up"]
+__all__ = ["run_up"]
 
 POLL_S = 0.1
 RATE_WINDOW_S = 1.0
@@ -31,25 +34,32 @@ HOPELESS = (ExitCode.CONFIG, ExitCode.MISUSE, ExitCode.FAILED)
 """Exits after which waiting on helps nothing."""
 
 
+WAIT_S = 30.0
+"""As long as another `up` or a `down` may take to start, change or stop a suite."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What an `up` has set going. `logged` is the size supervisord's log had before."""
+
+    observer: Observer
+    names: tuple[str, ...]
+    logged: int
+
+
 def run_up(options: UpOptions, *, wait: bool, timeout_s: float, as_json: bool) -> None:
-    """Start or change the suite and say how it is. Raises ChronicleError."""
+    """Start or change the suite and say how it is. Raises ChronicleError.
+
+    Others are kept out while something is started or changed, not while this one waits for health: `down` works at any moment.
+    """
     say = _say if not as_json else _mute
     host = load_host(options.config)
     suite = Suite(effective(host, options).bus.root_path)
-    with running.exclusive(suite):
+    with exclusive(suite, "up", WAIT_S, say):
         options = _settle_options(suite, options, say)
-        config = effective(host, options)
-        suite = Suite(config.bus.root_path, config.bus.hot_path)
-        _check_strategies_directory(host, options.config)
-        strategies, left_out = runnable_strategies(config)
-        for line in left_out:
-            say(line)
-        chosen = programs(config, suite, strategies)
-        log = suite.logs / "supervisord.log"
-        logged = log.stat().st_size if log.exists() else 0
-        running.apply(suite, config, options, chosen, say)
-        observer = Observer(Run(suite, config))
-        rows = _wait(observer, [program.name for program in chosen], timeout_s if wait else 0.0, logged)
+        begun = _begin(host, options, say)
+    rows = _wait(begun, timeout_s if wait else 0.0)
+    suite = begun.observer.run.suite
     if as_json:
         print_json({"run": str(suite.root), "options": options.said(), "daemons": rows})
     else:
@@ -65,32 +75,25 @@ def run_up(options: UpOptions, *, wait: bool, timeout_s: float, as_json: bool) -
     say(_next_steps(suite, options))
 
 
+def _begin(host: HostConfig, options: UpOptions, say: running.Say) -> Begun:
+    config = effective(host, options)
+    suite = Suite(config.bus.root_path, config.bus.hot_path)
+    _check_strategies_directory(host, options.config)
+    strategies, left_out = runnable_strategies(config)
+    for line in left_out:
+        say(line)
+    chosen = programs(config, suite, strategies)
+    log = suite.logs / "supervisord.log"
+    logged = log.stat().st_size if log.exists() else 0
+    running.apply(suite, config, options, chosen, say)
+    return Begun(Observer(Run(suite, config)), tuple(program.name for program in chosen), logged)
+
+
 def _check_strategies_directory(host: HostConfig, file: str) -> None:
     """A typing error there must not take every strategy that runs away."""
     directory = host.strategies.path
     if not directory.is_dir():
         raise ConfigError(file=file, key="strategies.dir", reason=f"no such directory: {directory}")
-
-
-def run_down(run: str | None, config: str | None, grace_s: float) -> None:
-    """Stop everything. Raises ChronicleError."""
-    suite = find_run(run, config).suite
-    if not suite.directory.is_dir():
-        print(f"nothing runs in {suite.root}")
-        return
-    with running.exclusive(suite):
-        stopped = running.stop(suite, grace_s)
-    if stopped is None:
-        print(f"nothing runs in {suite.root}")
-        return
-    print(
-        f"{count(stopped.daemons, 'daemon')} stopped in {stopped.daemons_s:.2f} s, supervisord in {stopped.total_s:.2f} s"
-    )
-    if stopped.killed:
-        raise NotReadyError(
-            reason=f"killed with -9, because they did not stop in {grace_s:g} s: {', '.join(stopped.killed)}"
-        )
-    print("`chronicle up` resumes")
 
 
 def _settle_options(suite: Suite, options: UpOptions, say: running.Say) -> UpOptions:
@@ -113,15 +116,19 @@ def _settle_options(suite: Suite, options: UpOptions, say: running.Say) -> UpOpt
     return options
 
 
-def _wait(observer: Observer, names: Sequence[str], timeout_s: float, logged: int) -> list[DaemonStatus]:
-    """Rows once all are healthy, or one cannot become it, or the time is over."""
+def _wait(begun: Begun, timeout_s: float) -> list[DaemonStatus]:
+    """Rows once all are healthy, or one cannot become it, or the time is over. Raises NotReadyError after a `down`."""
+    observer, names = begun.observer, begun.names
+    suite = observer.run.suite
     deadline = time.monotonic() + timeout_s
     rows = _look(observer, names)
     while timeout_s > 0 and time.monotonic() < deadline:
+        if not suite.supervisord_pid.exists():
+            raise NotReadyError(reason="the suite was stopped meanwhile by `chronicle down`")
         if len(rows) == len(names) and all(row.healthy for row in rows):
             time.sleep(RATE_WINDOW_S)
             return _look(observer, names)
-        exits = last_exits(observer.run.suite.logs / "supervisord.log", logged)
+        exits = last_exits(suite.logs / "supervisord.log", begun.logged)
         if len(rows) == len(names) and all(row.healthy or exits.get(row.daemon) in HOPELESS for row in rows):
             break
         time.sleep(POLL_S)

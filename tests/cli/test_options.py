@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from libchronicle.cli.options import UpOptions, effective, runnable_strategies
+from libchronicle.cli.programs import programs
 from libchronicle.cli.rendering import supervisord_conf
-from libchronicle.cli.suite import SOCKET_PATH_LIMIT, Suite, programs
+from libchronicle.cli.suite import SOCKET_PATH_LIMIT, Suite
 from libchronicle.errors import ConfigError, CorruptError
 from libchronicle.runtime.config import HostConfig, load_host
 
