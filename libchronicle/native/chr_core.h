@@ -141,6 +141,10 @@ typedef struct {
 
 int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error *e);
 
+/* ---------------------------------------------------------------- leftovers.c */
+
+void chr_sweep_leftovers(const char *dir); /* of the holder of the lock */
+
 /* ---------------------------------------------------------------- writer.c */
 
 typedef struct chr_spare {

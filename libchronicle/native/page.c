@@ -1,6 +1,7 @@
 /* Reader pages: readers/<name>.meta, one per named reader, written by its owner only.
  *
- * Two slots, written in turn, each with a checksum: a crash in the middle of one leaves the other, and the highest valid generation wins.
+ * Two slots, written in turn, each with a checksum: a crash in the middle of one leaves the other, and the highest valid generation wins. A slot's
+ * generation is stored last, so a crash in the middle of the very first store leaves a page on which nothing was ever committed, not a damaged one.
  * The owner holds an OFD lock on the page; nobody takes a page over by time.
  */
 #include "chr_core.h"
@@ -18,7 +19,8 @@ static bool slot_valid(const chr_slot *s)
     return s->generation != 0 && s->crc == chr_checksum(s, offsetof(chr_slot, crc));
 }
 
-static bool slot_blank(const chr_slot *s) { return s->generation == 0 && s->crc == 0; }
+/* Never stored whole: a first store that a crash cut off leaves no generation, for that comes last. */
+static bool slot_blank(const chr_slot *s) { return s->generation == 0; }
 
 int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation)
 {
@@ -85,7 +87,9 @@ void chr_page_store(chr_subscriber *s, const chr_slot *slot)
     chr_slot full = *slot;
     full.generation = ++s->generation;
     full.crc = chr_checksum(&full, offsetof(chr_slot, crc));
-    memcpy(&page->slots[s->next_slot], &full, sizeof full);
+    chr_slot *to = &page->slots[s->next_slot];
+    memcpy((uint8_t *)to + sizeof full.generation, (const uint8_t *)&full + sizeof full.generation, sizeof full - sizeof full.generation);
+    chr_store_release64(&to->generation, full.generation);
     s->next_slot ^= 1;
 }
 

@@ -168,6 +168,7 @@ static int start(chr_publisher *p, chr_error *e)
     p->queue_id = w->control->queue_id;
     w->crc_seed = chr_crc_seed(p->queue_id);
     chr_clock_init(&w->clock, p->config.tsc);
+    chr_sweep_leftovers(p->dir);
     if (chr_recover(p->dir, w->control, &tail, e) < 0 || adopt(p, &tail, e) < 0)
         return -1;
     if (declare_lost(p, &tail) < 0) {
