@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EXTRAS ?= fast
-SOURCES := pyproject.toml setup.py $(shell find libchronicle services -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \
+SOURCES := pyproject.toml ops/setup.py $(shell find libchronicle services -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \
 	-o -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.xml')
 
 .PHONY: help up down status test test-machine proof lint typecheck build dev bench clean

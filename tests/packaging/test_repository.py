@@ -11,7 +11,7 @@ import pytest
 
 TOP_LEVEL = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "deploy", "docs", "libchronicle", "ops",
-    "pyproject.toml", "services", "setup.py", "systemd", "tests",
+    "pyproject.toml", "services", "systemd", "tests",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Extension modules: every .pyx under libchronicle/ becomes the module of the same dotted name.
 
+Run by build_backend.py from the project's root.
 A .pyx that needs more than itself says so in a `# distutils:` comment at its top (sources = C files of the core).
 Everything is compiled against the C headers of libchronicle/native and libchronicle/protocol.
 """
