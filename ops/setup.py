@@ -26,7 +26,9 @@ if platform.machine() in ("x86_64", "AMD64"):
 elif platform.machine() in ("aarch64", "arm64"):
     FLAGS += ["-march=armv8-a+crc"]
 
-if os.environ.get("CHRONICLE_PORTABLE"):  # as on a host without futexes, OFD locks, fallocate: what macOS gets
+if os.environ.get(
+    "CHRONICLE_PORTABLE"
+):  # as on a host without futexes, OFD locks, fallocate: what macOS gets
     FLAGS.append("-DCHR_PORTABLE")
 
 extensions = [
