@@ -116,9 +116,9 @@ class Crew:
     def revive(self, role: str) -> float:
         """Start a successor; seconds until it works. Raises Stalled."""
         beyond, opens = self.done(role), self.ledger.get(Slot.OPENS)
+        promised = max(self.done(name) for name in ("writer", *READERS))
         self.spawn(role)
         if role == "writer":
-            promised = max(beyond, *(self.done(name) for name in READERS))
             self.await_that("the writer opens", lambda: self.ledger.get(Slot.OPENS) > opens)
             opened = self.ledger.get(Slot.OPENED)
             if opened < promised:
