@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from libchronicle.cli.bench import BenchOptions, available, run_bench
 from libchronicle.cli.context import print_ndjson
 from libchronicle.errors import ConfigError
@@ -19,6 +21,9 @@ def run_benchmark(
     medium: str,
     directory: str,
     data: str,
+    seconds: float,
+    peers: tuple[str, ...],
+    pythons: tuple[str, ...],
 ) -> None:
     """Run one benchmark, or list them. Raises ConfigError."""
     if names:
@@ -28,12 +33,41 @@ def run_benchmark(
         raise ConfigError(file="bench", key="NAME", reason=f"is missing; there are: {', '.join(available())}")
     if medium not in ("shm", "disk"):
         raise ConfigError(file="bench", key="--medium", reason=f'expected "shm" or "disk", got {medium!r}')
-    figures = run_bench(
-        name, BenchOptions(tiny=tiny, medium=medium, repeats=repeats, disk_dir=directory, data=data)
+    options = BenchOptions(
+        tiny=tiny,
+        medium=medium,
+        repeats=repeats,
+        disk_dir=directory,
+        data=data,
+        seconds=seconds,
+        peers=peers,
+        pythons=pythons,
     )
+    figures = run_bench(name, options)
     if as_json:
         print_ndjson(figures)
-        return
+    else:
+        _show(figures)
+
+
+def _show(figures: dict[str, Any]) -> None:
+    """Keys and figures; a list of rows as a table of its own."""
     width = max(len(key) for key in figures)
     for key, value in figures.items():
-        print(f"{key:<{width}}  {value:,.1f}" if isinstance(value, float) else f"{key:<{width}}  {value}")
+        if isinstance(value, list):
+            _show_rows(value)
+        else:
+            print(f"{key:<{width}}  {value:,.3f}" if isinstance(value, float) else f"{key:<{width}}  {value}")
+
+
+def _show_rows(rows: list[dict[str, Any]]) -> None:
+    lines = [tuple(rows[0]), *(tuple(_cell(value) for value in row.values()) for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

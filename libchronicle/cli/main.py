@@ -213,6 +213,16 @@ def bench(
     medium: Annotated[str, typer.Option(metavar="shm|disk", help="Where its queues lie.")] = "shm",
     directory: Annotated[str, typer.Option(metavar="DIR", help="With disk: where.")] = ".",
     data: Annotated[str, typer.Option(metavar="DIR", help="The recordings.")] = "../shared/data",
+    seconds: Annotated[
+        float, typer.Option(metavar="S", min=0.01, help="peers: how long one measurement of one peer takes.")
+    ] = 0.3,
+    peer: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="peers: only this one and ours; may be repeated.")
+    ] = None,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="peers: another interpreter that has peers' packages; may be repeated."),
+    ] = None,
 ) -> None:
     """Measure; prints one JSON object as the last line with --json.
 
@@ -220,6 +230,7 @@ def bench(
     Examples:
       chronicle bench --list
       chronicle bench latency --json
+      chronicle bench peers --python /opt/peers/bin/python --json
     """
     from libchronicle.cli.benching import run_benchmark
 
@@ -232,6 +243,9 @@ def bench(
         medium=medium,
         directory=directory,
         data=data,
+        seconds=seconds,
+        peers=tuple(peer or ()),
+        pythons=tuple(python or ()),
     )
 
 

@@ -6,6 +6,10 @@ latency     read COUNT records spinning; prints one-way nanoseconds of each as J
 socket      the same over a Unix datagram socket bound at PATH
 socket-pong answer each of COUNT datagrams
 drain NAME  read COUNT records, committing; prints count and sum of seqs as JSON
+sleep       wait, read what has come, wait again, until killed
+doze        the same, but sleep elsewhere for good once woken
+trail       read on and on, a segment or more behind the head, until killed
+park SPIN   send every record of PATH back into the queue `back` beside it, asleep in between; SPIN = microseconds to look before sleeping
 """
 
 from __future__ import annotations
@@ -16,13 +20,16 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from array import array
 from pathlib import Path
 
 from libchronicle.clock import now_ns
 from libchronicle.queue import Queue, QueueConfig, Subscriber
+from libchronicle.queue.face import Start
 
 _COMMIT_EVERY = 10_000
+_TRAIL_BYTES = 64 << 20
 
 
 def start(role: str, path: Path, core: int, count: int, name: str = "peer") -> subprocess.Popen[str]:
@@ -132,6 +139,43 @@ def _drain(reader: Subscriber, count: int) -> dict[str, int]:
     return {"seen": seen, "total": total, "lost": reader.next_seq - seen}
 
 
+def _sleep(reader: Subscriber, *, once: bool) -> None:
+    for _ in iter(reader.next, None):
+        pass
+    while True:
+        reader.wait()
+        if once:
+            time.sleep(3600)
+        for _ in iter(reader.next, None):
+            pass
+
+
+def _trail(reader: Subscriber, behind_bytes: int) -> None:
+    while True:
+        if reader.lag()[0] < behind_bytes:
+            time.sleep(0.001)
+            continue
+        for _ in range(1000):
+            reader.next()
+
+
+def _park(path: Path, count: int, spin_us: float) -> None:
+    config = QueueConfig(spin_us=spin_us)
+    with (
+        Queue.open_publisher(path.with_name("back")) as writer,
+        Queue.open_subscriber(path, "a", config, "earliest") as reader,
+    ):
+        gc.freeze()
+        gc.disable()
+        print("open", flush=True)
+        append, wait, next_record = writer.append, reader.wait, reader.next
+        for _ in range(count):
+            while (message := next_record()) is None:
+                wait(10.0)
+            append(1, message)
+        print(json.dumps({"seen": count}))
+
+
 def main() -> None:
     role, path, core, count, name = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
     if core >= 0:
@@ -140,7 +184,11 @@ def main() -> None:
     if role in without_reader:
         print(json.dumps(without_reader[role](path, count)))
         return
-    with Queue.open_subscriber(path, name, QueueConfig(), "earliest") as reader:
+    if role == "park":
+        _park(Path(path), count, float(name))
+        return
+    start: Start = "latest" if role in ("sleep", "doze") else "earliest"
+    with Queue.open_subscriber(path, name, QueueConfig(), start) as reader:
         gc.freeze()
         gc.disable()
         print("open", flush=True)
@@ -148,6 +196,10 @@ def main() -> None:
             print(json.dumps(_latency(reader, count)))
         elif role == "drain":
             print(json.dumps(_drain(reader, count)))
+        elif role in ("sleep", "doze"):
+            _sleep(reader, once=role == "doze")
+        elif role == "trail":
+            _trail(reader, _TRAIL_BYTES)
         else:
             while True:
                 reader.next()

@@ -24,7 +24,11 @@ _NOT_BENCHES = {"harness"}
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """How to run: `tiny` for the test suite; `medium` is where queues live, "shm" (/dev/shm) or "disk" (`disk_dir`)."""
+    """How to run: `tiny` for the test suite; `medium` is where queues live, "shm" (/dev/shm) or "disk" (`disk_dir`).
+
+    For `peers` only: `seconds` of one measurement of one peer, which `peers` (empty = all), and further interpreters to look for
+    their packages in.
+    """
 
     tiny: bool = False
     medium: str = "shm"
@@ -32,6 +36,9 @@ class BenchOptions:
     disk_dir: str = "."
     data: str = "../shared/data"
     cpus: tuple[int, ...] = ()
+    seconds: float = 0.3
+    peers: tuple[str, ...] = ()
+    pythons: tuple[str, ...] = ()
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

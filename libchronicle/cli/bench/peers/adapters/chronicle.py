@@ -1,0 +1,39 @@
+"""This queue, as `Queue.open_publisher` makes it: every record checksummed, stamped, numbered and kept."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from libchronicle.queue import Publisher, Queue, Subscriber
+
+PACKAGE = "libchronicle"
+NOT_SENT = "send(1, payload) is NEVER"
+POLL_MANY = "len(receive(1000))"
+
+
+def _publisher(where: str, channel: str) -> Publisher:
+    return Queue.open_publisher(f"{where}/{channel}")
+
+
+def _subscriber(where: str, channel: str) -> Subscriber:
+    while (reader := Queue.try_open_subscriber(f"{where}/{channel}", "peer", start="earliest")) is None:
+        time.sleep(0.005)
+    return reader
+
+
+def open_sender(where: str, channel: str) -> Any:
+    return _publisher(where, channel).append
+
+
+def open_receiver(where: str, channel: str) -> Any:
+    return _subscriber(where, channel).next
+
+
+def open_batch_sender(where: str, channel: str) -> Any:
+    append_many = _publisher(where, channel).append_many
+    return lambda batch: append_many(1, batch)
+
+
+def open_batch_receiver(where: str, channel: str) -> Any:
+    return _subscriber(where, channel).drain
