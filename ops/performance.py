@@ -42,7 +42,10 @@ def table(figures: dict[str, Any]) -> str:
             lines.append(f"| `{key}` | {shown(value)} |")
     for key, value in figures.items():
         if isinstance(value, dict) and value:
-            lines += ["", f"{key.replace('_', ' ')}: " + "; ".join(f"{name} ({why})" for name, why in value.items())]
+            lines += [
+                "",
+                f"{key.replace('_', ' ')}: " + "; ".join(f"{name} ({why})" for name, why in value.items()),
+            ]
     n = f"{figures['n']:,}"
     about = f"n = {n}, hash {figures['hash']}, {figures['python']}, {figures['cpu']}, queues on {figures['medium']}"
     return "\n".join([*lines, "", about])

@@ -221,7 +221,9 @@ def bench(
     ] = None,
     python: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH", help="peers: another interpreter that has peers' packages; may be repeated."),
+        typer.Option(
+            metavar="PATH", help="peers: another interpreter that has peers' packages; may be repeated."
+        ),
     ] = None,
 ) -> None:
     """Measure; prints one JSON object as the last line with --json.

@@ -9,7 +9,7 @@ drain NAME  read COUNT records, committing; prints count and sum of seqs as JSON
 sleep       wait, read what has come, wait again, until killed
 doze        the same, but sleep elsewhere for good once woken
 trail       read on and on, a segment or more behind the head, until killed
-park SPIN   send every record of PATH back into the queue `back` beside it, asleep in between; SPIN = microseconds to look before sleeping
+park SPIN   send every record of PATH back into the queue `back` beside it, asleep in between, after SPIN microseconds
 """
 
 from __future__ import annotations

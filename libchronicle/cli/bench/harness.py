@@ -26,8 +26,8 @@ _NOT_BENCHES = {"harness"}
 class BenchOptions:
     """How to run: `tiny` for the test suite; `medium` is where queues live, "shm" (/dev/shm) or "disk" (`disk_dir`).
 
-    For `peers` only: `seconds` of one measurement of one peer, which `peers` (empty = all), and further interpreters to look for
-    their packages in.
+    For `peers` only: `seconds` of one measurement of one peer, which `peers` (empty = all), and further interpreters
+    in which their packages may be.
     """
 
     tiny: bool = False

@@ -1,4 +1,4 @@
-"""Processor time of a reader that is parked and of a writer that has nothing to write, in processes of their own, all threads."""
+"""Processor time of a parked reader and of a writer that has nothing to write, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def _percent(pids: tuple[int, int], seconds: float) -> tuple[float, float]:
 def run(options: BenchOptions) -> dict[str, Any]:
     seconds = 0.3 if options.tiny else 10.0
     with options.scratch() as where:
-        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(where / "q")], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(where / "q")], stdout=subprocess.PIPE, text=True
+        )
         try:
             assert writer.stdout is not None
             writer.stdout.readline()

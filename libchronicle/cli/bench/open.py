@@ -1,7 +1,7 @@
 """Opening a queue after a crash: its writer was killed with -9, 128 MiB of 64-byte records in the live segment.
 
-Recovery looks at every record that was appended since the last one known to be checked. `open_ms` is until the writer can append,
-`reader_open_ms` until a reader stands at the first record, `clean_open_ms` the same opening after a writer that left in order.
+Recovery looks at every record that was appended since the last one known to be checked. `open_ms` is until the writer can
+append, `reader_open_ms` until a reader stands at the first record, `clean_open_ms` the same after a writer that left in order.
 """
 
 from __future__ import annotations

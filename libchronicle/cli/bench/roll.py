@@ -26,7 +26,7 @@ def _at(values: list[float], share: float) -> int:
 
 
 def _across(rolls: list[float], others: list[float]) -> int:
-    """p99.9 of all appends of a run that rolls: every one that rolled, and the sampled others counted as often as they stand for."""
+    """p99.9 of all appends of a run: those that rolled, and the sampled others counted as often as they stand for."""
     weighted = sorted([*((took, 1) for took in rolls), *((took, SAMPLED) for took in others)], reverse=True)
     beyond = (len(rolls) + SAMPLED * len(others)) * 0.001
     for took, weight in weighted:

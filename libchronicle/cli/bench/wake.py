@@ -1,4 +1,4 @@
-"""Waking a reader that sleeps, against waking one that sleeps in read() of a pipe: half of round trips in which both sides sleep.
+"""Waking a reader that sleeps, against waking one that sleeps in read() of a pipe: half of a round trip between sleepers.
 
 Both in Python, both with 64 bytes, in turns in the same run. `parked_*` is a reader that goes to sleep at once (`spin_us = 0`);
 `hybrid_*` is what a reader does unless told otherwise, looking for 20 us before it sleeps.

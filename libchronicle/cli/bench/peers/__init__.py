@@ -1,8 +1,9 @@
 """This queue against others that a Python program could use instead: the same loops, the same two processes, the same run.
 
-A peer is measured when its package is installed, here or for an interpreter named by --python; others are left out and named.
-64-byte payloads, Python on both sides, each side on a core of its own, spinning where the peer can. One way is half a round trip,
-for all. The rounds go over all peers in turn, so that a slow moment of the machine meets them alike; figures are medians over rounds.
+A peer is measured when its package is installed, here or for an interpreter named by --python; others are left out and
+named. 64-byte payloads, Python on both sides, each side on its own core, spinning where the peer can. A message is received
+when the program has an object with its 64 bytes that it may keep. One way is half a round trip, for all. The rounds go over all
+peers in turn, so that a slow moment of the machine meets them alike; figures are medians over rounds.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Bench:
             print(f"{time.monotonic() - self.began:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     def gather(self) -> None:
-        chosen = [OURS, *(name for name in self.options.peers if name != OURS)] if self.options.peers else names()
+        chosen = (
+            [OURS, *(name for name in self.options.peers if name != OURS)] if self.options.peers else names()
+        )
         unknown = set(chosen) - set(names())
         if unknown:
             raise ConfigError(
@@ -67,7 +70,9 @@ class Bench:
                 self.taken[name] = {}
             except PeerFailed as failure:
                 self._drop(name, failure)
-        self.say(f"measuring {', '.join(peer.name for peer in self.peers)}; left out {', '.join(self.left_out) or 'none'}")
+        self.say(
+            f"measuring {', '.join(peer.name for peer in self.peers)}; left out {', '.join(self.left_out) or 'none'}"
+        )
 
     def _drop(self, name: str, failure: PeerFailed) -> None:
         if name == OURS:
@@ -143,7 +148,9 @@ def ratios(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
         "latency_ratio_best": _ratio(ours["one_way_p50_ns"], fastest),
         "throughput_ratio_best": _ratio(ours["msgs_per_s"], _best(others, "msgs_per_s")),
         "throughput_ratio_best_persisted": _ratio(ours["msgs_per_s"], _best(kept, "msgs_per_s")),
-        "batched_ratio_best": _ratio(ours["batched_msgs_per_s"], _best(others, "msgs_per_s", "batched_msgs_per_s")),
+        "batched_ratio_best": _ratio(
+            ours["batched_msgs_per_s"], _best(others, "msgs_per_s", "batched_msgs_per_s")
+        ),
         "batched_ratio_best_persisted": _ratio(
             ours["batched_msgs_per_s"], _best(kept, "msgs_per_s", "batched_msgs_per_s")
         ),

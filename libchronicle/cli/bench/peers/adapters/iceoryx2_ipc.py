@@ -20,7 +20,9 @@ def _service(where: str, channel: str) -> Any:
     config.global_cfg.root_path = iox2.Path.new(f"{where}/iox2/")
     config.global_cfg.prefix = iox2.FileName.new(f"{os.path.basename(where)}_")
     node = iox2.NodeBuilder.new().config(config).create(iox2.ServiceType.Ipc)
-    builder = node.service_builder(iox2.ServiceName.new(channel)).publish_subscribe(iox2.Slice[ctypes.c_uint8])
+    builder = node.service_builder(iox2.ServiceName.new(channel)).publish_subscribe(
+        iox2.Slice[ctypes.c_uint8]
+    )
     service = builder.enable_safe_overflow(False).subscriber_max_buffer_size(_BUFFER).open_or_create()
     _keep.extend((node, service))
     return service

@@ -1,4 +1,4 @@
-"""ZeroMQ: PUSH to PULL over a Unix socket, asked again and again rather than waited for."""
+"""ZeroMQ: PUSH to PULL over a Unix socket; the receiver asks again and again rather than waits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 zmq: Any = importlib.import_module("zmq")
 
 PACKAGE = "pyzmq"
-NOT_SENT = "send(payload, 1) is NEVER"  # zmq.NOBLOCK
-FULL = zmq.Again
+_NOBLOCK = 1
+_HELD = 100_000  # messages on either side
 
 
 def _socket(kind: int, where: str, channel: str) -> Any:
     socket = zmq.Context.instance().socket(kind)
+    socket.set_hwm(_HELD)
     (socket.bind if kind == zmq.PUSH else socket.connect)(f"ipc://{where}/{channel}")
     return socket
 
@@ -27,7 +28,7 @@ def open_receiver(where: str, channel: str) -> Any:
 
     def receive() -> Any:
         try:
-            return recv(1)
+            return recv(_NOBLOCK)
         except again:
             return None
 

@@ -1,4 +1,4 @@
-"""Redis Streams over a Unix socket, from a server with an append-only file, without which it would forget; one at a time or in a pipeline."""
+"""Redis Streams over a Unix socket; the server has an append-only file, without which it forgets. Singly or in a pipeline."""
 
 from __future__ import annotations
 
