@@ -135,6 +135,16 @@ class QueueMisuse(MisuseError):
     reason: str
 
 
+class InvalidArgument(MisuseError):
+    """A value that a call cannot take. Nothing was changed."""
+
+    template = "{where}: {field} is {value!r}; allowed: {allowed}"
+    where: str
+    field: str
+    value: object
+    allowed: str
+
+
 class InvalidName(MisuseError):
     template = "{name!r} is no valid {kind} name: {reason}"
     name: str

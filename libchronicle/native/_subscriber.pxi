@@ -1,71 +1,4 @@
-"""Mapping, Message, Subscriber. Included by binding.pyx."""
-
-@cython.final
-@cython.no_gc
-cdef class Mapping:
-    """Keeps one mapped file alive."""
-
-    def __dealloc__(self):
-        if self.map != NULL:
-            chr_map_release(self.map)
-
-
-cdef chr_frame_header _NO_FRAME  # what a Message shows that never came from a queue
-memset(&_NO_FRAME, 0, sizeof(_NO_FRAME))
-
-
-@cython.final
-@cython.freelist(1024)
-@cython.no_gc
-cdef class Message:
-    """One record. Speaks the buffer protocol without a copy; the mapping lives as long as the message or a view of it."""
-
-    def __cinit__(self):
-        self.frame = &_NO_FRAME
-
-    def __init__(self):
-        raise TypeError("messages come from a Subscriber")
-
-    @property
-    def seq(self):
-        return self.frame.seq
-
-    @property
-    def ts_ns(self):
-        return self.frame.ts_ns
-
-    @property
-    def type_id(self):
-        return self.frame.type_id
-
-    @property
-    def epoch(self):
-        return self.frame.epoch
-
-    @property
-    def flags(self):
-        return self.frame.flags
-
-    @property
-    def payload(self):
-        """memoryview of the payload, zero copy."""
-        return memoryview(self)
-
-    def __len__(self):
-        return self.size
-
-    def __bytes__(self):
-        return PyBytes_FromStringAndSize(<const char *>(self.frame + 1), self.size)
-
-    def __getbuffer__(self, Py_buffer *buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, <void *>(self.frame + 1), self.size, 1, flags)
-
-    def __releasebuffer__(self, Py_buffer *buffer):
-        pass
-
-    def __repr__(self):
-        return f"Message(seq={self.seq}, type_id={self.type_id}, ts_ns={self.ts_ns}, epoch={self.epoch}, size={self.size})"
-
+"""Subscriber. Included by binding.pyx."""
 
 class WriterStatus(enum.StrEnum):
     """Is there a writer, and does its loop run?"""
@@ -97,27 +30,32 @@ LOST_TYPE = 0xFFFE  # a record of the queue itself: seqs from..to (two u64) are 
 STARTS = ("resume", "resume_or_oldest", "latest", "earliest")
 
 
+cdef int start_mode(str path, object start) except -1:
+    if start not in STARTS:
+        raise errors.InvalidArgument(where=path, field="start", value=start, allowed=", ".join(STARTS))
+    return STARTS.index(start)
+
+
 @cython.final
 cdef class Subscriber:
     """One reader of a queue. Use `libchronicle.queue.Queue.open_subscriber`."""
 
-    def __cinit__(self, str path, name, config, str start="resume", seq=None, time_ns=None):
+    def __cinit__(self, str path, name, config, start="resume", seq=None, time_ns=None):
         cdef chr_config c
         cdef chr_error e
-        cdef bytes raw = os.fsencode(path)
-        cdef bytes raw_name = b"" if name is None else os.fsencode(name)
+        cdef bytes raw = as_path(path)
+        cdef bytes raw_name = as_name(name)
         cdef const char *where = raw
         cdef const char *who = NULL
-        cdef int mode
-        cdef uint64_t at_seq = 0 if seq is None else seq
-        cdef int64_t at_ns = 0 if time_ns is None else time_ns
+        cdef int mode = 4 if seq is not None else 5 if time_ns is not None else start_mode(path, start)
+        cdef uint64_t at_seq = 0 if seq is None else whole(seq, path, "seq", 0, UINT64_MAX)
+        cdef int64_t at_ns = 0 if time_ns is None else whole(time_ns, path, "time_ns", INT64_MIN, INT64_MAX)
         self.path = path
         self.name = name
         self.config = config
         fill_config(config, &c)
         if name is not None:
             who = raw_name
-        mode = 4 if seq is not None else 5 if time_ns is not None else STARTS.index(start)
         memset(&e, 0, sizeof(e))
         with nogil:
             self.r = chr_reader_open(where, who, &c, mode, at_seq, at_ns, &e)
@@ -133,10 +71,17 @@ cdef class Subscriber:
 
     cdef chr_reader *enter(self) except NULL:
         """The handle, which close() from another thread or a signal handler leaves alone until leave()."""
-        if self.r == NULL:
-            raise errors.Closed(path=self.path)
+        self.check()
         self.inside += 1
         return self.r
+
+    cdef int check(self) except -1:
+        """Before whatever is not a plain read: is this handle good for anything but close()?"""
+        if self.r == NULL:
+            raise errors.Closed(path=self.path)
+        if (<chr_subscriber *>self.r).forked:
+            raise errors.Forked(path=self.path, pid=(<chr_subscriber *>self.r).owner)
+        return 0
 
     cdef void leave(self) noexcept:
         """The last one out closes what was closed meanwhile."""
@@ -163,17 +108,33 @@ cdef class Subscriber:
         cdef Mapping mapping = Mapping.__new__(Mapping)
         chr_map_hold(self.r.map)
         mapping.map = self.r.map
+        mapping.path = self.path
+        mapping.seed = self.r.crc_seed
         self.mapping = mapping
         self.mapped = self.r.map
         return 0
 
-    def next(self):
-        """The next record, or None. Costs no system call; a reader that polls this stays alive by it."""
+    cdef int keep_error(self, bint later) except -1:
+        """What the core failed with. `later`: records came before it; they go to the caller first, and the next call that reads raises it."""
+        error = as_exception(&self.r.error, self.path, self.name)
+        if not later:
+            raise error
+        self.pending = error
+        return 0
+
+    cdef int raise_pending(self) except -1:
+        error, self.pending = self.pending, None
+        raise error
+
+    cdef Message take(self):
+        """The next record, or None."""
         cdef chr_frame f
         cdef Message m
         cdef int rc
         if self.r == NULL:
             raise errors.Closed(path=self.path)
+        if self.pending is not None:
+            self.raise_pending()
         rc = chr_next(self.r, &f)
         if rc == 0:
             return None
@@ -187,30 +148,60 @@ cdef class Subscriber:
         m.mapping = self.mapping
         return m
 
+    def next(self):
+        """The next record, or None. Costs no system call; a reader that polls this stays alive by it."""
+        return self.take()
+
     def __iter__(self):
         return self
 
     def __next__(self):
-        m = self.next()
+        cdef Message m = self.take()
         if m is None:
             raise StopIteration
         return m
 
-    def drain(self, Py_ssize_t max=1 << 62):
-        """Up to `max` records as a list."""
+    def drain(self, max=None):
+        """Up to `max` records as a list; None = as many as there are.
+
+        An error after the first record does not cost those before it: they come back, and the next call that reads raises it.
+        """
+        cdef Py_ssize_t left = room_for(self.path, max)
         cdef list out = []
-        while len(out) < max:
-            m = self.next()
-            if m is None:
-                break
-            out.append(m)
+        cdef Message m
+        self.check()
+        try:
+            while left > 0:
+                m = self.take()
+                if m is None:
+                    break
+                out.append(m)
+                left -= 1
+        except errors.ChronicleError as error:
+            if not out:
+                raise
+            self.pending = error
         return out
 
-    def for_each(self, callback, Py_ssize_t max=1 << 62):
+    def drain_columns(self, max=65536):
+        """Up to `max` records as Columns: arrays of their fields and one buffer of their payloads, copied out of the queue in one native call.
+
+        The way to read millions of records per second; what numpy.frombuffer and pyarrow take without a copy. Errors as in drain().
+        """
+        cdef Py_ssize_t most = room_for(self.path, max)
+        self.check()
+        if self.pending is not None:
+            self.raise_pending()
+        return drain_columns(self, most)
+
+    def for_each(self, callback, max=None):
         """Call `callback(message)` for up to `max` records; returns how many. An exception stops after the record that raised it."""
+        cdef Py_ssize_t left = room_for(self.path, max)
         cdef Py_ssize_t n = 0
-        while n < max:
-            m = self.next()
+        cdef Message m
+        self.check()
+        while n < left:
+            m = self.take()
             if m is None:
                 break
             n += 1
@@ -222,10 +213,13 @@ cdef class Subscriber:
 
         Raises Closed, within a second, when another thread or a signal handler closes the reader meanwhile.
         """
-        cdef int64_t deadline = -1 if timeout is None else deadline_in(timeout)
+        cdef int64_t deadline = deadline_in(self.path, timeout)
         cdef int64_t left
         cdef int rc
         cdef chr_reader *r
+        if self.pending is not None:
+            self.check()
+            return True
         while True:
             left = time_left(deadline)
             r = self.enter()
@@ -240,13 +234,18 @@ cdef class Subscriber:
         """Remember the position: a store, no system call. Survives a crash of the process."""
         if self.r == NULL:
             raise errors.Closed(path=self.path)
+        if self.pending is not None:
+            self.raise_pending()  # a hole is told before a position behind it is remembered
         if chr_reader_commit(self.r) < 0:
             raise_reader(self)
 
     def flush(self):
         """commit() that survives power loss."""
         cdef int rc
-        cdef chr_reader *r = self.enter()
+        cdef chr_reader *r
+        if self.pending is not None:
+            self.raise_pending()
+        r = self.enter()
         with nogil:
             rc = chr_reader_flush(r)
         self.after(rc)
@@ -258,30 +257,38 @@ cdef class Subscriber:
         if chr_reader_heartbeat(self.r) < 0:
             raise_reader(self)
 
-    def seek_seq(self, uint64_t seq):
+    def seek_seq(self, seq):
         """Stand at the first record with a seq of at least `seq`."""
+        cdef uint64_t target = whole(seq, self.path, "seq", 0, UINT64_MAX)
         cdef int rc
         cdef chr_reader *r = self.enter()
         with nogil:
-            rc = chr_reader_seek_seq(r, seq)
-        self.after(rc)
-        self.remap()
+            rc = chr_reader_seek_seq(r, target)
+        self.moved(rc)
 
     def seek_token(self, token):
         """Stand at the record a `token()` names. Raises QueueReplaced if it is of another queue."""
+        if not isinstance(token, tuple) or len(token) != 3:
+            raise errors.InvalidArgument(where=self.path, field="token", value=token, allowed="what token() returned")
         queue_id, _epoch, seq = token
         if queue_id != self.queue_id:
             raise errors.QueueReplaced(path=self.path, queue_id=self.queue_id, expected=queue_id)
         self.seek_seq(seq)
 
-    def seek_time(self, int64_t ts_ns):
+    def seek_time(self, ts_ns):
         """Stand at the first record with a timestamp of at least `ts_ns`."""
+        cdef int64_t target = whole(ts_ns, self.path, "ts_ns", INT64_MIN, INT64_MAX)
         cdef int rc
         cdef chr_reader *r = self.enter()
         with nogil:
-            rc = chr_reader_seek_time(r, ts_ns)
+            rc = chr_reader_seek_time(r, target)
+        self.moved(rc)
+
+    cdef int moved(self, int rc) except -1:
+        self.pending = None
         self.after(rc)
         self.remap()
+        return 0
 
     def fileno(self):
         """A descriptor that polls readable when next() has something to tell."""
@@ -312,8 +319,7 @@ cdef class Subscriber:
         self.close()
 
     cdef chr_control *control(self) except NULL:
-        if self.r == NULL:
-            raise errors.Closed(path=self.path)
+        self.check()
         return <chr_control *>(<chr_subscriber *>self.r).pages.control.base
 
     @property
@@ -362,21 +368,23 @@ cdef class Subscriber:
         self.control()
         return ((<chr_subscriber *>self.r).queue_id, self.r.epoch, self.r.next_seq)
 
-    def writer_status(self, double ttl=1.0):
-        """WriterStatus: is there a writer, and does its loop run? `ttl` in seconds bounds the age of its heartbeat."""
+    def writer_status(self, ttl=1.0):
+        """WriterStatus: is there a writer, and does its loop run? `ttl` in seconds bounds the age of its heartbeat; infinite = any age."""
+        cdef int64_t oldest_ns = span_ns(self.path, "ttl", ttl)
         cdef chr_control *c = self.control()
-        cdef int gone = chr_reader_disconnect(<chr_subscriber *>self.r, <int64_t>(ttl * 1e9))
+        cdef int gone = chr_reader_disconnect(<chr_subscriber *>self.r, oldest_ns)
         if gone == CHR_GONE_NOT:
             return WriterStatus.ALIVE
         if gone == CHR_GONE_STALE:
             return WriterStatus.STALE
         return WriterStatus.CLOSED if c.closed and gone == CHR_GONE_LOCK else WriterStatus.LOST
 
-    def detect_disconnect(self, double ttl=1.0):
-        """DisconnectReason, or None while the writer is there. Some system calls: not for the hot loop."""
+    def detect_disconnect(self, ttl=1.0):
+        """DisconnectReason, or None while the writer is there. Some system calls: not for the hot loop. `ttl` as in writer_status()."""
+        cdef int64_t oldest_ns = span_ns(self.path, "ttl", ttl)
         cdef int gone
         self.control()
-        gone = chr_reader_disconnect(<chr_subscriber *>self.r, <int64_t>(ttl * 1e9))
+        gone = chr_reader_disconnect(<chr_subscriber *>self.r, oldest_ns)
         return None if gone == CHR_GONE_NOT else _REASONS[gone]
 
     def lag(self):
@@ -388,61 +396,8 @@ cdef class Subscriber:
         return (head - at if head > at else 0, seq - self.r.next_seq if seq > self.r.next_seq else 0)
 
     def metrics(self):
+        """Counters as a dict. `polls` is 1 for a reader whose wait looks each millisecond because it cannot ask to be woken."""
         cdef chr_subscriber *s = <chr_subscriber *>self.r
         lag_bytes, lag_records = self.lag()
-        return {"crossings": s.crossings, "gaps": s.gaps, "lag_bytes": lag_bytes, "lag_records": lag_records}
-
-
-cdef int64_t deadline_in(object timeout) except? -1:
-    """`timeout` seconds from now; more than a century is for ever."""
-    cdef double seconds = timeout
-    if seconds != seconds:
-        raise ValueError("the timeout is not a number")
-    if seconds > 3e9:
-        return -1
-    return chr_monotonic_ns() + (<int64_t>(seconds * 1e9) if seconds > 0 else 0)
-
-
-cdef int64_t time_left(int64_t deadline) noexcept:
-    cdef int64_t left
-    if deadline < 0:
-        return -1
-    left = deadline - chr_monotonic_ns()
-    return left if left > 0 else 0
-
-
-def wait_any(readers, timeout=None):
-    """Wait until one of `readers` has something to tell; returns those that have, [] on time-out.
-
-    Raises Closed, within a second, when one of them is closed meanwhile.
-    """
-    cdef chr_reader *handles[128]
-    cdef int count = 0
-    cdef int rc
-    cdef int64_t deadline = -1 if timeout is None else deadline_in(timeout)
-    cdef int64_t left
-    cdef Subscriber s
-    readers = list(readers)
-    if not readers or len(readers) > 128:
-        raise ValueError("wait_any takes 1 to 128 readers")
-    for reader in readers:
-        if not isinstance(reader, Subscriber):
-            raise TypeError(f"wait_any takes readers, not {type(reader).__name__}")
-    while True:
-        left = time_left(deadline)
-        count = 0
-        try:
-            for s in readers:
-                handles[count] = s.enter()
-                count += 1
-            with nogil:
-                rc = chr_readers_wait(handles, count, left)
-        finally:
-            for s in readers[:count]:
-                s.leave()
-        for s in readers:
-            if s.r == NULL:
-                raise errors.Closed(path=s.path)
-        if rc >= 0:
-            return [s for s in readers if chr_reader_peek((<Subscriber>s).r) != 0]
-        PyErr_CheckSignals()
+        polls = self.name is None or s.read_only or chr_word_gone(s)
+        return {"crossings": s.crossings, "gaps": s.gaps, "lag_bytes": lag_bytes, "lag_records": lag_records, "polls": int(polls)}

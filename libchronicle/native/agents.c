@@ -134,6 +134,11 @@ void chr_task_note(chr_task *task) { chr_store_release32(&task->wanted, 1); }
 void chr_task_want(chr_agent_kind kind, chr_task *task)
 {
     chr_store_release32(&task->wanted, 1);
+    chr_agent_wake(kind);
+}
+
+void chr_agent_wake(chr_agent_kind kind)
+{
     chr_fetch_add32(&agents[kind].word, 1);
     chr_word_wake_own(&agents[kind].word);
 }

@@ -11,19 +11,24 @@
 `w` and `r` are NULL once the handle is closed; open handles must be checked once, not per message.
 """
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from libchronicle.native.hot cimport chr_control, chr_frame_header, chr_map, chr_reader, chr_writer
 
 
 cdef class Mapping:
     cdef chr_map *map
+    cdef str path       # of the queue
+    cdef uint32_t seed  # of its checksums
 
 
 cdef class Message:
     cdef const chr_frame_header *frame
     cdef Mapping mapping
     cdef Py_ssize_t size
+    cdef const chr_frame_header *header(self) except NULL
+    cdef int look(self) except -1
+    cdef int refuse(self) except -1
 
 
 cdef class Publisher:
@@ -32,7 +37,8 @@ cdef class Publisher:
     cdef readonly object config
     cdef int full_blocks
     cdef long long block_timeout_ns
-    cdef long long append_object(self, unsigned int type_id, object payload, long long ts_ns) except -1
+    cdef int check(self) except -1
+    cdef long long append_object(self, int type_id, object payload, long long ts_ns) except -1
     cdef chr_writer *leaving
     cdef int inside
     cdef chr_writer *enter(self) except NULL
@@ -50,8 +56,14 @@ cdef class Subscriber:
     cdef readonly object config
     cdef chr_reader *leaving
     cdef int inside
+    cdef object pending  # an error told by the next read: records that came before it went out first
     cdef chr_reader *enter(self) except NULL
     cdef void leave(self) noexcept
+    cdef int check(self) except -1
+    cdef int keep_error(self, bint later) except -1
+    cdef int raise_pending(self) except -1
+    cdef Message take(self)
+    cdef int moved(self, int rc) except -1
     cdef int after(self, int rc) except -1
     cdef int remap(self) except -1
     cdef chr_control *control(self) except NULL

@@ -73,6 +73,7 @@ typedef enum { CHR_AGENT_PREPARE, CHR_AGENT_CLEAN, CHR_AGENTS } chr_agent_kind;
 void chr_task_add(chr_agent_kind kind, chr_task *task, int64_t (*run)(void *), void *owner);
 void chr_task_remove(chr_agent_kind kind, chr_task *task); /* waits until it does not run */
 void chr_task_want(chr_agent_kind kind, chr_task *task);   /* one futex wake */
+void chr_agent_wake(chr_agent_kind kind);
 void chr_task_note(chr_task *task);                        /* no system call; seen at the next wake-up */
 
 /* ---------------------------------------------------------------- files.c */
@@ -89,17 +90,28 @@ int chr_sync_dir(const char *dir);
 mode_t chr_file_mode(const char *dir); /* 0640; with the directory's group write (any of the group may be the writer) and others' read */
 int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e); /* 1 made, 0 was there */
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
+int chr_replace_file(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
 void chr_agent_ensure(chr_agent_kind kind);
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest); /* 1 found any */
 
 /* ---------------------------------------------------------------- map.c */
 
-chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number); /* takes fd; NULL: errno */
+chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number); /* takes fd, -1 = no file; NULL: errno */
+int chr_map_over(chr_map *map, int fd, bool writable); /* takes fd: another file at the same address, with no moment in between */
 void chr_map_hold(chr_map *map);
 void chr_map_release(chr_map *map);       /* the last one unmaps, in the clean thread */
 void chr_map_release_now(chr_map *map);
 void chr_map_populate(chr_map *map, uint64_t from, uint64_t to, bool write);
 int64_t chr_map_count(void);
+
+/* Read a byte of every page of it, so that a page that is gone shows now. */
+static inline void chr_touch(const void *from, uint64_t size)
+{
+    const volatile uint8_t *p = from;
+    for (uint64_t at = 0; at < size; at += CHR_PAGE)
+        (void)p[at];
+    (void)p[size - 1];
+}
 void chr_map_collect(void);               /* unmap what was released */
 
 /* ---------------------------------------------------------------- segment.c */
@@ -208,13 +220,15 @@ void chr_writer_beat(chr_writer *w, int64_t ts_ns);
 
 /* ---------------------------------------------------------------- retain.c */
 
-int64_t chr_clean_run(void *publisher);
+int64_t chr_clean_task(void *publisher); /* once a second */
+void chr_clean_run(chr_publisher *p);
 int chr_budget_admit(chr_publisher *p, chr_error *e); /* room for one more segment, or make some */
 bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = nothing more can be freed */
 
 /* ---------------------------------------------------------------- reader.c, page.c, seek.c, wait.c */
 
 typedef struct chr_subscriber chr_subscriber;
+typedef struct chr_first chr_first;
 struct chr_subscriber {
     chr_reader hot;
     char dir[400], name[112];     /* name empty = anonymous */
@@ -238,6 +252,8 @@ struct chr_subscriber {
     uint64_t idle_position;       /* where fileno's thread knows the reader to stand */
     int64_t bell_ns;
     chr_subscriber *next_watched;
+    int64_t word_due_ns;          /* of word.c: when to look for notify.meta again */
+    chr_first *firsts;            /* of seek.c, NULL before the first seek */
 };
 
 chr_reader *chr_reader_open(const char *dir, const char *name, const chr_config *config, int start, uint64_t seq, int64_t ts_ns, chr_error *e);
@@ -250,12 +266,18 @@ int chr_reader_seek_seq(chr_reader *r, uint64_t seq);
 int chr_reader_seek_time(chr_reader *r, int64_t ts_ns);
 int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64_t seq, chr_error *e);
 int chr_reader_alive(chr_subscriber *s);
+void chr_reader_set_step(chr_subscriber *s);
 uint64_t chr_reader_position(const chr_reader *r);
 int chr_reader_wait(chr_reader *r, int64_t timeout_ns); /* 1 ready, 0 time is up, -EINTR a signal came: call again */
 int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns);
 int chr_reader_fileno(chr_reader *r);
 void chr_reader_forget_fd(chr_subscriber *s);
 void chr_bell_arm(chr_subscriber *s);
+
+/* word.c: the page of the futex word, when notify.meta is not the file it was */
+void chr_word_keep(chr_publisher *p);                  /* clean thread */
+bool chr_word_gone(const chr_subscriber *s);           /* nobody can be asked to wake this reader */
+void chr_word_look(chr_subscriber *s, int64_t now);    /* if it is time; some system calls */
 
 typedef enum { CHR_GONE_NOT, CHR_GONE_LOCK, CHR_GONE_STALE, CHR_GONE_SEGMENT, CHR_GONE_REPLACED } chr_gone;
 int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns);
@@ -283,6 +305,7 @@ void chr_maps_fork_child(void);
 void chr_bell_fork_prepare(void);
 void chr_bell_fork_parent(void);
 void chr_bell_fork_child(void);
+void chr_word_fork_child(void);
 
 /* ---------------------------------------------------------------- clock.c */
 

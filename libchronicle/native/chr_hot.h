@@ -14,6 +14,7 @@
  *  - No system call, no lock, no allocation here. Everything that may need one is behind `ops`: the end of a 64 KiB step or a segment, a
  *    heartbeat that is due, a sleeping reader, every error.
  *  - The commit word is stored last, with release order; then last_ts, next_seq, head; then a full fence; then the futex word is looked at.
+ *    A batch (chr_batch.h) does the part after the commit words once for many frames.
  *  - chr_frame.payload points into the mapping. It stays valid until the call of chr_next that crosses into the next segment returns; to
  *    keep it longer hold the reader's map (chr_map_hold / Subscriber.mapping).
  *  - A forked child finds end = 0 in a writer and a heartbeat due for ever in a reader, so both fall into `ops`, which reports Forked.
@@ -166,8 +167,8 @@ static inline void *chr_reserve(chr_writer *w, uint16_t type_id, uint32_t size)
     return w->base + w->offset + CHR_FRAME_HEADER;
 }
 
-/* Without the checks: the frame is complete when this returns. */
-static inline int64_t chr_publish(chr_writer *w, uint16_t type_id, uint32_t size, int64_t ts_ns, uint8_t flags)
+/* Without the checks: the frame whose payload stands there is complete when this returns, though the control page does not count it yet. */
+static inline void chr_complete(chr_writer *w, uint16_t type_id, uint32_t size, int64_t ts_ns, uint8_t flags)
 {
     chr_frame_header *f = (chr_frame_header *)(w->base + w->offset);
     uint64_t seq = w->seq;
@@ -185,19 +186,36 @@ static inline int64_t chr_publish(chr_writer *w, uint16_t type_id, uint32_t size
     w->offset += chr_frame_bytes(size);
     w->seq = seq + 1;
     w->last_ts = ts_ns;
-    chr_store_relaxed64((uint64_t *)&w->control->last_ts, (uint64_t)ts_ns);
-    chr_store_release64(&w->control->next_seq, seq + 1);
+}
+
+/* Count what was completed, and wake who sleeps. < 0: the segment's file lost its bytes meanwhile, so what was written reached nobody. Looked at
+ * after the stores, for it is they that find out. */
+static inline int64_t chr_tell(chr_writer *w)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (CHR_UNLIKELY(chr_load_relaxed32(w->broken)))
+        return w->ops->refuse(w, 0, -1);
+    chr_store_relaxed64((uint64_t *)&w->control->last_ts, (uint64_t)w->last_ts);
+    chr_store_release64(&w->control->next_seq, w->seq);
     chr_store_release64(&w->control->head, w->position_base + w->offset);
     chr_fence();
     if (CHR_UNLIKELY(chr_load_relaxed32(&w->notify->word) & 1))
         w->ops->wake(w);
-    return (int64_t)seq;
+    return 0;
+}
+
+/* Both: the seq, or < 0. */
+static inline int64_t chr_publish(chr_writer *w, uint16_t type_id, uint32_t size, int64_t ts_ns, uint8_t flags)
+{
+    int64_t seq = (int64_t)w->seq;
+    chr_complete(w, type_id, size, ts_ns, flags);
+    return CHR_LIKELY(chr_tell(w) == 0) ? seq : -1;
 }
 
 static inline int64_t chr_commit(chr_writer *w, uint32_t size, int64_t ts_ns)
 {
     uint8_t flags = 0;
-    if (CHR_UNLIKELY(size >= w->reserved || chr_load_relaxed32(&w->control->epoch) != w->epoch || *w->broken))
+    if (CHR_UNLIKELY(size >= w->reserved || chr_load_relaxed32(&w->control->epoch) != w->epoch))
         return w->ops->refuse(w, size, ts_ns);
     if (ts_ns < 0) {
         ts_ns = chr_now_ns(&w->clock);

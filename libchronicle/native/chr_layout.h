@@ -156,7 +156,7 @@ typedef struct {
 
 typedef struct {
     uint32_t word;              /* generation << 1 | waiter */
-    uint32_t reserved;
+    uint32_t moved;             /* 1: another file has taken this one's place under its name; nobody wakes who sleeps here */
     uint64_t magic, queue_id;
     uint8_t pad[CHR_PAGE - 24];
 } chr_notify;

@@ -29,6 +29,13 @@ int chr_control_create(const char *dir, uint32_t segment_size, chr_error *e)
     return made;
 }
 
+/* One that was cut short holds nothing that could be lost. */
+static int remake_notify(const char *dir, uint64_t queue_id, chr_error *e)
+{
+    chr_notify n = {.magic = CHR_MAGIC_NOTIFY, .queue_id = queue_id};
+    return chr_replace_file(dir, "notify.meta", 0660 | chr_file_mode(dir), &n, sizeof n, e);
+}
+
 static int check(const chr_control *c, const char *path, chr_error *e)
 {
     if (c->magic != CHR_MAGIC_CONTROL)
@@ -77,11 +84,15 @@ int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *
     }
     chr_join(path, sizeof path, dir, "notify.meta");
     out->notify = open_page(path, true, NULL, e);
-    if (out->notify == NULL && !writable && (e->code == CHR_E_PERMISSION || e->code == CHR_E_NOT_READY))
+    if (out->notify == NULL && writable && e->code == CHR_E_CONTROL && remake_notify(dir, ((const chr_control *)out->control->base)->queue_id, e) == 0)
+        out->notify = open_page(path, true, NULL, e);
+    if (out->notify == NULL && !writable && e->code == CHR_E_PERMISSION)
         out->notify = open_page(path, false, NULL, e); /* such a reader cannot ask to be woken: it polls */
+    if (out->notify == NULL && !writable && (e->sys == ENOENT || e->code == CHR_E_CONTROL))
+        out->notify = chr_map_fd(-1, CHR_PAGE, false, 0); /* nor can this one, until word.c finds the page again */
     if (out->notify == NULL) {
         chr_pages_close(out);
-        return e->sys == ENOENT ? chr_fail(e, CHR_E_NOT_READY, dir, NULL, 0, 0, 0) : -1;
+        return -1;
     }
     e->code = 0;
     return 0;

@@ -128,8 +128,15 @@ cdef extern from "chr_core.h" nogil:
         chr_map *notify
         int fd
 
+    ctypedef struct chr_publisher:
+        int32_t forked
+        int owner
+
     ctypedef struct chr_subscriber:
         chr_pages pages
+        int32_t forked
+        int32_t read_only
+        int owner
         uint32_t segment_size
         uint64_t queue_id
         uint64_t crossings
@@ -164,3 +171,5 @@ cdef extern from "chr_core.h" nogil:
     int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns)
     int chr_reader_fileno(chr_reader *r)
     int chr_reader_peek(chr_reader *r)
+    bint chr_word_gone(const chr_subscriber *s)
+    void chr_touch(const void *start, size_t size)

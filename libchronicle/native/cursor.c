@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static chr_subscriber *subscriber(const chr_reader *r) { return (chr_subscriber *)r; }
@@ -44,7 +45,7 @@ int chr_reader_gone(chr_subscriber *s)
 
 /* ---------------------------------------------------------------- the next segment */
 
-static void set_step(chr_subscriber *s)
+void chr_reader_set_step(chr_subscriber *s)
 {
     uint64_t limit = s->segment_size - CHR_FRAME_HEADER, upto = (s->hot.offset / CHR_STEP + 1) * CHR_STEP;
     s->hot.end = upto < limit ? upto : limit;
@@ -91,7 +92,7 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
     s->hot.offset = offset;
     s->hot.back = 0;
     note_quarantine(s);
-    set_step(s);
+    chr_reader_set_step(s);
     chr_map_release(old);
 }
 
@@ -199,12 +200,30 @@ int chr_reader_alive(chr_subscriber *s)
 
 /* ---------------------------------------------------------------- slow next */
 
+/* A file that is shorter now reads as zeros up to the end of its last page, without any fault. */
+static void note_shortened(chr_map *map)
+{
+    struct stat st;
+    if (fstat(map->fd, &st) == 0 && (uint64_t)st.st_size < map->size)
+        chr_store_release32(&map->broken, 1);
+}
+
 static int complain(chr_subscriber *s, int verdict)
 {
     chr_reader *r = &s->hot;
+    note_shortened(r->map);
     if (chr_reader_gone(s) < 0)
         return -1;
     return chr_fail(&r->error, CHR_E_CORRUPT, s->dir, chr_verdict_text(verdict), r->map->number, r->offset, r->next_seq);
+}
+
+/* The control page counts a record where none stands. In one boot the commit came first, so it was there; across a boot the control page may have reached
+ * the disk alone, which the next writer puts right. */
+static bool was_there(chr_subscriber *s)
+{
+    uint8_t boot[16];
+    chr_boot_id(boot);
+    return memcmp(boot, control_of(s)->boot_id, 16) == 0;
 }
 
 /* Brings the cursor onto a record: 1 there is one, 0 none yet, < 0 error. */
@@ -222,10 +241,13 @@ static int settle(chr_subscriber *s, uint64_t *next)
             return 1;
         bool left = verdict == CHR_FRAME_OK;
         if (verdict == CHR_FRAME_NONE) {
-            if (chr_load_acquire64(&control_of(s)->head) / s->segment_size <= r->map->number)
+            uint64_t head = chr_load_acquire64(&control_of(s)->head);
+            if (head <= chr_reader_position(r))
                 return 0;
             if (chr_load_acquire32(&f->commit) != 0)
                 continue; /* committed between the two looks */
+            if (head / s->segment_size <= r->map->number && !was_there(s))
+                return 0;
         }
         if (!left && !at_quarantine(s))
             return complain(s, verdict);
@@ -278,7 +300,7 @@ static int slow_next(chr_reader *r, chr_frame *out)
     r->offset = next;
     r->next_seq = f->seq + 1;
     if (next >= r->end) {
-        set_step(s);
+        chr_reader_set_step(s);
         if (next * 2 >= (uint64_t)s->segment_size && s->ahead_number != r->map->number + 1 && s->config.agents)
             chr_task_want(CHR_AGENT_PREPARE, &s->prepare);
     }
@@ -317,7 +339,7 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
     s->hot.offset = offset;
     s->hot.back = 0;
     note_quarantine(s);
-    set_step(s);
+    chr_reader_set_step(s);
     if (seq != CHR_SEQ_UNKNOWN)
         s->hot.next_seq = seq;
     else

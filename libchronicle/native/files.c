@@ -171,9 +171,14 @@ int chr_create_once(const char *dir, const char *name, mode_t mode, const void *
 
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e)
 {
+    return chr_replace_file(dir, name, mode, text, strlen(text), e);
+}
+
+int chr_replace_file(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e)
+{
     char temp[640], path[640];
     chr_join(path, sizeof path, dir, name);
-    if (write_temp(temp, sizeof temp, dir, name, mode, text, strlen(text), e) < 0)
+    if (write_temp(temp, sizeof temp, dir, name, mode, data, size, e) < 0)
         return -1;
     if (rename(temp, path) == 0)
         return 0;

@@ -33,6 +33,7 @@ static void in_child(void)
     chr_platform_fork_child();
     chr_agents_fork_child();
     chr_bell_fork_child();
+    chr_word_fork_child();
     chr_maps_fork_child();
     for (chr_publisher *p = publishers; p != NULL; p = p->next_open) {
         p->forked = 1;

@@ -102,9 +102,11 @@ cdef extern from "chr_hot.h" nogil:
         uint64_t beat_cycles
         uint32_t crc_seed
         uint32_t epoch
+        uint32_t crc_seed
         chr_map *map
         chr_error error
 
+    const uint32_t CHR_COMMIT_TAG
     const uint32_t CHR_LENGTH_MASK
 
     uint64_t chr_frame_bytes(uint32_t size)
@@ -115,4 +117,39 @@ cdef extern from "chr_hot.h" nogil:
     int64_t chr_commit(chr_writer *w, uint32_t size, int64_t ts_ns)
     void chr_abort(chr_writer *w)
     int64_t chr_append(chr_writer *w, uint16_t type_id, const void *payload, uint32_t size, int64_t ts_ns)
+    int64_t chr_tell(chr_writer *w)
     int chr_next(chr_reader *r, chr_frame *out)
+
+
+cdef extern from "chr_batch.h" nogil:
+    ctypedef struct chr_batch:
+        const uint8_t *data
+        const int64_t *offsets
+        const int64_t *times
+        uint64_t count
+        uint64_t done
+        int64_t ts_ns
+        uint32_t item
+        uint16_t type_id
+
+    ctypedef struct chr_columns:
+        uint64_t *seqs
+        int64_t *ts_ns
+        uint32_t *epochs
+        uint16_t *type_ids
+        int64_t *offsets
+        uint8_t *payload
+        uint64_t rows
+        uint64_t rows_room
+        uint64_t bytes
+        uint64_t bytes_room
+        chr_frame held
+        int32_t is_held
+
+    enum:
+        CHR_BATCH_RUN
+        CHR_COLUMN_SLACK
+
+    int chr_append_after(chr_writer *w, uint16_t type_id, const void *payload, uint32_t size, int64_t ts_ns)
+    int chr_append_batch(chr_writer *w, chr_batch *b)
+    int chr_drain_columns(chr_reader *r, chr_columns *c)

@@ -5,8 +5,8 @@
  *    unmapped by the clean thread, 2 MiB at a time: unmapping 128 MiB at once would stop every thread of the process for milliseconds.
  *  - Writable maps do not reach children: a child has no way to write into a queue that is not its own.
  *  - A file shortened by a stranger, or a disk that cannot read, raises SIGBUS. The handler finds the map by address, sets `broken`, and puts
- *    zero pages under it, so the access that faulted sees "not committed" and the slow path reports Broken(file). A SIGBUS elsewhere goes to
- *    whoever handled it before.
+ *    zero pages under what is gone (from the file's end on; of a file of full length the one page), so the access that faulted sees "not
+ *    committed" and the slow path reports Broken(file). What is still there stays readable. A SIGBUS elsewhere goes to whoever handled it before.
  */
 #include "chr_core.h"
 
@@ -15,15 +15,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHR_MAPS_WATCHED 8192
 #define CHR_CHUNK (2u << 20)
+#define CHR_PENDING_MANY 64u
 
 static chr_map *watched[CHR_MAPS_WATCHED];
 static int64_t maps_alive;
 static struct sigaction previous_bus;
 static pthread_once_t bus_once = PTHREAD_ONCE_INIT;
+
+/* Zero pages where the file has none. Runs in the signal handler: system calls only. */
+static bool cover(const chr_map *map, uint8_t *at)
+{
+    struct stat st;
+    uint64_t page = (uint64_t)(at - map->base) & ~(uint64_t)(CHR_PAGE - 1), end = page + CHR_PAGE;
+    if (map->fd < 0 || fstat(map->fd, &st) != 0) {
+        page = 0;
+        end = map->size;
+    } else if ((uint64_t)st.st_size < map->size) {
+        uint64_t kept = ((uint64_t)st.st_size + CHR_PAGE - 1) & ~(uint64_t)(CHR_PAGE - 1);
+        page = kept < page ? kept : page;
+        end = map->size;
+    }
+    int protection = map->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    return mmap(map->base + page, end - page, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == map->base + page;
+}
 
 static void on_bus(int signal_number, siginfo_t *info, void *context)
 {
@@ -33,8 +52,7 @@ static void on_bus(int signal_number, siginfo_t *info, void *context)
         if (map == NULL || at < map->base || at >= map->base + map->size)
             continue;
         chr_store_release32(&map->broken, 1);
-        int protection = map->writable ? PROT_READ | PROT_WRITE : PROT_READ;
-        if (mmap(map->base, map->size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == map->base)
+        if (cover(map, at))
             return;
     }
     if (previous_bus.sa_flags & SA_SIGINFO) {
@@ -75,11 +93,12 @@ chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number)
     pthread_once(&bus_once, install_bus_handler);
     int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
     chr_map *map = calloc(1, sizeof *map);
-    void *base = map ? mmap(NULL, size, protection, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void *base = map ? mmap(NULL, size, protection, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0) : MAP_FAILED;
     if (base == MAP_FAILED) {
         int sys = errno;
         free(map);
-        close(fd);
+        if (fd >= 0)
+            close(fd);
         errno = sys;
         return NULL;
     }
@@ -96,6 +115,23 @@ chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number)
     return map;
 }
 
+int chr_map_over(chr_map *map, int fd, bool writable)
+{
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    if (mmap(map->base, map->size, protection, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        close(fd);
+        return -1;
+    }
+    if (writable)
+        chr_keep_from_children(map->base, map->size);
+    if (map->fd >= 0)
+        close(map->fd);
+    map->fd = fd;
+    map->writable = writable;
+    chr_store_release32(&map->broken, 0);
+    return 0;
+}
+
 int64_t chr_map_count(void) { return __atomic_load_n(&maps_alive, __ATOMIC_RELAXED); }
 
 /* ---------------------------------------------------------------- release */
@@ -106,6 +142,7 @@ struct chr_pending {
     chr_map *map;
 };
 static chr_pending *pending;
+static uint32_t pending_count;
 
 static void unmap(chr_map *map)
 {
@@ -142,10 +179,13 @@ void chr_map_release(chr_map *map)
     p->next = __atomic_load_n(&pending, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&pending, &p->next, p, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
+    if (chr_fetch_add32(&pending_count, 1) == CHR_PENDING_MANY)
+        chr_agent_wake(CHR_AGENT_CLEAN); /* who seeks far and often leaves thousands a second */
 }
 
 void chr_map_collect(void)
 {
+    __atomic_store_n(&pending_count, 0, __ATOMIC_RELAXED);
     chr_pending *p = __atomic_exchange_n(&pending, NULL, __ATOMIC_ACQUIRE);
     while (p != NULL) {
         chr_pending *next = p->next;

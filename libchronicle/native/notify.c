@@ -40,8 +40,10 @@ static int64_t survey(sleep_list *list)
     for (chr_subscriber *s = watched; s != NULL; s = s->next_watched) {
         if (!chr_load_acquire32(&s->armed))
             continue;
-        bool asks = CHR_SHARED_WORDS && !s->read_only && list->count < CHR_WORDS;
+        chr_word_look(s, now);
+        bool asks = CHR_SHARED_WORDS && !s->read_only && list->count < CHR_WORDS && !chr_word_gone(s);
         uint32_t value = asks ? chr_fetch_or32(word_of(s), 1) | 1 : 0;
+        asks = asks && !chr_word_gone(s);
         chr_fence();
         if (chr_load_acquire64(&((chr_control *)s->pages.control->base)->head) != chr_load_acquire64(&s->idle_position) || now >= s->bell_ns) {
             ring(s);

@@ -153,6 +153,7 @@ static void dispose(chr_subscriber *s)
         chr_map_release_now(s->page);
     chr_pages_close(&s->pages);
     pthread_mutex_destroy(&s->making);
+    free(s->firsts);
     free(s);
 }
 

@@ -240,7 +240,9 @@ static uint64_t live_number(const chr_publisher *p) { return chr_load_acquire64(
 static void account(chr_publisher *p)
 {
     uint64_t segments = live_number(p) - chr_load_relaxed64(&p->hot.control->oldest) + 1 + (chr_load_acquire32(&p->spare_ready) ? 1 : 0);
-    chr_store_relaxed64(&p->hot.control->bytes, segments * (p->segment_size + chr_index_bytes(p->segment_size)));
+    uint64_t bytes = segments * (p->segment_size + chr_index_bytes(p->segment_size));
+    if (p->hot.control->bytes != bytes) /* an idle queue dirties no page */
+        chr_store_relaxed64(&p->hot.control->bytes, bytes);
 }
 
 static void retain(chr_publisher *p)
@@ -276,9 +278,27 @@ static void adopt_oldest(chr_publisher *p)
     chr_store_release64(&c->oldest, found);
 }
 
-int64_t chr_clean_run(void *owner)
+/* What a stranger may have done to the files of a live writer. Not under `cleaning`: a roll holds `making` and may ask for that. */
+static void watch_files(chr_publisher *p)
 {
-    chr_publisher *p = owner;
+    struct stat st;
+    chr_word_keep(p);
+    if (pthread_mutex_trylock(&p->making) != 0)
+        return;
+    if (fstat(p->segment->fd, &st) == 0 && (uint64_t)st.st_size < p->segment_size)
+        chr_store_release32(&p->segment->broken, 1); /* stores into its last page would go on without a fault, and reach no disk */
+    pthread_mutex_unlock(&p->making);
+}
+
+int64_t chr_clean_task(void *owner)
+{
+    watch_files(owner);
+    chr_clean_run(owner);
+    return CHR_CLEAN_EVERY_NS;
+}
+
+void chr_clean_run(chr_publisher *p)
+{
     pthread_mutex_lock(&p->cleaning);
     if (!p->cleaned_once) {
         p->cleaned_once = 1;
@@ -289,7 +309,6 @@ int64_t chr_clean_run(void *owner)
     retain(p);
     account(p);
     pthread_mutex_unlock(&p->cleaning);
-    return p->hot.control->oldest < live_number(p) ? CHR_CLEAN_EVERY_NS : -1;
 }
 
 /* ---------------------------------------------------------------- budget */

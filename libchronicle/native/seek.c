@@ -6,6 +6,11 @@
 #include "chr_core.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CHR_FIRSTS 1024u /* segments whose beginnings a reader remembers */
 
 typedef struct {
     bool by_time;
@@ -18,33 +23,76 @@ static bool before(const target *t, uint64_t seq, int64_t ts_ns) { return t->by_
 
 static const chr_control *control_of(const chr_subscriber *s) { return (const chr_control *)s->pages.control->base; }
 
-/* May the target lie in an earlier segment than this one? A header's first_ts is the last time before it, so equality means: look earlier. */
-static bool starts_after(const target *t, const chr_segment_header *h)
+/* Where a segment begins. A header that is complete never changes, so it is read once: a seek through hundreds of segments then opens one. */
+struct chr_first {
+    uint64_t number_1; /* number + 1; 0 = an empty entry */
+    uint64_t seq;
+    int64_t ts_ns;
+};
+
+enum { FIRST_UNREADABLE, FIRST_UNBEGUN, FIRST_KNOWN };
+
+static int read_first(const chr_subscriber *s, uint64_t number, chr_first *out)
 {
-    if (h->first_seq == CHR_SEQ_UNKNOWN)
-        return true;
-    return t->by_time ? h->first_ts >= t->ts_ns : h->first_seq > t->seq;
+    char name[32], path[640];
+    chr_segment_header h;
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, s->dir, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : pread(fd, &h, sizeof h, 0);
+    if (fd >= 0)
+        close(fd);
+    if (n != (ssize_t)sizeof h || h.magic != CHR_MAGIC_SEGMENT || h.queue_id != s->queue_id || h.number != number ||
+        h.crc != chr_checksum(&h, offsetof(chr_segment_header, crc)))
+        return FIRST_UNREADABLE;
+    *out = (chr_first){number + 1, h.first_seq, h.first_ts};
+    return h.first_seq == CHR_SEQ_UNKNOWN ? FIRST_UNBEGUN : FIRST_KNOWN;
 }
 
-static int find_segment(chr_subscriber *s, const target *t, uint64_t *number, chr_error *e)
+static int first_of(chr_subscriber *s, uint64_t number, chr_first *out)
+{
+    if (s->firsts == NULL)
+        s->firsts = calloc(CHR_FIRSTS, sizeof *s->firsts);
+    chr_first *kept = s->firsts ? &s->firsts[number % CHR_FIRSTS] : NULL;
+    if (kept != NULL && kept->number_1 == number + 1) {
+        *out = *kept;
+        return FIRST_KNOWN;
+    }
+    int state = read_first(s, number, out);
+    if (kept != NULL && state == FIRST_KNOWN)
+        *kept = *out;
+    return state;
+}
+
+/* May the target lie in an earlier segment than this one? A header's first_ts is the last time before it, so equality means: look earlier. */
+static bool starts_after(const target *t, const chr_first *first) { return t->by_time ? first->ts_ns >= t->ts_ns : first->seq > t->seq; }
+
+/* The last segment that does not begin after the target; the oldest if all do. What cannot be read is passed over: a hole the walk will tell. */
+static uint64_t find_segment(chr_subscriber *s, const target *t)
 {
     uint64_t low = chr_load_acquire64(&control_of(s)->oldest);
     uint64_t high = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
     while (low < high) {
-        uint64_t middle = (low + high + 1) / 2;
-        chr_map *map = chr_segment_open(s->dir, middle, s->segment_size, s->queue_id, false, e);
-        if (map == NULL && e->sys != ENOENT)
-            return -1;
-        bool after = map != NULL && starts_after(t, (const chr_segment_header *)map->base);
-        chr_map_release_now(map);
-        if (map == NULL)
-            low = middle; /* retention took it meanwhile: the target is later or gone */
-        else if (after)
+        uint64_t middle = (low + high + 1) / 2, probe = middle;
+        chr_first first;
+        int state = first_of(s, probe, &first);
+        while (state == FIRST_UNREADABLE && probe < high)
+            state = first_of(s, ++probe, &first);
+        if (state != FIRST_KNOWN || starts_after(t, &first))
             high = middle - 1;
         else
-            low = middle;
+            low = probe;
     }
-    *number = low;
+    return low;
+}
+
+/* At the start of that segment, or of the first after it that can be opened. */
+static int place_from(chr_subscriber *s, uint64_t number, chr_error *e)
+{
+    uint64_t last = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    for (; chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0; number++)
+        if (number >= last || (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT))
+            return -1;
     return 0;
 }
 
@@ -90,16 +138,35 @@ static int resync(chr_subscriber *s)
     return chr_reader_place(s, (uint64_t)r->map->number + 1, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, &r->error) < 0 ? -1 : 1;
 }
 
+/* Records before the target, each looked at once. */
+static void stride(chr_subscriber *s, const target *t)
+{
+    chr_reader *r = &s->hot;
+    uint64_t next;
+    for (;;) {
+        const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
+        if (chr_examine_full(r->base, r->offset, s->segment_size, r->crc_seed, &next) != CHR_FRAME_OK || f->type_id >= CHR_TYPE_RESERVED ||
+            f->seq != r->next_seq || !before(t, f->seq, f->ts_ns))
+            break;
+        r->epoch = f->epoch;
+        r->back = next - r->offset;
+        r->offset = next;
+        r->next_seq++;
+    }
+    chr_reader_set_step(s);
+}
+
 /* The same walk as every read, until a record is not before the target. */
 static int walk_to(chr_subscriber *s, const target *t)
 {
     chr_reader *r = &s->hot;
     chr_frame frame;
     for (;;) {
+        stride(s, t);
         int rc = chr_reader_peek(r);
         if (rc < 0 && r->error.code == CHR_E_CORRUPT)
             rc = resync(s) <= 0 ? -1 : 2;
-        else if (rc < 0 && r->error.code == CHR_E_EVICTED)
+        else if (rc < 0 && (r->error.code == CHR_E_EVICTED || (r->error.code == CHR_E_BROKEN && !r->map->broken)))
             rc = 2; /* a hole before the target: the cursor stands behind it */
         if (rc <= 0)
             return rc;
@@ -113,14 +180,20 @@ static int walk_to(chr_subscriber *s, const target *t)
     }
 }
 
+/* A file that lost its bytes holds up nobody who goes elsewhere. */
+static bool only_here(const chr_subscriber *s)
+{
+    return s->hot.error.code == CHR_E_BROKEN && s->hot.map->broken && !s->pages.control->broken;
+}
+
 static int seek(chr_subscriber *s, const target *t)
 {
     chr_error *e = &s->hot.error;
-    uint64_t number;
-    if (chr_reader_alive(s) < 0 || find_segment(s, t, &number, e) < 0)
+    if (chr_reader_alive(s) < 0 && !only_here(s))
         return -1;
-    if (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
+    if (place_from(s, find_segment(s, t), e) < 0)
         return -1;
+    uint64_t number = s->hot.map->number;
     chr_map *index = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
     uint64_t from = index ? hint(s, t, index) : CHR_SEGMENT_DATA;
     chr_map_release_now(index);

@@ -7,20 +7,19 @@
  *
  * fetch_add clears the bit and moves the generation in one step, so a reader that read the word before cannot go to sleep on it after. No sleep is
  * longer than min(timeout, ttl / 4, 1 s): then heartbeat, look, sleep again; a writer killed between its commit and its wake delays a reader by that.
- * A reader that may not write the word, and an anonymous one, leaves no bit and polls every millisecond; so does every reader on
- * a host without futexes.
+ * A reader that may not write the word, an anonymous one, and of more than 128 in one wait those beyond, leaves no bit and polls every millisecond; so
+ * does every reader on a host without futexes.
  */
 #include "chr_core.h"
 
 #include <errno.h>
 
 #define CHR_SLEEP_MAX_NS 1000000000ll
-
-#define CHR_WORDS 128
+#define CHR_WORDS 128 /* as many as one system call can wait for */
 
 static bool can_ask(const chr_subscriber *s)
 {
-    return CHR_SHARED_WORDS && s->name[0] && !s->read_only && s->config.wait_mode != CHR_WAIT_SLEEP;
+    return CHR_SHARED_WORDS && s->name[0] && !s->read_only && s->config.wait_mode != CHR_WAIT_SLEEP && !chr_word_gone(s);
 }
 
 static int pause_for(int64_t ns)
@@ -48,28 +47,36 @@ static int64_t longest_sleep(chr_reader **readers, int count)
     return longest;
 }
 
-static bool all_can_ask(chr_reader **readers, int count)
+/* Asks the writers of as many queues as one system call can wait for; -1: a page moved meanwhile. */
+static int ask(chr_reader **readers, int count, uint32_t **words, uint32_t *values)
 {
-    for (int i = 0; i < count; i++)
-        if (!can_ask((chr_subscriber *)readers[i]))
-            return false;
-    return true;
+    int asked = 0;
+    for (int i = 0; i < count && asked < CHR_WORDS; i++) {
+        chr_subscriber *s = (chr_subscriber *)readers[i];
+        if (!can_ask(s))
+            continue;
+        words[asked] = &((chr_notify *)s->pages.notify->base)->word;
+        values[asked] = chr_fetch_or32(words[asked], 1) | 1;
+        asked++;
+        if (chr_word_gone(s))
+            return -1;
+    }
+    return asked;
 }
 
+/* Whoever cannot be asked about is looked at each millisecond. */
 static int sleep_on_words(chr_reader **readers, int count, int64_t ns)
 {
     uint32_t *words[CHR_WORDS], values[CHR_WORDS];
-    if (count > CHR_WORDS || !all_can_ask(readers, count))
-        return pause_for(ns < CHR_POLL_NS ? ns : CHR_POLL_NS);
-    for (int i = 0; i < count; i++) {
-        chr_subscriber *s = (chr_subscriber *)readers[i];
-        words[i] = &((chr_notify *)s->pages.notify->base)->word;
-        values[i] = chr_fetch_or32(words[i], 1) | 1;
-    }
+    int asked = ask(readers, count, words, values);
+    if (asked < count && ns > CHR_POLL_NS)
+        ns = CHR_POLL_NS;
+    if (asked <= 0)
+        return asked < 0 ? 0 : pause_for(ns);
     chr_fence();
     if (any_ready(readers, count))
         return 0;
-    return chr_words_wait(NULL, 0, words, values, count, ns);
+    return chr_words_wait(NULL, 0, words, values, asked, ns);
 }
 
 static int spin(chr_reader **readers, int count, int64_t until)
@@ -98,13 +105,15 @@ int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns)
     while (now < deadline && now < slice_end) {
         int64_t left = deadline - now < slice_end - now ? deadline - now : slice_end - now;
         int rc = sleep_on_words(readers, count, left);
-        for (int i = 0; i < count; i++)
+        now = chr_monotonic_ns();
+        for (int i = 0; i < count; i++) {
+            chr_word_look((chr_subscriber *)readers[i], now);
             chr_reader_alive((chr_subscriber *)readers[i]);
+        }
         if (any_ready(readers, count))
             return 1;
         if (rc == -EINTR)
             return -EINTR;
-        now = chr_monotonic_ns();
     }
     return now >= deadline ? 0 : -EAGAIN;
 }

@@ -216,7 +216,7 @@ chr_writer *chr_writer_open(const char *dir, const chr_config *config, chr_error
     chr_writer_beat(&p->hot, p->hot.last_ts);
     chr_fork_add_publisher(p);
     chr_task_add(CHR_AGENT_PREPARE, &p->prepare, chr_prepare_run, p);
-    chr_task_add(CHR_AGENT_CLEAN, &p->clean, chr_clean_run, p);
+    chr_task_add(CHR_AGENT_CLEAN, &p->clean, chr_clean_task, p);
     return &p->hot;
 }
 

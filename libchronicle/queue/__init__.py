@@ -8,6 +8,7 @@ msg = reader.next()
 
 from libchronicle.native.binding import (
     LOST_TYPE,
+    Columns,
     DisconnectReason,
     Message,
     Publisher,
@@ -22,6 +23,7 @@ from libchronicle.queue.inspect import Finding, QueueInfo, ReaderInfo, SegmentIn
 
 __all__ = [
     "LOST_TYPE",
+    "Columns",
     "DisconnectReason",
     "Finding",
     "Message",

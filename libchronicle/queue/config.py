@@ -5,18 +5,41 @@ Geometry is stored in the queue and the stored value wins; policies are those of
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from libchronicle.errors import ConfigError
 
-_SEGMENT_MIN = 4096
-_SEGMENT_MAX = 1 << 28
+_U32: Final = (1 << 32) - 1
+_I64: Final = (1 << 63) - 1
+_LONG_S: Final = 1e9
+"""31 years: in nanoseconds it fits 64 bits with room for a clock beside it."""
+
+_CHOICES: Final = {
+    "on_full": ("fail", "block", "evict"),
+    "clock": ("tsc", "system"),
+    "wait": ("hybrid", "spin", "sleep"),
+}
+_WHOLE: Final = {
+    "segment_size": (4096, 1 << 28),
+    "budget_bytes": (0, _I64),
+    "reserve_bytes": (0, _I64),
+    "max_lag_bytes": (0, _I64),
+    "retain_segments": (0, _U32),
+}
+_SPANS: Final = {
+    "block_timeout_s": (0.0, _LONG_S),
+    "retain_age_s": (0.0, _LONG_S),
+    "max_segment_age_s": (0.0, _LONG_S),
+    "reader_ttl_s": (0.001, _LONG_S),
+    "spin_us": (0.0, _LONG_S),
+}
+_FLAGS: Final = ("prefault", "memlock", "sync", "prepare")
 
 
 class QueueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Writer and reader side of one queue."""
+    """Writer and reader side of one queue. Raises ConfigError for a value that is none."""
 
     segment_size: int = 128 << 20  # bytes, a multiple of 4096
     budget_bytes: int = 0  # of all segments; 0 = none
@@ -38,18 +61,25 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     spin_us: float = 20.0  # before a hybrid wait parks
 
     def __post_init__(self) -> None:
-        if not _SEGMENT_MIN <= self.segment_size <= _SEGMENT_MAX or self.segment_size % 4096:
-            reason = f"{self.segment_size}: a multiple of 4096 from {_SEGMENT_MIN} to {_SEGMENT_MAX}"
-            raise ConfigError(file="QueueConfig", key="segment_size", reason=reason)
-        for key in (
-            "block_timeout_s",
-            "retain_age_s",
-            "max_segment_age_s",
-            "spin_us",
-            "budget_bytes",
-            "max_lag_bytes",
-        ):
-            if getattr(self, key) < 0:
-                raise ConfigError(file="QueueConfig", key=key, reason="must not be negative")
-        if self.reader_ttl_s <= 0:
-            raise ConfigError(file="QueueConfig", key="reader_ttl_s", reason="must be positive")
+        for key, choices in _CHOICES.items():
+            _require(key, value := getattr(self, key), value in choices, " or ".join(map(repr, choices)))
+        for key, (low, high) in _WHOLE.items():
+            value = getattr(self, key)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            _require(key, value, whole and low <= value <= high, f"a whole number from {low} to {high}")
+        for key, (least, most) in _SPANS.items():
+            value = getattr(self, key)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            _require(key, value, number and least <= value <= most, f"a number from {least:g} to {most:g}")
+        for key in _FLAGS:
+            _require(key, value := getattr(self, key), isinstance(value, bool), "True or False")
+        _require("segment_size", self.segment_size, self.segment_size % 4096 == 0, "a multiple of 4096")
+        names = isinstance(self.durable, tuple | list) and all(isinstance(name, str) for name in self.durable)
+        _require("durable", self.durable, names, "a tuple of reader names")
+
+
+def _require(key: str, value: object, good: bool, allowed: str) -> None:
+    if not good:
+        raise ConfigError(
+            file="QueueConfig", key=key, reason=f"{value!r} is not allowed; it must be {allowed}"
+        )

@@ -1,23 +1,24 @@
-"""Names of readers on disk: percent-encoded outside [A-Za-z0-9._-], never empty, never dots only."""
+"""Names of readers on disk: libchronicle.native.names, in the room the core has for one."""
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from typing import Final
 
-from libchronicle.errors import InvalidName
+from libchronicle.native import names
 
-_MAX_ENCODED = 100
+__all__ = ["MAX_ENCODED_BYTES", "decode_name", "encode_name"]
+
+MAX_ENCODED_BYTES: Final = 100
 
 
 def encode_name(name: str, kind: str = "reader") -> str:
     """The file name part for `name`. Raises InvalidName."""
-    if not name or not name.strip("."):
-        raise InvalidName(name=name, kind=kind, reason="empty or dots only")
-    encoded = quote(name, safe="").replace("~", "%7E")
-    if len(encoded) > _MAX_ENCODED:
-        raise InvalidName(name=name, kind=kind, reason=f"longer than {_MAX_ENCODED} bytes when encoded")
-    return encoded
+    return names.encode_name(name, kind, MAX_ENCODED_BYTES)
 
 
 def decode_name(encoded: str) -> str:
-    return unquote(encoded)
+    """The reader a file name stands for; the file name itself when no reader's name could have made it."""
+    try:
+        return names.decode_name(encoded)
+    except ValueError:
+        return encoded
