@@ -291,11 +291,18 @@ def main() -> None:
         app()
     except ChronicleError as error:
         fail(error)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:  # `chronicle queue tail | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        from libchronicle.runtime.daemon import told
+
+        failure = told(error)
+        if not isinstance(failure, ChronicleError):
+            raise
+        fail(failure)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def fail(error: ChronicleError) -> NoReturn:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from libchronicle.cli.programs import Program
 from libchronicle.cli.suite import Suite
+from libchronicle.errors import HostError
 from libchronicle.runtime.daemon import ExitCode
 
 __all__ = ["supervisord_conf"]
@@ -19,7 +20,10 @@ LOG_BYTES, LOG_BACKUPS = 10 << 20, 3
 
 
 def supervisord_conf(suite: Suite, programs: Sequence[Program], working_directory: Path) -> str:
-    """Each program is a group of its own, so that one more strategy restarts nothing else."""
+    """Each program is a group of its own, so that one more strategy restarts nothing else.
+
+    Raises HostError for a path that cannot be written in such a file.
+    """
     sections = [
         _section(
             "unix_http_server",
@@ -73,9 +77,16 @@ def _program(suite: Suite, program: Program) -> str:
 
 
 def _section(name: str, values: dict[str, object]) -> str:
-    """A percent sign would start an expansion."""
-    lines = [f"{key} = {str(value).replace('%', '%%')}" for key, value in values.items()]
+    lines = [f"{key} = {_value(str(value))}" for key, value in values.items()]
     return "\n".join([f"[{name}]", *lines, ""])
+
+
+def _value(text: str) -> str:
+    """A percent sign would start an expansion, and a comment has no escape. Raises HostError."""
+    if " ;" in text or " #" in text or "\n" in text:
+        reason = 'supervisord takes " ;", " #" and a line break in a path for its end; rename a directory, or use --run'
+        raise HostError(path=text, reason=reason)
+    return text.replace("%", "%%")
 
 
 def _user() -> dict[str, object]:

@@ -14,17 +14,16 @@ Rules:
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from libchronicle.errors import ConfigError
 from libchronicle.runtime.access import refuse_if_strangers_may_write
+from libchronicle.runtime.checks import check_host, check_strategy
 from libchronicle.runtime.decode import decode, read_toml
 from libchronicle.runtime.environment import host_overrides, strategy_overrides
 
@@ -39,6 +38,7 @@ __all__ = [
     "RouterConfig",
     "StrategiesConfig",
     "StrategyConfig",
+    "check_host",
     "daemon_names",
     "load_host",
     "load_strategy",
@@ -51,13 +51,14 @@ Venue = Literal["binance-spot", "binance-usdm"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Core = Annotated[int, msgspec.Meta(ge=-1, le=4095)]
 Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$")]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Speed = Annotated[float, msgspec.Meta(gt=0)]  # inf is one; `check_exchange` knows the rest
+Rate = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
+Interval = Annotated[float, msgspec.Meta(ge=0.05, le=31_536_000)]  # seconds, up to a year
+Age = Annotated[float, msgspec.Meta(ge=0, le=3_153_600_000)]  # seconds, up to a century
+Seed = Annotated[int, msgspec.Meta(ge=0)]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]
 SegmentSize = Annotated[int, msgspec.Meta(ge=64 << 10, le=1 << 40, multiple_of=4096)]
-
-SYMBOL = re.compile(r"[A-Z0-9_]{1,32}")
-STRATEGY_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,30}")
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,9 +92,9 @@ class ExchangeConfig(_Table, frozen=True, kw_only=True):
     source: Literal["generator", "recording"] = "generator"
     recording: str = ""  # one file, or several separated by commas: one symbol of one market each
     at_end: Literal["hold", "stop", "loop"] = "hold"  # recording: stay as it is, end the process, begin again
-    speed: Positive = 1.0  # venue seconds per second; inf = as fast as the subscribers take it
-    seed: int = 1
-    rate: Positive = 200.0  # generator: events per second and symbol
+    speed: Speed = 1.0  # venue seconds per second; inf = as fast as the subscribers take it
+    seed: Seed = 1
+    rate: Rate = 200.0  # generator: events per second and symbol
     core: Core = -1
     markets: dict[str, MarketConfig] = {}
 
@@ -113,10 +114,11 @@ class FeedConfig(_Table, frozen=True, kw_only=True):
     rest_url: str
     ws_url: str
     client: Literal["websockets", "picows"] = "websockets"
-    snapshot_interval_s: Positive = 900.0
+    snapshot_interval_s: Interval = 900.0
+    reconnect_max_s: Interval = 30.0  # longest wait between two tries to reach the venue
     segment_size: SegmentSize = 128 << 20
     budget_bytes: Bytes = 0  # 0 = none
-    retain_age_s: Seconds = 172_800.0  # sealed raw segments older than this go
+    retain_age_s: Age = 172_800.0  # sealed raw segments older than this go
     core: Core = -1
 
 
@@ -127,9 +129,9 @@ class Limits(_Table, frozen=True, kw_only=True):
     max_order_notional: Amount | None = None  # quote currency
     max_position_qty: Amount | None = None
     max_position_notional: Amount | None = None
-    max_open_orders: Annotated[int, msgspec.Meta(ge=0)] | None = None  # of the strategy
-    max_orders_per_s: Annotated[int, msgspec.Meta(ge=1)] | None = None  # of the strategy
-    price_band_bps: Annotated[int, msgspec.Meta(ge=1)] | None = (
+    max_open_orders: Count | None = None  # of the strategy
+    max_orders_per_s: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None  # of the strategy
+    price_band_bps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = (
         None  # a limit price's distance from the market
     )
 
@@ -231,7 +233,7 @@ def load_strategy(
     refuse_if_strangers_may_write(toml)
     config = decode(StrategyConfig, tables, str(toml))
     code = Path(os.path.abspath(toml.parent / config.file))
-    _check_strategy(config, toml, code)
+    check_strategy(config, toml, code)
     refuse_if_strangers_may_write(code)
     subscribe, limits = config.subscribe, config.limits
     if host is not None:
@@ -253,95 +255,7 @@ def strategy_files(config: HostConfig) -> list[Path]:
     return sorted(config.strategies.path.glob("*.toml"))
 
 
-# ---------------------------------------------------------------- what types cannot say
-
-
-def check_host(config: HostConfig, file: str) -> None:
-    """What the types of HostConfig cannot say. Raises ConfigError."""
-
-    def refuse(key: str, reason: str) -> None:
-        raise ConfigError(file=file, key=key, reason=reason)
-
-    if not config.bus.root:
-        refuse("bus.root", "is empty; name the run directory")
-    for name, feed in config.feeds.items():
-        _check_name(name, f"feeds.{name}", file)
-        _check_symbols(feed.symbols, f"feeds.{name}.symbols", file)
-        _check_url(feed.rest_url, ("http", "https"), f"feeds.{name}.rest_url", file)
-        _check_url(feed.ws_url, ("ws", "wss"), f"feeds.{name}.ws_url", file)
-        if 0 < feed.budget_bytes < 3 * feed.segment_size:
-            refuse(
-                f"feeds.{name}.budget_bytes", f"must be 0 or at least three segments, {3 * feed.segment_size}"
-            )
-    if config.exchange is not None:
-        _check_exchange(config.exchange, file)
-        for name, feed in config.feeds.items():
-            _check_feed_finds_its_market(name, feed, config.exchange, file)
-
-
-def _check_feed_finds_its_market(name: str, feed: FeedConfig, exchange: ExchangeConfig, file: str) -> None:
-    """A feed pointed at this host must point at the port the embedded exchange serves its venue on."""
-    market = exchange.markets.get(feed.venue)
-    for key, url in (("rest_url", feed.rest_url), ("ws_url", feed.ws_url)):
-        parts = urlsplit(url)
-        if (
-            market is None
-            or market.port == 0
-            or parts.hostname not in (exchange.host, "127.0.0.1", "localhost")
-        ):
-            continue
-        if parts.port != market.port:
-            reason = f"names port {parts.port}, but [exchange.markets.{feed.venue}] listens on {market.port}"
-            raise ConfigError(file=file, key=f"feeds.{name}.{key}", reason=reason)
-
-
-def _check_exchange(exchange: ExchangeConfig, file: str) -> None:
-    if exchange.source == "recording" and not exchange.recording:
-        raise ConfigError(
-            file=file, key="exchange.recording", reason='is empty, but source = "recording" needs a file'
-        )
-    if not exchange.markets:
-        raise ConfigError(
-            file=file, key="exchange.markets", reason="is empty; add [exchange.markets.binance-spot]"
-        )
-    ports: dict[int, str] = {}
-    for name, market in exchange.markets.items():
-        key = f"exchange.markets.{name}"
-        if name not in ("binance-spot", "binance-usdm"):
-            raise ConfigError(
-                file=file, key=key, reason="no such market; allowed: binance-spot, binance-usdm"
-            )
-        _check_symbols(market.symbols, f"{key}.symbols", file)
-        if market.port and market.port in ports:
-            raise ConfigError(
-                file=file, key=f"{key}.port", reason=f"{market.port} is also {ports[market.port]}'s"
-            )
-        ports[market.port] = name
-
-
-def _check_strategy(config: StrategyConfig, toml: Path, code: Path) -> None:
-    def refuse(key: str, reason: str) -> None:
-        raise ConfigError(file=str(toml), key=key, reason=reason)
-
-    if not STRATEGY_ID.fullmatch(config.id):
-        refuse("id", f"{config.id!r} is no name; 1 to 31 of A-Z a-z 0-9 _ - and, but for the first, .")
-    if config.id != toml.stem:
-        refuse("id", f"{config.id!r} must be the file's name, {toml.stem!r}")
-    if not code.is_file():
-        refuse("file", f"no such file: {code}")
-    if not config.class_name.isidentifier():
-        refuse("class", f"{config.class_name!r} is no name of a class")
-    if not config.subscribe:
-        refuse("subscribe", 'is empty; name instruments, e.g. ["binance-spot:BTCUSDT"]')
-    for instrument in config.subscribe:
-        venue, _, symbol = instrument.partition(":")
-        if not venue or not SYMBOL.fullmatch(symbol):
-            refuse(
-                "subscribe",
-                f'{instrument!r} is no instrument; write venue:SYMBOL, e.g. "binance-spot:BTCUSDT"',
-            )
-    if not config.kinds:
-        refuse("kinds", 'is empty; allowed: "book", "trade", "quote"')
+# ---------------------------------------------------------------- a strategy under its host
 
 
 def _carried(config: StrategyConfig, host: HostConfig, file: str) -> tuple[str, ...]:
@@ -366,27 +280,3 @@ def _tightened(config: StrategyConfig, host: HostConfig, file: str) -> Limits:
         )
         raise ConfigError(file=file, key=f"limits.{name}", reason=reason)
     return host.router.limits.tightened(config.limits)
-
-
-def _check_symbols(symbols: tuple[str, ...], key: str, file: str) -> None:
-    if not symbols:
-        raise ConfigError(file=file, key=key, reason='is empty; e.g. ["BTCUSDT"]')
-    for symbol in symbols:
-        if not SYMBOL.fullmatch(symbol):
-            raise ConfigError(file=file, key=key, reason=f"{symbol!r} is no symbol; upper case, e.g. BTCUSDT")
-    if len(set(symbols)) != len(symbols):
-        raise ConfigError(file=file, key=key, reason="names a symbol twice")
-
-
-def _check_name(name: str, key: str, file: str) -> None:
-    if not STRATEGY_ID.fullmatch(name):
-        raise ConfigError(
-            file=file, key=key, reason="no name; 1 to 31 of A-Z a-z 0-9 _ - and, but for the first, ."
-        )
-
-
-def _check_url(url: str, schemes: tuple[str, ...], key: str, file: str) -> None:
-    scheme, separator, rest = url.partition("://")
-    if scheme not in schemes or not separator or not rest:
-        allowed = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise ConfigError(file=file, key=key, reason=f"{url!r} must start with {allowed}")

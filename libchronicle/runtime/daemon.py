@@ -24,15 +24,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import enum
+import errno
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from libchronicle.bus.affinity import pin_to_core
+from libchronicle.bus.files import host_error
 from libchronicle.errors import (
     ChronicleError,
     ConfigError,
@@ -46,7 +49,7 @@ from libchronicle.runtime.config import HostConfig, load_host
 from libchronicle.runtime.logging import Log, configure_logging
 from libchronicle.runtime.notify import Notifier
 
-__all__ = ["Daemon", "ExitCode", "exit_code", "pin_to_core", "run_daemon"]
+__all__ = ["Daemon", "ExitCode", "exit_code", "pin_to_core", "run_daemon", "told"]
 
 BEAT_INTERVAL_S = 0.25
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -78,6 +81,24 @@ _EXITS: tuple[tuple[type[ChronicleError], ExitCode], ...] = (
 def exit_code(error: BaseException) -> ExitCode:
     """Which exit an error means."""
     return next((code for kind, code in _EXITS if isinstance(error, kind)), ExitCode.INTERNAL)
+
+
+def told(error: Exception) -> Exception:
+    """`error`, or what the operator can act on if the host itself refused: a disk, a permission, a limit nobody foresaw."""
+    if not isinstance(error, OSError) or error.errno not in _HOST_ERRNOS:
+        return error
+    made = host_error(error, Path(os.fsdecode(error.filename or "this process")))
+    made.__cause__ = error
+    return made
+
+
+_HOST_ERRNOS = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM",
+        "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG", "ELOOP", "ENODEV", "ESTALE",
+    )
+)  # fmt: skip
 
 
 class Daemon:
@@ -232,7 +253,8 @@ def run_daemon(
         log.info("starting", pid=os.getpid(), config=options.config, python=sys.version.split()[0])
         body(config, options, log)
     except Exception as error:  # noqa: BLE001  (the process boundary)
-        log.error("failed", error)
-        return exit_code(error)
+        failure = told(error)
+        log.error("failed", failure)
+        return exit_code(failure)
     log.info("stopped")
     return ExitCode.OK

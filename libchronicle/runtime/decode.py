@@ -8,8 +8,6 @@ and what is allowed there.
 from __future__ import annotations
 
 import tomllib
-import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from libchronicle.errors import ConfigError
+from libchronicle.runtime.values import BadValue, allowed, convert, shown, struct_of
 
 __all__ = ["decode", "read_toml", "to_builtins", "write_toml"]
 
@@ -42,16 +41,16 @@ def read_toml(path: Path) -> dict[str, Any]:
 def decode(kind: type[T], tables: Mapping[str, Any], file: str, prefix: str = "") -> T:
     """Make a `kind` of `tables`. Raises ConfigError naming `file`, the dotted key and what is allowed."""
     if not isinstance(tables, Mapping):
-        raise ConfigError(file=file, key=prefix or "file", reason=f"expected a table, got {_shown(tables)}")
+        raise ConfigError(file=file, key=prefix or "file", reason=f"expected a table, got {shown(tables)}")
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key in tables:
         if key not in fields:
-            allowed = ", ".join(sorted(fields))
-            raise ConfigError(file=file, key=_dotted(prefix, key), reason=f"unknown key; allowed: {allowed}")
+            known = ", ".join(sorted(fields))
+            raise ConfigError(file=file, key=_dotted(prefix, key), reason=f"unknown key; allowed: {known}")
     for key, field in fields.items():
         if field.required and key not in tables:
             raise ConfigError(
-                file=file, key=_dotted(prefix, key), reason=f"missing; expected {_allowed(field.type)}"
+                file=file, key=_dotted(prefix, key), reason=f"missing; expected {allowed(field.type)}"
             )
     values = {
         fields[key].name: _value(fields[key].type, value, file, _dotted(prefix, key))
@@ -61,71 +60,17 @@ def decode(kind: type[T], tables: Mapping[str, Any], file: str, prefix: str = ""
 
 
 def _value(kind: Any, value: Any, file: str, key: str) -> Any:
-    struct, is_mapping = _struct_of(kind)
+    struct, is_mapping = struct_of(kind)
     if struct is None:
         try:
-            return msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            reason = _problem(str(error), kind, value)
-            raise ConfigError(file=file, key=key, reason=reason) from None
+            return convert(kind, value)
+        except BadValue as error:
+            raise ConfigError(file=file, key=key, reason=str(error)) from None
     if not is_mapping:
         return decode(struct, value, file, key)
     if not isinstance(value, Mapping):
-        raise ConfigError(file=file, key=key, reason=f"expected a table of tables, got {_shown(value)}")
+        raise ConfigError(file=file, key=key, reason=f"expected a table of tables, got {shown(value)}")
     return {name: decode(struct, table, file, _dotted(key, name)) for name, table in value.items()}
-
-
-def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
-    """(struct, False) for a struct or an optional one, (struct, True) for dict[str, struct], else (None,
-    False).
-    """
-    if typing.get_origin(kind) is dict:
-        struct, _ = _struct_of(typing.get_args(kind)[1])
-        return struct, struct is not None
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        for option in typing.get_args(kind):
-            struct, is_mapping = _struct_of(option)
-            if struct is not None:
-                return struct, is_mapping
-        return None, False
-    return (kind, False) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else (None, False)
-
-
-def _problem(reason: str, kind: Any, value: Any) -> str:
-    if _literals(kind) is not None:
-        return f"expected {_allowed(kind)}, got {_shown(value)}"
-    items = [kind for kind in typing.get_args(kind) if _literals(kind) is not None]
-    if items and typing.get_origin(kind) in (tuple, list) and isinstance(value, (list, tuple)):
-        return f"expected a list of {_allowed(items[0])}, got {_shown(value)}"
-    if "`str" in reason and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f'write it in quotes: "{value}"'
-    if "matching regex" in reason:
-        return f'expected a decimal number in quotes, e.g. "0.25", got {_shown(value)}'
-    reason = reason.replace("`", "").replace(" | null", "").removesuffix(" - at $")
-    return f"{reason[:1].lower()}{reason[1:]}; the value is {_shown(value)}"
-
-
-def _allowed(kind: Any) -> str:
-    choices = _literals(kind)
-    if choices is not None:
-        return " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices)
-    if typing.get_origin(kind) is typing.Annotated:
-        return _allowed(typing.get_args(kind)[0])
-    if typing.get_origin(kind) in (tuple, list):
-        return "a list"
-    struct, is_mapping = _struct_of(kind)
-    if struct is not None or is_mapping:
-        return "a table"
-    return {str: "a string", int: "an integer", float: "a number", bool: "true or false"}.get(kind, "a value")
-
-
-def _literals(kind: Any) -> tuple[Any, ...] | None:
-    return typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _dotted(prefix: str, key: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from libchronicle.errors import ConfigError
+from libchronicle.runtime.values import BadValue, convert
 
 __all__ = ["host_overrides", "strategy_overrides"]
 
@@ -86,12 +87,9 @@ def _parsed(kind: Any, text: str, variable: str) -> Any:
     items = [item.strip() for item in text.split(",") if item.strip()]
     value: Any = items if typing.get_origin(kind) in (tuple, list) else text
     try:
-        return msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as error:
-        reason = str(error).replace("`", "")
-        raise ConfigError(
-            file="environment", key=variable, reason=f"{reason}; the value is {text!r}"
-        ) from None
+        return convert(kind, value, strict=False)
+    except BadValue as error:
+        raise ConfigError(file="environment", key=variable, reason=str(error)) from None
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct]:

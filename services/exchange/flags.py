@@ -8,9 +8,15 @@ import math
 import msgspec
 
 from libchronicle.errors import ConfigError
+from libchronicle.runtime.checks import check_address, check_speed, check_symbols
+from libchronicle.runtime.config import Interval, Port, Rate, Seed
+from libchronicle.runtime.values import BadValue, convert
 from libchronicle.sim.faults import FaultPlan
 from libchronicle.sim.instruments import MARKETS
 from services.exchange.options import ExchangeOptions, MarketOptions
+
+COMMAND_LINE = "command line"
+TYPES = {"host": str, "port": Port, "seed": Seed, "rate": Rate, "max_connection_s": Interval}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def apply_flags(options: ExchangeOptions, flags: argparse.Namespace) -> ExchangeOptions:
     """Flags win over the file; --market alone replaces its markets. Raises ConfigError."""
+    _check(flags)
     changes: dict[str, object] = {
         name: value
         for name in ("host", "at_end", "seed", "rate", "max_connection_s")
@@ -41,18 +48,36 @@ def apply_flags(options: ExchangeOptions, flags: argparse.Namespace) -> Exchange
     if flags.recording:
         changes["recordings"] = tuple(flags.recording)
     if flags.speed is not None:
-        changes["speed"] = flags.speed or math.inf
+        speed = flags.speed or math.inf
+        check_speed(speed, "--speed", COMMAND_LINE)
+        changes["speed"] = speed
     if flags.faults:
         changes["faults"] = parse_faults(flags.faults)
     if flags.market:
         symbols = tuple(name.strip().upper() for name in (flags.symbols or "").split(",") if name.strip())
+        if symbols:
+            check_symbols(symbols, "--symbols", COMMAND_LINE)
         market = MarketOptions(market=flags.market, port=flags.port or 0, symbols=symbols)
         changes["markets"] = (market,)
     elif flags.port is not None or flags.symbols:
         raise ConfigError(
-            file="command line", key="--port, --symbols", reason="belong to one market; add --market"
+            file=COMMAND_LINE, key="--port, --symbols", reason="belong to one market; add --market"
         )
     return msgspec.structs.replace(options, **changes)
+
+
+def _check(flags: argparse.Namespace) -> None:
+    """The same limits as host.toml has. Raises ConfigError."""
+    for name, kind in TYPES.items():
+        value = getattr(flags, name)
+        if value is not None:
+            try:
+                convert(kind, value)
+            except BadValue as error:
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(file=COMMAND_LINE, key=option, reason=str(error)) from None
+    if flags.host is not None:
+        check_address(flags.host, "--host", COMMAND_LINE)
 
 
 def parse_faults(text: str) -> FaultPlan:
@@ -62,6 +87,4 @@ def parse_faults(text: str) -> FaultPlan:
         return msgspec.convert(pairs, FaultPlan, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
         allowed = ", ".join(field.name for field in msgspec.structs.fields(FaultPlan))
-        raise ConfigError(
-            file="command line", key="--faults", reason=f"{error}; allowed: {allowed}"
-        ) from None
+        raise ConfigError(file=COMMAND_LINE, key="--faults", reason=f"{error}; allowed: {allowed}") from None

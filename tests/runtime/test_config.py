@@ -171,7 +171,7 @@ def test_the_environment_overrides_single_values(tmp_path: Path) -> None:
     [
         ("CHRONICLE_BUS_ROTO", "x", "unknown key; allowed: CHRONICLE_BUS_HOT, CHRONICLE_BUS_ROOT"),
         ("CHRONICLE_EXPORTER_PORT", "many", "the value is 'many'"),
-        ("CHRONICLE_FEEDS_BINANCE_SPOT_CLIENT", "curl", "the value is 'curl'"),
+        ("CHRONICLE_FEEDS_BINANCE_SPOT_CLIENT", "curl", "got 'curl'"),
     ],
 )
 def test_a_wrong_override_names_its_variable(tmp_path: Path, variable: str, value: str, reason: str) -> None:

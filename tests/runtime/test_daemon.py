@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from libchronicle import errors
-from libchronicle.runtime.daemon import Daemon, ExitCode, exit_code
+from libchronicle.runtime.daemon import Daemon, ExitCode, exit_code, told
 from libchronicle.runtime.notify import Notifier
 
 HOST = Path(__file__).parents[2] / "deploy" / "host.toml"
@@ -141,6 +142,10 @@ CODES: Sequence[tuple[BaseException, ExitCode]] = [
     (errors.NoSpace(path="q", size=1), ExitCode.HOST),
     (errors.InternalError(reason="r"), ExitCode.INTERNAL),
     (ValueError(), ExitCode.INTERNAL),
+    (told(PermissionError(errno.EACCES, "denied", "/x")), ExitCode.HOST),
+    (told(OSError(errno.ENOSPC, "full", "/x")), ExitCode.HOST),
+    (told(OSError(errno.EMFILE, "too many open files")), ExitCode.HOST),
+    (told(ConnectionResetError(errno.ECONNRESET, "reset")), ExitCode.INTERNAL),
 ]
 
 

@@ -151,6 +151,15 @@ def test_a_missing_recording_ends_it_with_its_name(tmp_path: Path, start: Start)
         (["--port", "5"], "belong to one market; add --market"),
         (["--market", "binance-spot", "--faults", "fire=1"], "allowed: seed, drop"),
         (["--config", "no.toml"], "no.toml"),
+        (
+            ["--market", "binance-spot", "--host", ""],
+            "--host: '' is no address to listen on; write",
+        ),
+        (["--market", "binance-spot", "--port", "70000"], "--port: expected int <= 65535"),
+        (["--market", "binance-spot", "--seed", "-1"], "--seed: expected int >= 0"),
+        (["--market", "binance-spot", "--rate", "nan"], "--rate: "),
+        (["--market", "binance-spot", "--speed", "nan"], "--speed: expected above 0"),
+        (["--market", "binance-spot", "--symbols", "a b"], "--symbols: 'A B' is no symbol"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_allowed(
