@@ -91,7 +91,7 @@ def _socket(path: str, count: int) -> dict[str, list[int]]:
 
 def _pong(path: str, count: int) -> dict[str, int]:
     with (
-        Queue.open_publisher(path + ".back", QueueConfig(segment_size=256 << 20)) as writer,
+        Queue.open_publisher(path + ".back", QueueConfig(segment_size=64 << 20)) as writer,
         Queue.open_subscriber(path, "peer", QueueConfig(), "earliest") as reader,
     ):
         gc.freeze()

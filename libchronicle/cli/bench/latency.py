@@ -18,11 +18,12 @@ from time import perf_counter_ns
 from typing import Any
 
 from libchronicle.cli.bench import _queue_peer
-from libchronicle.cli.bench.append import PAYLOAD, SEGMENT
+from libchronicle.cli.bench.append import PAYLOAD
 from libchronicle.cli.bench.harness import BenchOptions
 from libchronicle.clock import now_ns
-from libchronicle.queue import Queue
+from libchronicle.queue import Queue, QueueConfig
 
+SEGMENT = QueueConfig(segment_size=64 << 20)
 _INTERVAL_NS = 10_000
 _WARM = 1000
 
