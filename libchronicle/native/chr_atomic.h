@@ -3,6 +3,30 @@
  * Everything two processes share (commit words, head, marks, futex word, reader slots) goes through these; a plain load or
  * store elsewhere means that the datum has one owner. All are lock-free on every target, which is asserted below, since a
  * lock hidden in libatomic would live in one process only.
+ *
+ * Why it is enough
+ *
+ *   payload, header     plain stores of the one writer, before the release store of the commit word. A reader looks at no byte of a frame before its acquire load
+ *                       of that word has found it committed, so it sees all of them. The checksum is against disks and strangers, not against this.
+ *   last_ts, next_seq,  release stores, in this order, after the commit. Who has loaded `head` (acquire) and finds no frame there knows next_seq to be that
+ *   head                of the frame to come; finding one, it takes the seq from the frame. No two of them need to be read in one piece.
+ *   next segment        its header is written before the padding's commit word (release), and only who has seen the padding goes there. The prepare thread
+ *                       may open it earlier and see half a header: the checksum refuses it, and it looks again.
+ *   oldest_seq, oldest  release stores before the files are unlinked: who misses a file loads `oldest` (acquire) and finds out why.
+ *   epoch               one writer at a time (the kernel's lock); relaxed, for a fenced writer may notice one append late and no later.
+ *   reader slots        written by one process, read by others with pread; a torn one fails its checksum and the other slot counts.
+ *   seal, index         written once, read with their checksum; readers lean on frames, never on these alone.
+ *
+ *   commit word and     the one place where release and acquire are not enough: each side stores one word and then loads the other's, and at least one of the
+ *   futex word          two must see the other's store. Both have a full fence between (chr_fence). The fences have an order. Writer's first: the reader's
+ *                       second look, behind its fence, finds the commit and it does not sleep. Reader's first: the writer's load, behind its fence, finds
+ *                       the bit, or a later value of the word: another reader's bit, or the writer's own fetch_add after this bit, which has changed
+ *                       the generation, so that futex_wait(word, w) refuses. The kernel compares and queues under the same lock that a wake takes, so a
+ *                       fetch_add comes before the comparison (refused) or its wake after the queueing (woken). tests/proof/test_wait_protocol.py walks
+ *                       through every interleaving of this, and shows that either fence left out, or a bit without a generation, loses a wake-up.
+ *                       2^31 appends that each wake somebody, between a reader's fetch_or and its futex_wait, would bring the old word back.
+ *
+ * ThreadSanitizer does not model fences. It need not: nothing but the question "who sleeps" hangs on them, and no plain access is ordered by one.
  */
 #ifndef CHR_ATOMIC_H
 #define CHR_ATOMIC_H

@@ -268,6 +268,7 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
 int chr_reader_alive(chr_subscriber *s);
 void chr_reader_set_step(chr_subscriber *s);
 uint64_t chr_reader_position(const chr_reader *r);
+uint64_t chr_reader_last_segment(const chr_subscriber *s);
 int chr_reader_wait(chr_reader *r, int64_t timeout_ns); /* 1 ready, 0 time is up, -EINTR a signal came: call again */
 int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns);
 int chr_reader_fileno(chr_reader *r);

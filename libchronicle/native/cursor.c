@@ -62,7 +62,7 @@ int64_t chr_ahead_run(void *owner)
     if (s->ahead == NULL || s->ahead_number != number) {
         chr_map_release(s->ahead);
         s->ahead = made = chr_segment_open(s->dir, number, s->segment_size, s->queue_id, false, &e);
-        s->ahead_number = number;
+        chr_store_relaxed32(&s->ahead_number, number); /* the reader's thread looks at it without the lock: a hint */
         if (made != NULL)
             chr_map_hold(made);
         else
@@ -98,12 +98,19 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
 
 static int tell_gone(chr_subscriber *s, uint64_t oldest);
 
+/* The head's segment; where a damaged control page names one far beyond them all, the last that is there. Looks through the directory. */
+uint64_t chr_reader_last_segment(const chr_subscriber *s)
+{
+    uint64_t lowest, highest, head = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    return chr_segment_range(s->dir, &lowest, &highest) && highest < head ? highest : head;
+}
+
 /* The next segment is not there though the queue goes on behind it: tell the hole once, stand at the segment after it. */
 static int skip_broken(chr_subscriber *s, uint32_t number)
 {
     chr_error *e = &s->hot.error, why = s->hot.error;
-    uint64_t from = s->hot.next_seq, head = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
-    for (uint64_t later = (uint64_t)number + 1; later <= head; later++) {
+    uint64_t from = s->hot.next_seq, last = chr_reader_last_segment(s);
+    for (uint64_t later = (uint64_t)number + 1; later <= last; later++) {
         if (chr_reader_place(s, later, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
             continue;
         s->gaps++;
@@ -301,7 +308,7 @@ static int slow_next(chr_reader *r, chr_frame *out)
     r->next_seq = f->seq + 1;
     if (next >= r->end) {
         chr_reader_set_step(s);
-        if (next * 2 >= (uint64_t)s->segment_size && s->ahead_number != r->map->number + 1 && s->config.agents)
+        if (next * 2 >= (uint64_t)s->segment_size && chr_load_relaxed32(&s->ahead_number) != r->map->number + 1 && s->config.agents)
             chr_task_want(CHR_AGENT_PREPARE, &s->prepare);
     }
     return 1;
@@ -327,6 +334,8 @@ const chr_reader_ops chr_reader_operations = {slow_next, slow_idle};
 int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64_t seq, chr_error *e)
 {
     chr_map *map = s->hot.map;
+    if (offset < CHR_SEGMENT_DATA || offset % CHR_ALIGN || offset > s->segment_size - CHR_FRAME_HEADER)
+        return chr_fail(e, CHR_E_CORRUPT, s->dir, "no frame can stand at this position", number, offset, seq);
     if (map == NULL || map->number != number) {
         map = chr_segment_open(s->dir, number, s->segment_size, s->queue_id, false, e);
         if (map == NULL)

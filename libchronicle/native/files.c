@@ -18,8 +18,10 @@ int chr_fail(chr_error *e, int32_t code, const char *path, const char *reason, u
     e->a = a;
     e->b = b;
     e->c = c;
-    snprintf(e->path, sizeof e->path, "%s", path);
-    snprintf(e->reason, sizeof e->reason, "%s", reason ? reason : "");
+    if (path != e->path) /* an error told anew keeps its place */
+        snprintf(e->path, sizeof e->path, "%s", path);
+    if (reason != e->reason)
+        snprintf(e->reason, sizeof e->reason, "%s", reason ? reason : "");
     return -1;
 }
 

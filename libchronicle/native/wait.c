@@ -5,7 +5,8 @@
  *   reader   w = fetch_or(word, 1) | 1;  fence;  look at the cursor;  futex_wait(word, w)
  *   writer   store commit; fence; load word; only if odd: fetch_add(word, 1), wake all
  *
- * fetch_add clears the bit and moves the generation in one step, so a reader that read the word before cannot go to sleep on it after. No sleep is
+ * fetch_add clears the bit and moves the generation in one step, so a reader that read the word before cannot go to sleep on it after (with a bare bit two
+ * sleepers lose a wake-up in 13 steps; chr_atomic.h holds the whole argument). No sleep is
  * longer than min(timeout, ttl / 4, 1 s): then heartbeat, look, sleep again; a writer killed between its commit and its wake delays a reader by that.
  * A reader that may not write the word, an anonymous one, and of more than 128 in one wait those beyond, leaves no bit and polls every millisecond; so
  * does every reader on a host without futexes.

@@ -97,6 +97,7 @@ def run_proof(compiled: Callable[..., Path]) -> Callable[..., dict[str, int]]:
 
 
 _WARNINGS = ("-Wall", "-Wextra", "-Wno-format-truncation", "-Wno-tsan", "-Werror")
+_LINKED = ("-Wall", "-Wextra", "-Werror")
 _BASE = ("-std=gnu11", "-g", "-O1", "-msse4.2", "-mpclmul", "-pthread", f"-I{NATIVE}", f"-I{HARNESS}")
 _ANNOUNCED = ("-fsanitize=thread", "-Dmemcpy=steps_memcpy", "-Dmemset=steps_memset")
 _WRAPPED = (
@@ -119,6 +120,32 @@ def _build(into: Path, name: str, more: tuple[str, ...]) -> Path:
     wraps = [f"-Wl,--wrap={call}" for call in _WRAPPED]
     _run([compiler, "-no-pie", "-pthread", *objects, *wraps, "-o", program])
     return program
+
+
+@pytest.fixture(scope="session")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """linked(*sources, flags=, wraps=, compiler=): programs of tests/proof/native with the core, optimised; built once.
+
+    Skips where the compiler or a sanitizer's runtime is missing.
+    """
+    done: dict[object, Path] = {}
+
+    def build(*sources: str, flags: tuple[str, ...] = (), wraps: str = "", compiler: str = "gcc") -> Path:
+        key = (sources, flags, compiler)
+        if key not in done:
+            if shutil.which(compiler) is None:
+                pytest.skip(f"{compiler} is not installed")
+            done[key] = tmp_path_factory.mktemp("linked") / sources[0]
+            files = [*(HARNESS / f"{name}.c" for name in sources), *sorted(NATIVE.glob("*.c"))]
+            command = [compiler, *_BASE, "-O2", *_LINKED, *flags, *map(str, files), "-o", str(done[key])]
+            command += [f"-Wl,--wrap={call}" for call in wraps.split()]
+            made = subprocess.run(command, capture_output=True, text=True, check=False)
+            if "cannot find" in made.stderr:
+                pytest.skip(made.stderr.splitlines()[-2])
+            assert made.returncode == 0, made.stderr
+        return done[key]
+
+    return build
 
 
 def _run(command: list[object]) -> None:
