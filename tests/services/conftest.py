@@ -8,3 +8,5 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
 
 from host_harness import scene as scene
+
+from tests.services.router_world import world as world

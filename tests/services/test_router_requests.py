@@ -1,0 +1,103 @@
+"""What each request gets from the router's engine."""
+
+from __future__ import annotations
+
+from libchronicle.protocol import CancelAll, CancelOrder, OrderFlags, PositionReport, ReplaceOrder, Side
+from services.router.engine import Request
+from tests.services.router_world import BTC, World, kinds, order
+
+
+def test_a_market_order_is_acknowledged_and_filled_and_the_position_told(world: World) -> None:
+    reports = world.send("alpha", order(qty=7, price=0))
+    assert kinds(reports) == ["ACK", "PARTIAL_FILL", "FILL"]
+    assert [r.exec_id for r in reports] == [1, 2, 3]
+    assert [(r.last_price, r.last_qty, r.cum_qty, r.leaves_qty) for r in reports[1:]] == [
+        (10_010, 5, 5, 2),
+        (10_020, 2, 7, 0),
+    ]
+    position = world.orders_in["alpha"].decoded()[-1]
+    assert isinstance(position, PositionReport)
+    assert (position.qty, position.last_exec_id) == (7, 3)
+    assert world.orders_in["beta"].records == []
+
+
+def test_submitted_stands_in_the_journal_before_the_answer_and_the_cause_after(world: World) -> None:
+    before = len(world.journal.records)
+    world.send("alpha", order())
+    names = [type(m).__name__ for m in world.journal.decoded()[before:]]
+    assert names == ["NewOrder", "Submitted", "ExecutionReport", "Dispatch"]
+
+
+def test_each_refusal_has_its_code_and_takes_an_exec_id(world: World) -> None:
+    assert kinds(world.send("alpha", order(qty=0))) == ["REJECT BAD_QTY"]
+    assert kinds(world.send("alpha", order(valid_until_ns=1))) == ["REJECT STALE"]
+    assert kinds(world.send("alpha", order(side=Side.NONE))) == ["REJECT MALFORMED"]
+    assert kinds(world.send("alpha", order(price=10_020, flags=OrderFlags.POST_ONLY))) == [
+        "REJECT WOULD_CROSS"
+    ]
+    unknown = order()
+    unknown.instrument_id = 5
+    assert kinds(world.send("alpha", unknown)) == ["REJECT UNKNOWN_INSTRUMENT"]
+    world.markets.lost = True
+    assert kinds(world.send("alpha", order())) == ["REJECT NO_MARKET"]
+    world.killed = True
+    assert kinds(world.send("alpha", order())) == ["REJECT KILLED"]
+    assert [r.exec_id for r in world.reports("alpha")] == list(range(1, 8))
+
+
+def test_an_order_that_waited_longer_than_it_is_valid_is_stale(world: World) -> None:
+    world.write("alpha", order())
+    world.now += 2 * 10**9
+    world.serve()
+    assert kinds(world.reports("alpha")) == ["REJECT STALE"]
+
+
+def test_a_truncated_request_is_refused_and_an_unknown_type_skipped(world: World) -> None:
+    whole = order().encode()
+    world.orders_out["alpha"] += [
+        Request(20, whole[:30], 1, 0, world.now),
+        Request(21, whole[:9], 1, 1, world.now),
+    ]
+    world.orders_out["alpha"] += [Request(777, b"what", 1, 2, world.now)]
+    world.serve()
+    assert kinds(world.reports("alpha")) == ["REJECT MALFORMED", "CANCEL_REJECT MALFORMED"]
+    assert world.state.clients["alpha"].handled == (1, 2)
+
+
+def test_cancel_and_replace_answer_their_own_request(world: World) -> None:
+    world.send("alpha", order())
+    replaced = world.send(
+        "alpha", ReplaceOrder(instrument_id=BTC, order_seq=0, order_epoch=1, price=9_980, qty=9)
+    )
+    assert (kinds(replaced), replaced[0].request_seq, replaced[0].qty) == (["REPLACED"], 1, 9)
+    cancelled = world.send("alpha", CancelOrder(instrument_id=BTC, order_seq=0, order_epoch=1))
+    assert (kinds(cancelled), cancelled[0].request_seq, cancelled[0].leaves_qty) == (["CANCELLED"], 2, 0)
+    again = world.send("alpha", CancelOrder(instrument_id=BTC, order_seq=0, order_epoch=1))
+    assert kinds(again) == ["CANCEL_REJECT UNKNOWN_ORDER"]
+    late = world.send(
+        "alpha", ReplaceOrder(instrument_id=BTC, order_seq=0, order_epoch=1, price=9_980, qty=9)
+    )
+    assert kinds(late) == ["REPLACE_REJECT UNKNOWN_ORDER"]
+
+
+def test_one_strategy_cannot_touch_the_orders_of_another(world: World) -> None:
+    world.send("alpha", order())
+    assert kinds(world.send("beta", CancelOrder(order_seq=0, order_epoch=1))) == [
+        "CANCEL_REJECT UNKNOWN_ORDER"
+    ]
+    assert world.send("beta", CancelAll()) == []
+    assert kinds(world.send("alpha", CancelAll())) == ["CANCELLED"]
+
+
+def test_cancelling_is_allowed_when_everything_else_is_not(world: World) -> None:
+    world.send("alpha", order())
+    world.killed = world.markets.lost = True
+    assert kinds(world.send("alpha", CancelOrder(order_seq=0, order_epoch=1))) == ["CANCELLED"]
+
+
+def test_the_kill_cancels_everything_at_once(world: World) -> None:
+    world.send("alpha", order())
+    world.send("beta", order(Side.SELL, 3, 10_050))
+    world.kill()
+    assert kinds(world.reports("alpha")) == ["ACK", "CANCELLED KILLED"]
+    assert kinds(world.reports("beta")) == ["ACK", "CANCELLED KILLED"]

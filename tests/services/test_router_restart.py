@@ -1,0 +1,106 @@
+"""What the router's engine knows again after a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from libchronicle.protocol import CancelAll, KillChange, NewOrder, Side, Submitted
+from services.router.journal import Journal, write_checkpoint
+from services.router.recovery import bring_level, last_delivered
+from tests.services.router_world import BTC, START, Crash, World, audit, kinds, order
+
+
+def test_positions_and_open_orders_survive_a_restart(world: World) -> None:
+    world.send("alpha", order(qty=7, price=0))
+    world.send("alpha", order())
+    world.send("alpha", order(Side.SELL, 3, 10_050))
+    holding = world.state.ledger.holding("alpha", BTC)
+    before = (
+        holding.position.qty,
+        holding.position.cost,
+        holding.position.fees,
+        holding.open_buy,
+        holding.open_sell,
+    )
+    for _ in range(3):
+        world.start()
+        holding = world.state.ledger.holding("alpha", BTC)
+        p = holding.position
+        assert (p.qty, p.cost, p.fees, holding.open_buy, holding.open_sell) == before
+    world.trade(9_980, 1)
+    assert kinds(world.reports("alpha"))[-1] == "FILL"
+    assert world.reports("alpha")[-1].trade_id == 3
+
+
+def test_a_checkpoint_in_the_middle_of_a_session_changes_nothing(world: World) -> None:
+    world.send("alpha", order(qty=7, price=0))
+    write_checkpoint(world.engine.journal, world.state, START, world.now)
+    world.send("alpha", order())
+    world.start()
+    holding = world.state.ledger.holding("alpha", BTC)
+    assert (holding.position.qty, holding.open_buy, world.state.clients["alpha"].handled) == (7, 2, (1, 1))
+    audit(world)
+
+
+def test_fills_of_a_strategy_that_is_not_attached_yet_reach_it_later(world: World) -> None:
+    world.send("alpha", order())
+    alpha = world.state.clients["alpha"]
+    alpha.reports = None
+    world.trade(9_980, 1)
+    assert kinds(world.reports("alpha")) == ["ACK"]
+    alpha.reports = world.orders_in["alpha"]
+    delivered = last_delivered(reversed(world.orders_in["alpha"].records))
+    journal = Journal(world.journal)
+    moved = bring_level(
+        world.state, journal, alpha, delivered, lambda after: iter([p for i, p in alpha.undelivered if i > after]),
+        lambda after: iter(()),
+    )  # fmt: skip
+    assert moved == 1
+    audit(world)
+
+
+def test_an_order_submitted_without_an_answer_is_lost_and_never_sent_again(world: World) -> None:
+    world.write("alpha", order(price=0))
+    world.fuse[0] = 3  # NewOrder, Submitted, then the process dies
+    with pytest.raises(Crash):
+        world.serve()
+    assert [type(m) for m in world.journal.decoded()[-2:]] == [NewOrder, Submitted]
+    world.start()
+    world.start()  # and dies again before it has answered
+    world.serve()
+    assert kinds(world.reports("alpha")) == ["REJECT LOST"]
+    assert kinds(world.send("alpha", order(price=0))) == ["ACK", "FILL"]
+
+
+def test_a_cancel_whose_fate_is_open_is_done_again(world: World) -> None:
+    world.send("alpha", order())
+    world.write("alpha", CancelAll())
+    world.fuse[0] = 2
+    with pytest.raises(Crash):
+        world.serve()
+    world.start()
+    world.serve()
+    assert kinds(world.reports("alpha")) == ["ACK", "CANCELLED"]
+
+
+def test_reports_that_the_journal_lost_are_taken_up_from_orders_in(world: World) -> None:
+    world.send("alpha", order(qty=7, price=0))
+    world.send("alpha", order())
+    world.send("beta", order())
+    del world.journal.records[8:]  # power loss: the journal's tail is gone, orders_in is not
+    world.start()
+    holding = world.state.ledger.holding("alpha", BTC)
+    assert (holding.position.qty, holding.open_buy) == (7, 2)
+    assert world.state.clients["alpha"].handled == (1, 1)
+    world.serve()
+    audit(world)
+
+
+def test_an_immediate_order_that_power_loss_cut_in_two_does_not_rest(world: World) -> None:
+    world.send("alpha", order(qty=50, price=0))
+    del world.journal.records[6:]
+    del world.orders_in["alpha"].records[2:]  # the ack and one fill are left
+    world.start()
+    world.engine.on_event(world.engine.gateway.expire_immediate(), KillChange(), world.now)
+    assert kinds(world.reports("alpha")) == ["ACK", "PARTIAL_FILL", "EXPIRED LOST"]
+    assert not world.state.ledger.open_orders
