@@ -25,6 +25,7 @@ typedef struct {
     chr_reader *reader;
     chr_frame frame;            /* while held */
     int32_t held;
+    int32_t paused;             /* its frames wait; nobody waits for them */
     int32_t slot;
     uint64_t offset, next_seq, back; /* of the reader before the held frame was read */
     uint32_t epoch, segment;
@@ -100,6 +101,8 @@ static inline int32_t chr_fanin_next(chr_fanin *f, int64_t now_ns, chr_frame *ou
         chr_fanin_beat(f);
     for (int32_t i = 0; i < f->count; i++) {
         chr_source *s = &f->sources[i];
+        if (s->paused)
+            continue;
         if (!s->held) {
             int rc = chr_source_look(s);
             if (CHR_UNLIKELY(rc < 0)) {

@@ -23,6 +23,7 @@ cdef extern from "fanin.h" nogil:
         chr_reader *reader
         chr_frame frame
         int32_t held
+        int32_t paused
         int32_t slot
 
     ctypedef struct chr_fanin:

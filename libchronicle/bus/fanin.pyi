@@ -26,6 +26,10 @@ class FanIn:
         """
     def remove(self, name: str) -> Subscriber:
         """Give the subscriber back, standing behind the last record delivered. Raises InvalidName."""
+    def pause(self, name: str) -> None:
+        """Give nothing of this source until `resume`; nothing waits for it meanwhile. Raises InvalidName."""
+    def resume(self) -> None:
+        """End every pause."""
     @property
     def names(self) -> tuple[str, ...]:
         """Sources in rank order."""
@@ -40,7 +44,10 @@ class FanIn:
     def wait(self, timeout: float | None = None, now_ns: int | None = None) -> bool:
         """True when `next` may have something to give, False when `timeout` seconds are over. Keeps all heartbeats."""
     def commit(self) -> None:
-        """Remember for each source what was delivered: a store each. What is held back or was not asked for comes again."""
+        """Remember for each source what was delivered: a store each. What is held back or was not asked for comes again.
+
+        Raises what the failing source's `commit` raises, see `failed`; the sources after it keep their former place.
+        """
     def flush(self) -> None:
         """commit() that survives power loss."""
     def heartbeat(self) -> None:

@@ -63,6 +63,14 @@ cdef class FanIn:
         del self._subscribers[at], self._names[at], self._slots[name]
         return subscriber
 
+    def pause(self, str name not None):
+        self.merge.sources[self._index(name)].paused = 1
+
+    def resume(self):
+        cdef int32_t i
+        for i in range(self.merge.count):
+            self.merge.sources[i].paused = 0
+
     @property
     def names(self):
         return tuple(self._names)
@@ -125,11 +133,11 @@ cdef class FanIn:
         return bool(wait_any(self._subscribers, timeout))
 
     def commit(self):
-        cdef Subscriber subscriber
         self._check_open()
         chr_fanin_rewind(&self.merge)
-        for subscriber in self._subscribers:
+        for self.failed, subscriber in zip(self._names, self._subscribers):
             subscriber.commit()
+        self.failed = ""
 
     def flush(self):
         cdef Subscriber subscriber

@@ -1,8 +1,10 @@
-"""FeedWatch: a consumer's view of one queue whose writer comes and goes. Passive: it looks and tells, nothing else.
+"""A consumer's view of one queue whose writer comes and goes. Passive: it looks and tells, nothing else.
 
-What to do about a loss (cancel orders, mute a strategy) is the consumer's business. `poll()` never waits; it opens
-files and asks the kernel for locks, so call it from the slow part of a loop. It does so at most once per cadence by
-itself.
+`why_lost` is the look at an open reader, the same for everybody; `FeedWatch` opens the reader too and tells what changed.
+
+What to do about a loss (cancel orders, mute a strategy) is the consumer's business. `poll()` never waits. While the
+writer's heartbeat is young it makes no system call; else it opens files and asks the kernel for locks, at most once per
+cadence.
 """
 
 from __future__ import annotations
@@ -19,13 +21,32 @@ from libchronicle.errors import NotReadyError, QueueReplaced
 from libchronicle.queue import DisconnectReason, Queue, QueueConfig, Subscriber
 from libchronicle.queue.face import Start
 
-__all__ = ["DEFAULT_CADENCE_S", "DEFAULT_TTL_S", "FeedChange", "FeedState", "FeedWatch"]
+__all__ = [
+    "DEFAULT_CADENCE_S",
+    "DEFAULT_TTL_S",
+    "LEADS_NOWHERE",
+    "FeedChange",
+    "FeedState",
+    "FeedWatch",
+    "why_lost",
+]
 
 DEFAULT_CADENCE_S: Final = 0.1
 DEFAULT_TTL_S: Final = 1.0
 
-_REOPEN: Final = (DisconnectReason.QUEUE_REPLACED, DisconnectReason.SEGMENT_MISSING)
+LEADS_NOWHERE: Final = (DisconnectReason.QUEUE_REPLACED, DisconnectReason.SEGMENT_MISSING)
 """Losses after which the old reader leads nowhere. After the others it reads on, first what is left, then the new epoch."""
+
+
+def why_lost(reader: Subscriber, ttl_s: float) -> DisconnectReason | None:
+    """Why the writer of what `reader` reads counts as lost; None while it lives.
+
+    A young heartbeat, read from the mapped control page, is answer enough. An old one is looked into with system calls: a
+    killed writer has lost its lock, one that hangs gets its whole time to live.
+    """
+    if reader.heartbeat_age() < ttl_s / 4:
+        return None
+    return reader.detect_disconnect(ttl_s)
 
 
 class FeedChange(msgspec.Struct, frozen=True):
@@ -92,6 +113,15 @@ class FeedWatch:
             self._opened = False
         return changes
 
+    def adopt(self, reader: Subscriber) -> None:
+        """Watch this reader, which was opened elsewhere; it belongs to the watch from now on. Before the first `poll`."""
+        self.reader = reader
+
+    def failed(self) -> None:
+        """Reading has failed: let go. The next `poll` opens another reader and tells that it is connected again."""
+        self.close()
+        self.state = FeedState.DISCONNECTED
+
     def close(self) -> None:
         """Give the reader back; its position is the one last committed."""
         if self.reader is not None:
@@ -102,9 +132,9 @@ class FeedWatch:
         if self.reader is None and not self._open():
             return Observation.ABSENT, Observation.ABSENT.value
         assert self.reader is not None
-        lost = self.reader.detect_disconnect(self._ttl_s)
+        lost = why_lost(self.reader, self._ttl_s)
         if lost is not None:
-            if lost in _REOPEN:
+            if lost in LEADS_NOWHERE:
                 self.close()
             return Observation.LOST, lost.value
         if self.state is FeedState.CONNECTED and self.reader.writer_epoch != self.epoch:

@@ -379,6 +379,14 @@ cdef class Subscriber:
             return WriterStatus.STALE
         return WriterStatus.CLOSED if c.closed and gone == CHR_GONE_LOCK else WriterStatus.LOST
 
+    def heartbeat_age(self):
+        """Seconds since the writer's loop last said that it lives; infinite once it has left in order. No system call."""
+        cdef chr_control *c = self.control()
+        cdef int64_t age = chr_monotonic_ns() - c.heartbeat_ns
+        if c.closed or age < -1000000:  # from the future: written before the machine's last start
+            return float("inf")
+        return age * 1e-9
+
     def detect_disconnect(self, ttl=1.0):
         """DisconnectReason, or None while the writer is there. Some system calls: not for the hot loop. `ttl` as in writer_status()."""
         cdef int64_t oldest_ns = span_ns(self.path, "ttl", ttl)

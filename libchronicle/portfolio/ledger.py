@@ -67,6 +67,11 @@ class Ledger:
         self.open_count[order.owner] -= 1
         self.shift_open(order, -leaves)
 
+    def requeue(self, order: Order) -> None:
+        """A change has cost the order its place in time: it comes after every other."""
+        if self.open_orders.pop(order.key, None) is not None:
+            self.open_orders[order.key] = order
+
     def shift_open(self, order: Order, delta: int) -> None:
         """Leaves of an open order grew by `delta` (a fill or a replace makes them shrink)."""
         holding = self.holding(order.owner, order.instrument_id)
@@ -83,7 +88,7 @@ class Ledger:
         return realized
 
     def orders_of(self, owner: str | None = None, instrument_id: int = 0) -> Iterator[Order]:
-        """Open orders in order of acceptance; 0 = every instrument, None = every owner."""
+        """Open orders, oldest place first; 0 = every instrument, None = every owner."""
         for order in list(self.open_orders.values()):
             if owner in (None, order.owner) and instrument_id in (0, order.instrument_id):
                 yield order

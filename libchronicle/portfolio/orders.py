@@ -22,7 +22,7 @@ from typing import NamedTuple
 from libchronicle.errors import InvalidTransition
 from libchronicle.protocol import ExecType, OrderType, Side, TimeInForce
 
-__all__ = ["TERMINAL", "TRANSITIONS", "Order", "OrderKey", "OrderState", "next_state"]
+__all__ = ["AHEAD_UNKNOWN", "TERMINAL", "TRANSITIONS", "Order", "OrderKey", "OrderState", "next_state"]
 
 
 class OrderState(IntEnum):
@@ -36,6 +36,9 @@ class OrderState(IntEnum):
     EXPIRED = 5
     REJECTED = 6
 
+
+AHEAD_UNKNOWN = -1
+"""Of `Order.ahead`: no trade at the order's price uses it up; one through it still fills."""
 
 TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED})
 
@@ -93,7 +96,7 @@ class Order:
     cause_ts: int = 0
     account: str = ""
     cum: int = 0
-    ahead: int = 0  # displayed quantity that must trade before this order, as estimated
+    ahead: int = 0  # displayed quantity that must trade before this order, as estimated; AHEAD_UNKNOWN
     venue_order_id: int = 0
     state: OrderState = OrderState.PENDING
 

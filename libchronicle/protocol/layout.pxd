@@ -31,6 +31,7 @@ cdef extern from "messages.h" nogil:
         CHR_TIMER_FIRED, CHR_TIMER_FIRED_BLOCK, CHR_STATE_CHANGE, CHR_STATE_CHANGE_BLOCK
         CHR_PARAMETER, CHR_PARAMETER_BLOCK, CHR_KILL_CHANGE, CHR_KILL_CHANGE_BLOCK
         CHR_SESSION_STOP, CHR_SESSION_STOP_BLOCK, CHR_OPEN_ORDER, CHR_OPEN_ORDER_BLOCK
+        CHR_CARRY_OVER, CHR_CARRY_OVER_BLOCK, CHR_STATE_CHUNK, CHR_STATE_CHUNK_BLOCK
         CHR_SIDE_NONE, CHR_SIDE_BUY, CHR_SIDE_SELL, CHR_CONTRACT_KIND_SPOT
         CHR_CONTRACT_KIND_LINEAR, CHR_CONTRACT_KIND_INVERSE, CHR_BOOK_MODE_L2, CHR_BOOK_MODE_L3
         CHR_ORDER_TYPE_MARKET, CHR_ORDER_TYPE_LIMIT, CHR_ORDER_TYPE_STOP_MARKET
@@ -184,6 +185,7 @@ cdef extern from "messages.h" nogil:
         uint64_t order_queue_id, order_seq, instrument_id
         uint32_t order_epoch
         uint16_t request_template
+        int64_t place
 
     ctypedef packed struct chr_execution_report_t:
         uint8_t reserved[4]
@@ -283,8 +285,19 @@ cdef extern from "messages.h" nogil:
         uint8_t reserved[6]
         char account[16]
         char tag[16]
+        uint8_t reserved2[7]
         uint64_t order_queue_id, order_seq, instrument_id, venue_order_id
-        int64_t price, qty, cum_qty, stop_price, expire_ns, order_ts
+        int64_t price, qty, cum_qty, stop_price, expire_ns, order_ts, cause_ts, place
         uint32_t order_epoch
         uint16_t flags
-        uint8_t side, order_type, time_in_force, stp_mode
+        uint8_t side, order_type, time_in_force, stp_mode, state
+
+    ctypedef packed struct chr_carry_over_t:
+        uint8_t reserved[4]
+        int64_t now_ns
+        uint64_t orders_out_queue_id, orders_out_seq, orders_in_queue_id, orders_in_seq, last_exec_id
+        uint32_t orders_out_epoch, orders_in_epoch, open_orders, positions, instruments
+
+    ctypedef packed struct chr_state_chunk_t:
+        uint8_t data[1024]
+        uint32_t total_size, offset

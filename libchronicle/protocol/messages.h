@@ -10,7 +10,7 @@
 
 enum {
     CHR_SCHEMA_ID = 4347,
-    CHR_SCHEMA_VERSION = 1,
+    CHR_SCHEMA_VERSION = 2,
     /* templates: type_id of the frame */
     CHR_INSTRUMENT = 1,
     CHR_BOOK_SNAPSHOT = 2,
@@ -44,6 +44,8 @@ enum {
     CHR_KILL_CHANGE = 46,
     CHR_SESSION_STOP = 47,
     CHR_OPEN_ORDER = 48,
+    CHR_CARRY_OVER = 49,
+    CHR_STATE_CHUNK = 50,
     /* length of the fixed block */
     CHR_INSTRUMENT_BLOCK = 160,
     CHR_BOOK_SNAPSHOT_BLOCK = 56,
@@ -62,7 +64,7 @@ enum {
     CHR_CANCEL_ORDER_BLOCK = 56,
     CHR_REPLACE_ORDER_BLOCK = 72,
     CHR_CANCEL_ALL_BLOCK = 48,
-    CHR_SUBMITTED_BLOCK = 80,
+    CHR_SUBMITTED_BLOCK = 88,
     CHR_EXECUTION_REPORT_BLOCK = 200,
     CHR_POSITION_REPORT_BLOCK = 88,
     CHR_ACCOUNT_REPORT_BLOCK = 64,
@@ -76,7 +78,9 @@ enum {
     CHR_PARAMETER_BLOCK = 200,
     CHR_KILL_CHANGE_BLOCK = 80,
     CHR_SESSION_STOP_BLOCK = 72,
-    CHR_OPEN_ORDER_BLOCK = 128,
+    CHR_OPEN_ORDER_BLOCK = 152,
+    CHR_CARRY_OVER_BLOCK = 72,
+    CHR_STATE_CHUNK_BLOCK = 1032,
 };
 
 /* Every payload: this header, the fixed block, then the groups, each led by its own header. */
@@ -165,6 +169,8 @@ static inline uint16_t chr_block_length(uint16_t type_id) {
     case CHR_KILL_CHANGE: return CHR_KILL_CHANGE_BLOCK;
     case CHR_SESSION_STOP: return CHR_SESSION_STOP_BLOCK;
     case CHR_OPEN_ORDER: return CHR_OPEN_ORDER_BLOCK;
+    case CHR_CARRY_OVER: return CHR_CARRY_OVER_BLOCK;
+    case CHR_STATE_CHUNK: return CHR_STATE_CHUNK_BLOCK;
     default: return 0;
     }
 }

@@ -24,6 +24,7 @@ from libchronicle.protocol.market import (
     VenueStatus,
 )
 from libchronicle.protocol.session import (
+    CarryOver,
     Dispatch,
     KillChange,
     OpenOrder,
@@ -32,6 +33,7 @@ from libchronicle.protocol.session import (
     SessionStart,
     SessionStop,
     StateChange,
+    StateChunk,
     TimerFired,
 )
 from libchronicle.protocol.trading import (
@@ -57,6 +59,7 @@ __all__ = [
     "BookSnapshot",
     "CancelAll",
     "CancelOrder",
+    "CarryOver",
     "ControlCommand",
     "Dispatch",
     "ExecutionReport",
@@ -78,6 +81,7 @@ __all__ = [
     "SessionStart",
     "SessionStop",
     "StateChange",
+    "StateChunk",
     "Submitted",
     "TimerFired",
     "Trade",
@@ -118,6 +122,8 @@ TEMPLATES: Final[dict[int, type[SbeMessage]]] = {
     46: KillChange,
     47: SessionStop,
     48: OpenOrder,
+    49: CarryOver,
+    50: StateChunk,
 }
 
 # type_id -> where its payload holds the instrument id; types that name none are absent

@@ -115,8 +115,39 @@ typedef struct __attribute__((packed)) {
     uint8_t reserved[6];
     char account[16];
     char tag[16];
+    int64_t cause_ts; /* append time of the market record that caused the order */
+    int64_t place; /* 1 + quantity that must trade at its price before it; 0 = not known */
+    uint8_t state; /* 0 not acknowledged, or not said; 1 open; 2 partly filled */
+    uint8_t reserved2[7];
 } chr_open_order_t;
-_Static_assert(sizeof(chr_open_order_t) == 128, "OpenOrder");
-_Static_assert(offsetof(chr_open_order_t, order_queue_id) == 0 && offsetof(chr_open_order_t, order_seq) == 8 && offsetof(chr_open_order_t, instrument_id) == 16 && offsetof(chr_open_order_t, price) == 24 && offsetof(chr_open_order_t, qty) == 32 && offsetof(chr_open_order_t, cum_qty) == 40 && offsetof(chr_open_order_t, stop_price) == 48 && offsetof(chr_open_order_t, expire_ns) == 56 && offsetof(chr_open_order_t, order_ts) == 64 && offsetof(chr_open_order_t, venue_order_id) == 72 && offsetof(chr_open_order_t, order_epoch) == 80 && offsetof(chr_open_order_t, flags) == 84 && offsetof(chr_open_order_t, side) == 86 && offsetof(chr_open_order_t, order_type) == 87 && offsetof(chr_open_order_t, time_in_force) == 88 && offsetof(chr_open_order_t, stp_mode) == 89 && offsetof(chr_open_order_t, reserved) == 90 && offsetof(chr_open_order_t, account) == 96 && offsetof(chr_open_order_t, tag) == 112, "OpenOrder");
+_Static_assert(sizeof(chr_open_order_t) == 152, "OpenOrder");
+_Static_assert(offsetof(chr_open_order_t, order_queue_id) == 0 && offsetof(chr_open_order_t, order_seq) == 8 && offsetof(chr_open_order_t, instrument_id) == 16 && offsetof(chr_open_order_t, price) == 24 && offsetof(chr_open_order_t, qty) == 32 && offsetof(chr_open_order_t, cum_qty) == 40 && offsetof(chr_open_order_t, stop_price) == 48 && offsetof(chr_open_order_t, expire_ns) == 56 && offsetof(chr_open_order_t, order_ts) == 64 && offsetof(chr_open_order_t, venue_order_id) == 72 && offsetof(chr_open_order_t, order_epoch) == 80 && offsetof(chr_open_order_t, flags) == 84 && offsetof(chr_open_order_t, side) == 86 && offsetof(chr_open_order_t, order_type) == 87 && offsetof(chr_open_order_t, time_in_force) == 88 && offsetof(chr_open_order_t, stp_mode) == 89 && offsetof(chr_open_order_t, reserved) == 90 && offsetof(chr_open_order_t, account) == 96 && offsetof(chr_open_order_t, tag) == 112 && offsetof(chr_open_order_t, cause_ts) == 128 && offsetof(chr_open_order_t, place) == 136 && offsetof(chr_open_order_t, state) == 144 && offsetof(chr_open_order_t, reserved2) == 145, "OpenOrder");
+
+/* CarryOver: Ends the Instrument, OpenOrder and PositionReport records right before it: with the strategy's order queues read from these places on, they are all that is known. */
+typedef struct __attribute__((packed)) {
+    int64_t now_ns;
+    uint64_t orders_out_queue_id;
+    uint64_t orders_out_seq; /* of the first record that is not in it */
+    uint64_t orders_in_queue_id; /* 0 = there was no such queue */
+    uint64_t orders_in_seq; /* of the first record that is not in it */
+    uint64_t last_exec_id;
+    uint32_t orders_out_epoch; /* of the last record that is in it; 0 = none */
+    uint32_t orders_in_epoch; /* of the last record that is in it; 0 = none */
+    uint32_t open_orders; /* OpenOrder records that belong to it */
+    uint32_t positions; /* PositionReport records that belong to it */
+    uint32_t instruments; /* Instrument records that belong to it: those of the orders and positions */
+    uint8_t reserved[4];
+} chr_carry_over_t;
+_Static_assert(sizeof(chr_carry_over_t) == 72, "CarryOver");
+_Static_assert(offsetof(chr_carry_over_t, now_ns) == 0 && offsetof(chr_carry_over_t, orders_out_queue_id) == 8 && offsetof(chr_carry_over_t, orders_out_seq) == 16 && offsetof(chr_carry_over_t, orders_in_queue_id) == 24 && offsetof(chr_carry_over_t, orders_in_seq) == 32 && offsetof(chr_carry_over_t, last_exec_id) == 40 && offsetof(chr_carry_over_t, orders_out_epoch) == 48 && offsetof(chr_carry_over_t, orders_in_epoch) == 52 && offsetof(chr_carry_over_t, open_orders) == 56 && offsetof(chr_carry_over_t, positions) == 60 && offsetof(chr_carry_over_t, instruments) == 64 && offsetof(chr_carry_over_t, reserved) == 68, "CarryOver");
+
+/* StateChunk: Part of what on_load was given: the JSON that on_save had returned. */
+typedef struct __attribute__((packed)) {
+    uint32_t total_size; /* bytes of the whole */
+    uint32_t offset; /* of this part; what it lacks of 1024 bytes is zero */
+    uint8_t data[1024];
+} chr_state_chunk_t;
+_Static_assert(sizeof(chr_state_chunk_t) == 1032, "StateChunk");
+_Static_assert(offsetof(chr_state_chunk_t, total_size) == 0 && offsetof(chr_state_chunk_t, offset) == 4 && offsetof(chr_state_chunk_t, data) == 8, "StateChunk");
 
 #endif

@@ -11,6 +11,7 @@ from libchronicle.protocol.codec import Layout, SbeMessage
 from libchronicle.protocol.enums import OrderFlags, OrderType, RunMode, Side, StpMode, TimeInForce
 
 __all__ = [
+    "CarryOver",
     "Dispatch",
     "KillChange",
     "OpenOrder",
@@ -19,6 +20,7 @@ __all__ = [
     "SessionStart",
     "SessionStop",
     "StateChange",
+    "StateChunk",
     "TimerFired",
 ]
 
@@ -178,9 +180,10 @@ class OpenOrder(SbeMessage, kw_only=True, gc=False):
     LAYOUT: ClassVar[Layout] = Layout(
         "OpenOrder",
         48,
-        "3Q6qQIH4B6x16s16s",
+        "3Q6qQIH4B6x16s16s2qB7x",
         "order_queue_id order_seq instrument_id price qty cum_qty stop_price expire_ns order_ts "
-        "venue_order_id order_epoch flags side order_type time_in_force stp_mode account tag",
+        "venue_order_id order_epoch flags side order_type time_in_force stp_mode account tag cause_ts "
+        "place state",
         enums={
             "flags": OrderFlags,
             "side": Side,
@@ -209,3 +212,50 @@ class OpenOrder(SbeMessage, kw_only=True, gc=False):
     stp_mode: StpMode = StpMode.NONE
     account: str = ""
     tag: str = ""
+    cause_ts: int = 0  # append time of the market record that caused the order
+    place: int = 0  # 1 + quantity that must trade at its price before it; 0 = not known
+    state: int = 0  # 0 not acknowledged, or not said; 1 open; 2 partly filled
+
+
+class CarryOver(SbeMessage, kw_only=True, gc=False):
+    """Ends the Instrument, OpenOrder and PositionReport records right before it: with the strategy's order
+    queues read from these places on, they are all that is known.
+    """
+
+    TEMPLATE_ID: ClassVar[int] = 49
+    LAYOUT: ClassVar[Layout] = Layout(
+        "CarryOver",
+        49,
+        "q5Q5I4x",
+        "now_ns orders_out_queue_id orders_out_seq orders_in_queue_id orders_in_seq last_exec_id "
+        "orders_out_epoch orders_in_epoch open_orders positions instruments",
+    )
+
+    now_ns: int = 0
+    orders_out_queue_id: int = 0
+    orders_out_seq: int = 0  # of the first record that is not in it
+    orders_in_queue_id: int = 0  # 0 = there was no such queue
+    orders_in_seq: int = 0  # of the first record that is not in it
+    last_exec_id: int = 0
+    orders_out_epoch: int = 0  # of the last record that is in it; 0 = none
+    orders_in_epoch: int = 0  # of the last record that is in it; 0 = none
+    open_orders: int = 0  # OpenOrder records that belong to it
+    positions: int = 0  # PositionReport records that belong to it
+    instruments: int = 0  # Instrument records that belong to it: those of the orders and positions
+
+
+class StateChunk(SbeMessage, kw_only=True, gc=False):
+    """Part of what on_load was given: the JSON that on_save had returned."""
+
+    TEMPLATE_ID: ClassVar[int] = 50
+    LAYOUT: ClassVar[Layout] = Layout(
+        "StateChunk",
+        50,
+        "2I1024s",
+        "total_size offset data",
+        blobs={"data": 1024},
+    )
+
+    total_size: int = 0  # bytes of the whole
+    offset: int = 0  # of this part; what it lacks of 1024 bytes is zero
+    data: bytes = bytes(1024)

@@ -81,9 +81,10 @@ typedef struct __attribute__((packed)) {
     uint8_t reserved[2];
     char gateway[16];
     char client_order_id[32];
+    int64_t place; /* 1 + quantity displayed at the price asked for: what stands before it should it rest; 0 = not known */
 } chr_submitted_t;
-_Static_assert(sizeof(chr_submitted_t) == 80, "Submitted");
-_Static_assert(offsetof(chr_submitted_t, order_queue_id) == 0 && offsetof(chr_submitted_t, order_seq) == 8 && offsetof(chr_submitted_t, instrument_id) == 16 && offsetof(chr_submitted_t, order_epoch) == 24 && offsetof(chr_submitted_t, request_template) == 28 && offsetof(chr_submitted_t, reserved) == 30 && offsetof(chr_submitted_t, gateway) == 32 && offsetof(chr_submitted_t, client_order_id) == 48, "Submitted");
+_Static_assert(sizeof(chr_submitted_t) == 88, "Submitted");
+_Static_assert(offsetof(chr_submitted_t, order_queue_id) == 0 && offsetof(chr_submitted_t, order_seq) == 8 && offsetof(chr_submitted_t, instrument_id) == 16 && offsetof(chr_submitted_t, order_epoch) == 24 && offsetof(chr_submitted_t, request_template) == 28 && offsetof(chr_submitted_t, reserved) == 30 && offsetof(chr_submitted_t, gateway) == 32 && offsetof(chr_submitted_t, client_order_id) == 48 && offsetof(chr_submitted_t, place) == 80, "Submitted");
 
 /* ExecutionReport: What became of an order or of a request to change it. */
 typedef struct __attribute__((packed)) {

@@ -145,8 +145,8 @@ class Submitted(SbeMessage, kw_only=True, gc=False):
     LAYOUT: ClassVar[Layout] = Layout(
         "Submitted",
         24,
-        "3QIH2x16s32s",
-        "order_queue_id order_seq instrument_id order_epoch request_template gateway client_order_id",
+        "3QIH2x16s32sq",
+        "order_queue_id order_seq instrument_id order_epoch request_template gateway client_order_id place",
         texts={"gateway": 16, "client_order_id": 32},
     )
 
@@ -157,6 +157,8 @@ class Submitted(SbeMessage, kw_only=True, gc=False):
     request_template: int = 0  # template of the request: 20 to 23
     gateway: str = ""
     client_order_id: str = ""
+    # 1 + quantity displayed at the price asked for: what stands before it should it rest; 0 = not known
+    place: int = 0
 
 
 class ExecutionReport(SbeMessage, kw_only=True, gc=False):

@@ -25,10 +25,12 @@ from libchronicle.protocol import OrderType, RejectCode
 from libchronicle.risk.bucket import TokenBucket
 from libchronicle.risk.limits import BPS, RiskLimits
 
-__all__ = ["CHECKS", "Breach", "MarketView", "Proposal", "Situation", "check"]
+__all__ = ["CHECKS", "MOST_OPEN_ORDERS", "Breach", "MarketView", "Proposal", "Situation", "check"]
 
 
 UNLIMITED = RiskLimits()
+MOST_OPEN_ORDERS = 10_000
+"""Of one strategy where nothing else is configured: the work of a market record grows with what rests."""
 
 
 class Breach(NamedTuple):
@@ -115,7 +117,7 @@ def _killed(_order: Proposal, now: Situation) -> Breach | None:
 
 
 def _stale(order: Proposal, now: Situation) -> Breach | None:
-    if 0 < order.valid_until_ns < now.now_ns:
+    if order.valid_until_ns and order.valid_until_ns < now.now_ns:
         return Breach(RejectCode.STALE, order.valid_until_ns, now.now_ns)
     return None
 
@@ -230,7 +232,8 @@ def _position_notional(order: Proposal, now: Situation) -> Breach | None:
 
 def _open_orders(order: Proposal, now: Situation) -> Breach | None:
     limit = now.limits.max_open_orders
-    if limit is not None and not order.is_replace and now.open_orders >= limit:
+    limit = MOST_OPEN_ORDERS if limit is None else limit
+    if not order.is_replace and now.open_orders >= limit:
         return Breach(RejectCode.OPEN_ORDERS_LIMIT, limit, now.open_orders + 1)
     return None
 

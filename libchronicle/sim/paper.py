@@ -16,6 +16,7 @@ Rules:
 - Reduce-only never opens or turns a position: it fills up to the position that its owner has at that
   moment, the rest expires.
 - A replace keeps its place only if it lowers the quantity at the same price; else it is a new arrival.
+- An order whose next fill would make a position too large for 64 bits ends there (NOTIONAL_LIMIT).
 - A report says what stood when it was made; the router turns it into an execution report and appends it.
 """
 
@@ -24,7 +25,8 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from libchronicle.portfolio import FeeSchedule, Ledger, Order, OrderKey
+from libchronicle.errors import FixedPointOverflow
+from libchronicle.portfolio import AHEAD_UNKNOWN, FeeSchedule, Ledger, Order, OrderKey
 from libchronicle.protocol import ExecType, Liquidity, OrderType, RejectCode, Side, TimeInForce
 from libchronicle.sim.paper_book import BookView, Taken
 from libchronicle.sim.paper_resting import RestingOrders
@@ -112,6 +114,7 @@ class PaperGateway:
         self.ledger.shift_open(order, qty - order.qty)
         if not keeps_place:
             self._resting_of(order.instrument_id).remove(order)
+            self.ledger.requeue(order)
         order.price, order.qty = price, qty
         self._step(ExecType.REPLACED, order, request_seq=request_seq)
         if not keeps_place:
@@ -178,15 +181,16 @@ class PaperGateway:
     # ------------------------------------------------------------ recovery
 
     def readmit(self, order: Order) -> None:
-        """Take up an order that was open when the router stopped; the ledger has it already."""
-        order.ahead = _UNKNOWN_AHEAD
+        """Take up an order that was open when the router stopped, at the place it says; the ledger has it already.
+        Orders of one price must come oldest first."""
         self._rest(order)
 
     def place_readmitted(self, instrument_id: int, book: BookView) -> None:
-        """The book is there again: orders taken up stand at the back of their levels, as any newcomer."""
+        """The book is there again: an order that was taken up without a place stands at the back of its level,
+        as any newcomer."""
         for side in (Side.BUY, Side.SELL):
             for order in self._resting_of(instrument_id).by_priority(side):
-                if order.ahead == _UNKNOWN_AHEAD:
+                if order.ahead == AHEAD_UNKNOWN:
                     order.ahead = book.qty_at(side, order.price)
 
     def expire_immediate(self) -> list[VenueEvent]:
@@ -263,7 +267,7 @@ class PaperGateway:
         used = 0  # of the print, by our orders: it cannot fill two of them with the same quantity
         for order in resting.by_priority(side):
             if order.price == price:
-                if order.ahead == _UNKNOWN_AHEAD:
+                if order.ahead == AHEAD_UNKNOWN:
                     continue
                 ahead = min(order.ahead, qty)
                 order.ahead -= ahead
@@ -284,11 +288,15 @@ class PaperGateway:
 
     def _fill(self, order: Order, price: int, qty: int, liquidity: Liquidity) -> int:
         """Fill up to `qty`; returns how much."""
-        qty = min(qty, self._allowed(order))
+        qty = min(qty, order.leaves, self._allowed(order))
         if qty > 0:
             terms = self.ledger.terms[order.instrument_id]
-            fee = self.fees.fee(terms.notional(price, qty), is_maker=liquidity == Liquidity.MAKER)
-            self.ledger.fill(order, qty, price, fee)
+            try:
+                fee = self.fees.fee(terms.notional(price, qty), is_maker=liquidity == Liquidity.MAKER)
+                self.ledger.fill(order, qty, price, fee)
+            except FixedPointOverflow:
+                self._end(ExecType.EXPIRED, order, code=RejectCode.NOTIONAL_LIMIT)
+                return 0
             order.cum += qty
             done = order.cum == order.qty
             kind = ExecType.FILL if done else ExecType.PARTIAL_FILL
@@ -352,4 +360,3 @@ class PaperGateway:
 
 _KNOWN = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD})
 _IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
-_UNKNOWN_AHEAD = -1  # no trade at the price uses it up; one through it still fills

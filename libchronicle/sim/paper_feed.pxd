@@ -40,3 +40,5 @@ cdef class MarketReader:
     cdef int trade(self, slot_t *slot, chr_frame *f) noexcept
     cdef int all_books(self, chr_frame *f) except -1
     cdef int next(self, chr_frame *f) except -1
+    cdef int next_whole(self, chr_frame *f) except -1
+    cdef void clear(self) noexcept

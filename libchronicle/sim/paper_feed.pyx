@@ -35,6 +35,8 @@ from libchronicle.protocol.layout cimport (
 )
 from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
 
+from libchronicle.errors import Corrupt
+
 NOTHING, TRADE, BOOK, SYNC, DEFINITION = range(5)
 
 cdef enum:
@@ -91,6 +93,14 @@ cdef class MarketReader:
             raise_reader(self.reader)
         return rc
 
+    cdef int next_whole(self, chr_frame *f) except -1:
+        """As `next`, past records that are damaged: 2 in place of each of them."""
+        try:
+            return self.next(f)
+        except Corrupt:
+            self.reader.seek_seq(self.reader.r.next_seq + 1)
+            return 2
+
     cdef int take(self, chr_frame *f) except -1:
         """Apply one record; what Python must hear of it."""
         cdef slot_t *slot
@@ -98,10 +108,7 @@ cdef class MarketReader:
         cdef int rc
         if f.epoch != self.epoch:
             self.epoch = f.epoch
-            for id in range(self.mask + 1):
-                if self.slots[id].id:
-                    chr_l2_clear(self.slots[id].book)
-                    self.slots[id].was_valid = 0
+            self.clear()
         if f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
             return self.all_books(f)
         if f.type_id not in (CHR_TRADE, CHR_BOOK_DELTA, CHR_BOOK_SNAPSHOT, CHR_INSTRUMENT):
@@ -121,6 +128,14 @@ cdef class MarketReader:
         if rc < 0:
             self.malformed += 1
         return self.book_changed(slot)
+
+    cdef void clear(self) noexcept:
+        """No book is right any more."""
+        cdef uint64_t i
+        for i in range(self.mask + 1):
+            if self.slots[i].id:
+                chr_l2_clear(self.slots[i].book)
+                self.slots[i].was_valid = 0
 
     cdef int all_books(self, chr_frame *f) except -1:
         """A gap or reset of one instrument, or of all (id 0)."""
@@ -179,10 +194,6 @@ cdef class MarketReader:
         self.anything_unsaid = False
         return self.first_unsaid, self.seq, self.epoch
 
-    def is_alive(self, int64_t monotonic_ns, int64_t ttl_ns):
-        """True while the feed lives: it has not left in order and its heartbeat is young. No system call."""
-        return self.control.closed == 0 and monotonic_ns - self.control.heartbeat_ns < ttl_ns
-
     @property
     def lag(self):
         """Records that were not read yet."""
@@ -233,12 +244,14 @@ cdef class MarketReader:
         """Books from the newest snapshots, muted; leaves the reader at the head.
 
         Looks back from the head in growing windows until every instrument wanted or seen has a definition and a snapshot.
+        A damaged record on the way is a gap: what was right before it waits for the next snapshot.
         Returns (records applied, {instrument id: payload of its definition}).
         """
         cdef chr_frame f
         cdef const chr_book_snapshot_t *snapshot
         cdef uint64_t head = self.control.next_seq, oldest = self.control.oldest_seq, first = head, window = FIRST_WINDOW, last
         cdef uint64_t id, applied = 0, i
+        cdef int rc
         cdef dict snapshots = {}, defined = {}, found_snapshots, found_definitions
         cdef set seen = set(wanted)
         while first > oldest:
@@ -247,7 +260,12 @@ cdef class MarketReader:
             window *= 4
             found_snapshots, found_definitions = {}, {}
             self.reader.seek_seq(first)
-            while self.reader.r.next_seq <= last and self.next(&f):
+            while self.reader.r.next_seq <= last:
+                rc = self.next_whole(&f)
+                if rc == 0:
+                    break
+                if rc == 2:
+                    continue
                 if f.type_id not in (CHR_INSTRUMENT, CHR_BOOK_SNAPSHOT, CHR_BOOK_DELTA, CHR_TRADE):
                     continue
                 id = chr_instrument_of(f.type_id, f.payload, f.size)
@@ -273,7 +291,13 @@ cdef class MarketReader:
         first = min(snapshots.values(), default=head)
         if first < head:
             self.reader.seek_seq(first)
-            while self.reader.r.next_seq < head and self.next(&f):
+            while self.reader.r.next_seq < head:
+                rc = self.next_whole(&f)
+                if rc == 0:
+                    break
+                if rc == 2:
+                    self.clear()
+                    continue
                 self.take(&f)
                 applied += 1
         elif self.reader.r.next_seq != head:

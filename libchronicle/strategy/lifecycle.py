@@ -113,9 +113,20 @@ class Lifecycle:
     def instruments(self, feed: str) -> list[Instrument]:
         return self._instruments.get(feed, [])
 
+    def awaits(self, feed: str) -> bool:
+        """True while only a living queue is missing for the feed to be attached."""
+        return (
+            self.feeds[feed] in (FeedState.CONNECTING, FeedState.DISCONNECTED)
+            and feed not in self._venue_down
+        )
+
+    def forget_venue(self, feed: str) -> None:
+        """Its writer is another one, or was not heard for a while: what was said of the venue counts no more."""
+        self._venue_down.discard(feed)
+
     def feed_attached(self, feed: str) -> None:
         """Its queue is open, its writer lives and its books were rebuilt as far as the queue goes."""
-        if feed in self._venue_down or self.feeds[feed] not in (FeedState.CONNECTING, FeedState.DISCONNECTED):
+        if not self.awaits(feed):
             return
         self._feed(feed, FeedEvent.ATTACHED, "attached")
         self._conclude(feed)

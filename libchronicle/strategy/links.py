@@ -1,7 +1,7 @@
-"""Keeping hold of the queues a strategy reads: open them when they appear, notice when their writers go, come back.
+"""Keeping hold of the queues a strategy reads: the lifecycle hears when they come and go, the loop reads what is there.
 
-A feed's link and the router's do the same dance with different steps. Both look at liveness through the mapped control
-page, which costs no system call; files are only opened or compared while there is nothing to trade on anyway.
+Whether a writer lives, and opening its queue, is `bus.FeedWatch`'s business, for a feed and for the router alike. It costs
+no system call while the writer lives; files are only opened or compared while there is nothing to trade on anyway.
 """
 
 from __future__ import annotations
@@ -9,25 +9,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from libchronicle.clock import monotonic_ns
+from libchronicle.bus.feed_states import FeedState as Link
+from libchronicle.bus.feed_states import Observation
+from libchronicle.bus.feed_watch import FeedChange, FeedWatch
 from libchronicle.errors import NotReadyError
 from libchronicle.protocol import SessionSource
 from libchronicle.queue import Queue, QueueConfig, Subscriber
+from libchronicle.queue.face import Start
+from libchronicle.strategy.carryover import Carried, adopt
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.lifecycle import Lifecycle
 from libchronicle.strategy.rebuild import rebuild_books, rebuild_orders
 from libchronicle.strategy.recorder import Recorder
 from libchronicle.strategy.source import Source
-from libchronicle.strategy.states import FeedState, RouterState
 
 __all__ = ["FeedLink", "RouterLink"]
 
-LOOK_AGAIN_NS = 200_000_000
 READER = QueueConfig(reader_ttl_s=10.0)
 
 
 class _Link:
-    """One source and what must be known to open it again."""
+    """One source, followed as its queue's writer comes and goes."""
+
+    START: Start = "latest"
 
     def __init__(
         self,
@@ -45,63 +49,33 @@ class _Link:
         self._lifecycle = lifecycle
         self._dispatcher = dispatcher
         self._recorder = recorder
-        self._ttl_ns = ttl_ns
-        self._look_ns = 0
-        self._inode = 0
+        self._watch = FeedWatch(source.path, reader_name, READER, self.START, ttl_s=ttl_ns / 1e9)
 
-    def lost(self) -> str:
-        """Why the writer counts as lost; "" while it lives.
+    def _look(self) -> list[FeedChange]:
+        """What changed; the source reads what the watch has open."""
+        changes = self._watch.poll()
+        if self._watch.reader is not self.source.reader:
+            self._follow()
+        return changes
 
-        A young heartbeat, read from the mapped control page, is answer enough. An old one is looked into with system
-        calls: a killed writer has lost its lock, one that hangs gets its whole time to live.
-        """
-        if self.source.reader is None:
-            return "no queue"
-        if self.source.is_alive(monotonic_ns(), self._ttl_ns // 4):
-            return ""
-        reason = self.source.reader.detect_disconnect(self._ttl_ns / 1e9)
-        return "" if reason is None else reason.value
-
-    def _due(self) -> bool:
-        """True at most five times a second: what follows may cost system calls."""
-        now = monotonic_ns()
-        if now < self._look_ns:
-            return False
-        self._look_ns = now + LOOK_AGAIN_NS
-        return True
-
-    def _open(self, start: str) -> bool:
-        """Attach if there is a queue; records where reading begins."""
-        try:
-            reader = Queue.try_open_subscriber(self.source.path, self._reader_name, READER, start)  # type: ignore[arg-type]
-        except NotReadyError:
-            return False
-        if reader is None:
-            return False
-        self._inode = _inode(self.source.path)
-        self.source.attach(reader)
+    def _follow(self) -> None:
+        self.source.detach()
+        if self._watch.reader is None:
+            return
+        self.source.attach(self._watch.reader)
         self._recorder.append(
             SessionSource(
-                queue_id=reader.queue_id,
-                start_seq=reader.next_seq,
+                queue_id=self.source.queue_id,
+                start_seq=self.source.next_seq,
                 epoch=self.source.writer_epoch,
                 source=self.source.rank,
                 path=os.path.relpath(self.source.path, self._root),
             )
         )
-        return True
 
-    def _forget_if_replaced(self) -> None:
-        """The queue of that path may be another one by now (a tmpfs came back empty)."""
-        if self.source.attached and _inode(self.source.path) != self._inode:
-            self.source.detach()
-
-
-def _inode(path: str) -> int:
-    try:
-        return os.stat(os.path.join(path, "control.meta")).st_ino
-    except OSError:
-        return 0
+    def _let_go(self) -> None:
+        self.source.detach()
+        self._watch.failed()
 
 
 class FeedLink(_Link):
@@ -109,23 +83,19 @@ class FeedLink(_Link):
 
     def watch(self) -> None:
         """Called by housekeeping."""
-        state = self._lifecycle.feeds[self.source.name]
-        if state in (FeedState.SYNCING, FeedState.CONNECTED):
-            if reason := self.lost():
-                self._lifecycle.feed_lost(self.source.name, reason)
-            return
-        if not self._due():
-            return
-        self._forget_if_replaced()
-        if not self.source.attached and not self._open("latest"):
-            return
-        if not self.lost():
+        feed = self.source.name
+        for change in self._look():
+            if change.state is Link.CONNECTED:
+                self._lifecycle.forget_venue(feed)
+            elif change.reason != Observation.REOPENED.value:  # the records tell of a new epoch, at its place
+                self._lifecycle.feed_lost(feed, change.reason)
+        if self._watch.state is Link.CONNECTED and self._lifecycle.awaits(feed):
             self._catch_up()
-            self._lifecycle.feed_attached(self.source.name)
+            self._lifecycle.feed_attached(feed)
 
     def failed(self, reason: str) -> None:
         """Reading failed (evicted, forgotten, replaced): let go and start over at the head."""
-        self.source.detach()
+        self._let_go()
         self._lifecycle.feed_lost(self.source.name, reason)
 
     def _catch_up(self) -> None:
@@ -141,30 +111,41 @@ class FeedLink(_Link):
 class RouterLink(_Link):
     """orders_in: RouterState follows its writer. What was reported before the first attach is read muted."""
 
-    def restore(self, orders_out: str) -> None:
-        """Positions and open orders as the queues tell them, before the strategy starts."""
-        reports: Subscriber | None = None
-        if self._open("earliest"):
-            reports = self.source.reader
+    START = "resume_or_oldest"
+
+    def restore(self, orders_out: str, carried: Carried | None) -> tuple[int, int]:
+        """Positions and open orders before the strategy starts: what the last session carried over and what the queues
+        tell since, or all that the queues tell. Returns how many requests and reports were read."""
         with Queue.open_subscriber(orders_out, None, READER, "earliest") as sent:
-            rebuild_orders(self._dispatcher, sent, reports, self._recorder, self.source.rank)
+            reports = self._open_reports()
+            if carried is not None and carried.fits(sent, reports):
+                adopt(self._dispatcher, carried)
+                sent.seek_seq(carried.end.orders_out_seq)
+                if reports is not None:
+                    reports.seek_seq(carried.end.orders_in_seq)
+            if reports is not None:
+                self._watch.adopt(reports)
+                self._follow()
+            read = rebuild_orders(self._dispatcher, sent, reports, self._recorder, self.source.rank)
         if reports is not None:
             self.source.attach(reports)
+        return read
+
+    def _open_reports(self) -> Subscriber | None:
+        try:
+            return Queue.try_open_subscriber(self.source.path, self._reader_name, READER, "earliest")
+        except NotReadyError:
+            return None
 
     def watch(self) -> None:
         """Called by housekeeping."""
-        if self._lifecycle.router is RouterState.CONNECTED:
-            if reason := self.lost():
-                self._lifecycle.router_lost(reason)
-            return
-        if not self._due():
-            return
-        self._forget_if_replaced()
-        if not self.source.attached and not self._open("earliest"):
-            return
-        if not self.lost():
-            self._lifecycle.router_attached()
+        for change in self._look():
+            if change.state is Link.CONNECTED:
+                self._lifecycle.router_attached()
+            else:
+                self._lifecycle.router_lost(change.reason)
 
     def failed(self, reason: str) -> None:
-        self.source.detach()
+        """Reading failed: let go and read on where the last commit was; what comes again is known by its execId."""
+        self._let_go()
         self._lifecycle.router_lost(reason)

@@ -4,7 +4,8 @@
     feeds' raw queues, orders_in read here
     READY + LEASE                the endpoint the router discovers
 
-Order of the start: own queues, session start, what the queues know of positions and open orders, on_load, on_start, READY;
+Order of the start: own queues, session start, positions and open orders (carried over by the last session, and what the order
+queues tell since), on_load, on_start, READY;
 then the loop, in which feeds and router are found, lost and found again. Order of the stop: on_stop, cancels and up to 500 ms
 for their acknowledgement, on_save, session stop, READY gone.
 """
@@ -31,7 +32,7 @@ from libchronicle.bus.orders import (
 )
 from libchronicle.bus.paths import BusPaths
 from libchronicle.clock import monotonic_ns, now_ns
-from libchronicle.errors import ChronicleError
+from libchronicle.errors import ChronicleError, CorruptError, NotReadyError
 from libchronicle.protocol import (
     Parameter,
     RunMode,
@@ -42,7 +43,7 @@ from libchronicle.protocol import (
 from libchronicle.queue import Queue, QueueConfig, Subscriber, wait_any
 from libchronicle.runtime.config import StrategyConfig
 from libchronicle.strategy.base import Strategy
-from libchronicle.strategy.carryover import carry_over
+from libchronicle.strategy.carryover import Carried, carry_over, last_carry_over
 from libchronicle.strategy.commands import Commands
 from libchronicle.strategy.context import Context
 from libchronicle.strategy.deferred_log import DeferredLog
@@ -54,7 +55,7 @@ from libchronicle.strategy.loop import LiveLoop
 from libchronicle.strategy.metrics import HostMetrics
 from libchronicle.strategy.params import str_of
 from libchronicle.strategy.recorder import QueueRecorder
-from libchronicle.strategy.savedstate import SavedState
+from libchronicle.strategy.savedstate import SavedState, chunks_of
 from libchronicle.strategy.sink import QueueSink
 from libchronicle.strategy.source import Source
 from libchronicle.strategy.states import HostState
@@ -66,6 +67,8 @@ ORDERS_OUT_RANK = (
     0xFFFE  # nothing is dispatched from it: the session names it because order ids are its records
 )
 CANCEL_WAIT_NS = 500_000_000
+CARRY_EVERY_ORDERS = 20_000  # requests and reports; and
+CARRY_EVERY_RECORDS = 200_000  # of the session: what a start after a crash has to read at most
 WRITER_TTL_NS = 2_000_000_000
 SESSION_CONFIG = QueueConfig(segment_size=16 << 20, durable=(ARCHIVE_READER,))
 
@@ -104,6 +107,7 @@ class LiveRunner:
         self._writer_ttl_ns = writer_ttl_ns
         self._stop_deadline_ns = 0
         self._asked_stop = ""
+        self._carry_at = (0, 0)
         self._closers: list[Callable[[], object]] = []
 
     # ------------------------------------------------------------ start
@@ -122,6 +126,7 @@ class LiveRunner:
         self._orders = self._keep(
             Queue.open_publisher(paths.orders_out(config.id), hot(orders_config(ROUTER_READER)))
         )
+        self._first_order = self._orders.next_seq
         self._session = self._keep(Queue.open_publisher(paths.session(config.id), SESSION_CONFIG))
         self.metrics = self._keep(HostMetrics(paths, f"strategy-{config.id}"))
         self.recorder = QueueRecorder(self._session)
@@ -143,8 +148,9 @@ class LiveRunner:
         self._kill = self._keep(KillSwitch(paths.kill_word))
         self._commands = self._keep(Commands(paths, f"strategy-{config.id}", self))
         self._saved = SavedState(paths.run_dir("strategies", config.id) / "state.json")
+        carried = self._last_carry_over()
         self._begin_session()
-        self._start_strategy(sink)
+        self._start_strategy(sink, carried)
 
     def _keep_log(self, said: DeferredLog) -> DeferredLog:
         self.ctx.log_to(said)
@@ -180,19 +186,29 @@ class LiveRunner:
         for name, value in self.config.params.items():
             self.recorder.append(Parameter(now_ns=self.ctx.now_ns(), name=name, value=str_of(value)[:128]))
 
-    def _start_strategy(self, sink: QueueSink) -> None:
+    def _last_carry_over(self) -> Carried | None:
+        """From the end of the session journal. One that cannot be read costs time, not the start."""
+        try:
+            with Queue.open_subscriber(self._session.path, None, start="earliest") as session:
+                return last_carry_over(session)
+        except (CorruptError, NotReadyError) as error:
+            self.log.warning("nothing carried over", reason=str(error))
+            return None
+
+    def _start_strategy(self, sink: QueueSink, carried: Carried | None) -> None:
         """Subscriptions of the TOML, then positions and open orders, then the strategy's own start."""
         self._subscribe(dict.fromkeys(self.config.subscribe, self.config.kinds))
         self._orders_in = Source(
             "orders_in", self.paths.orders_in(self.config.id), ORDERS_IN_RANK, reports=True
         )
         self._router = self._link(RouterLink, self._orders_in, STRATEGY_READER)
-        self._router.restore(str(self.paths.orders_out(self.config.id)))
+        requests, reports = self._router.restore(str(self.paths.orders_out(self.config.id)), carried)
+        self.log.info(
+            "restored", requests=requests, reports=reports, open_orders=len(self.ctx.tracker.orders)
+        )
         self._carry_over()
         self._check_kill()
-        state = self._saved.load()
-        if state is not None:
-            self.strategy.on_load(self.ctx, state)
+        self._load_state()
         self.strategy.on_start(self.ctx)
         self._subscribe(self.ctx.close_subscriptions())
         names = [name for name, one in self.ctx.instruments.items() if name in self._subscribed]
@@ -234,10 +250,28 @@ class LiveRunner:
             self._writer_ttl_ns,
         )
 
+    def _load_state(self) -> None:
+        raw = self._saved.read()
+        if raw is None:
+            return
+        state = self._saved.decode(raw)
+        for chunk in chunks_of(raw):
+            self.recorder.append(chunk)
+        self.strategy.on_load(self.ctx, state)
+
     def _carry_over(self) -> None:
-        """What the session begins with: a replay needs no older queue."""
-        for message in carry_over(self.ctx, self._orders.queue_id):
+        """What is open, and where the order queues stand: a replay needs no older queue, a restart nothing before it."""
+        sent_any = self._orders.next_seq > self._first_order
+        for message in carry_over(self.ctx, self._orders, self._orders_in, sent_any):
             self.recorder.append(message)
+        traffic = self._orders.next_seq + self._orders_in.next_seq
+        self._carry_at = (traffic + CARRY_EVERY_ORDERS, self._session.next_seq + CARRY_EVERY_RECORDS)
+
+    def _remember(self) -> None:
+        """So that a start after a crash has little to read, however long the session was."""
+        traffic, records = self._carry_at
+        if self._orders.next_seq + self._orders_in.next_seq >= traffic or self._session.next_seq >= records:
+            self._carry_over()
 
     @property
     def sources(self) -> list[Source]:
@@ -272,6 +306,7 @@ class LiveRunner:
             self._router.watch,
             self._commands.poll,
             self._commit,
+            self._remember,
             self._publish,
             self.said.drain,
             self._check_stop,
@@ -339,6 +374,7 @@ class LiveRunner:
     def _finish(self) -> None:
         self.lifecycle.drained()
         self._saved.save(self.strategy.on_save(self.ctx))
+        self._carry_over()
         self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=self._stop_reason()[:64]))
 
     def _abandon(self, error: BaseException) -> None:

@@ -152,7 +152,7 @@ cdef class LiveLoop:
             n += 1
             told = f.seq != source.next_seq or f.epoch != source.epoch or f.type_id == TYPE_LOST
             if told:
-                self.broken(source, &f)
+                told = self.broken(source, &f)
             source.next_seq = f.seq + 1
             source.records += 1
             if source.reports:
@@ -179,8 +179,9 @@ cdef class LiveLoop:
         return 0
 
     cdef int broken(self, Source source, const chr_frame *f) except -1:
-        """The record does not follow the last one: the writer was opened anew, or records are missing."""
-        if source.epoch == 0 and f.seq == source.next_seq:
+        """The record does not follow the last one: the writer was opened anew, or records are missing. 0 where that
+        means nothing: a first record, or reports of a router that was started anew, which go on where the last one ended."""
+        if f.seq == source.next_seq and f.type_id != TYPE_LOST and (source.epoch == 0 or source.reports):
             source.epoch = f.epoch
             return 0
         if f.epoch != source.epoch:
@@ -189,7 +190,7 @@ cdef class LiveLoop:
             reason = f"records {source.next_seq} to {f.seq} are missing"
         source.epoch = f.epoch
         self.shell.discontinuity(source, reason)
-        return 0
+        return 1
 
     def _fail(self, Source source not None):
         try:

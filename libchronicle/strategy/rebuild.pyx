@@ -3,7 +3,8 @@
 Books: from the newest snapshot at or before the start, found by stepping back in the feed's queue in growing windows; from
 the earliest of those snapshots on everything is applied muted, up to the head. Definitions found on the way count too.
 
-Orders: orders_out and orders_in, from the oldest record left, merged by time. An order's report is always younger than the
+Orders: orders_out and orders_in, from where the readers stand (behind what was carried over, else at the oldest record
+left), merged by time. An order's report is always younger than the
 order, so at most the orders open at once are held, however many were ever sent.
 """
 
@@ -28,6 +29,8 @@ from libchronicle.strategy.recorder cimport Recorder
 from libchronicle.strategy.source cimport Source
 from libchronicle.strategy.tracker cimport order_id
 
+from libchronicle.errors import Corrupt
+
 cdef enum:
     FIRST_WINDOW = 4096        # records; each further window is four times as long
     TYPE_LOST = 0xFFFE
@@ -39,6 +42,15 @@ cdef int _next(Subscriber reader, chr_frame *f) except -1:
     if rc < 0:
         raise_reader(reader)
     return rc
+
+
+cdef int _next_whole(Subscriber reader, chr_frame *f) except -1:
+    """As `_next`, past records that are damaged: 2 in place of each of them."""
+    try:
+        return _next(reader, f)
+    except Corrupt:
+        reader.seek_seq(reader.r.next_seq + 1)
+        return 2
 
 
 cdef class _Search:
@@ -57,8 +69,14 @@ cdef class _Search:
         cdef uint64_t id
         cdef const chr_book_snapshot_t *snapshot
         cdef dict snapshots = {}, definitions = {}
+        cdef int rc
         reader.seek_seq(first)
-        while reader.next_seq <= last and _next(reader, &f):
+        while reader.next_seq <= last:
+            rc = _next_whole(reader, &f)
+            if rc == 0:
+                break
+            if rc == 2:
+                continue
             if f.type_id == CHR_INSTRUMENT:
                 id = chr_instrument_of(f.type_id, f.payload, f.size)
                 if id not in self.definitions and dispatcher.find(id) is not None:
@@ -107,8 +125,14 @@ cdef uint64_t _replay(Dispatcher dispatcher, Recorder recorder, Source source, u
     """Dispatch records `first` to `last` muted. A hole or another epoch makes the books wrong here as it does live."""
     cdef chr_frame f
     cdef uint64_t n = 0
+    cdef int rc
     source.reader.seek_seq(first)
-    while source.reader.next_seq <= last and _next(source.reader, &f):
+    while source.reader.next_seq <= last:
+        rc = _next_whole(source.reader, &f)
+        if rc == 0:
+            break
+        if rc == 2:
+            continue  # the next record does not follow the last one
         if n and (f.epoch != source.epoch or f.seq != source.next_seq or f.type_id == TYPE_LOST):
             dispatcher.listener.discontinuity(source.name, "records are missing")
         source.next_seq = f.seq + 1
@@ -122,23 +146,24 @@ cdef uint64_t _replay(Dispatcher dispatcher, Recorder recorder, Source source, u
 def rebuild_orders(Dispatcher dispatcher not None, Subscriber sent, Subscriber reports, Recorder recorder, int rank):
     """Positions and open orders from orders_out and orders_in (either may be None), muted.
 
-    `reports` is left behind the last record that was there. Returns how many reports were read.
+    `reports` is left behind the last record that was there. Returns how many records were read of each.
     """
     cdef chr_frame order, report
     cdef bint has_order = sent is not None and _next(sent, &order)
     cdef bint has_report = reports is not None and _next(reports, &report)
-    cdef uint64_t until = 0 if sent is None else sent.control().next_seq, n = 0
+    cdef uint64_t until = 0 if sent is None else sent.control().next_seq, requests = 0, n = 0
     cdef uint64_t reports_until = 0 if reports is None else reports.control().next_seq
     while has_order or has_report:
         if has_order and (not has_report or order.ts_ns <= report.ts_ns + CLOCK_SKEW_NS):
             _sent(dispatcher, &order)
+            requests += 1
             has_order = sent.next_seq < until and _next(sent, &order)
         else:
             dispatcher.report(&report, reports.queue_id, True)
             recorder.dispatched(rank, report.seq, report.epoch, dispatcher.ctx.now, True, False)
             n += 1
             has_report = reports.next_seq < reports_until and _next(reports, &report)
-    return n
+    return requests, n
 
 
 cdef int _sent(Dispatcher dispatcher, const chr_frame *f) except -1:

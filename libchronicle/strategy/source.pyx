@@ -1,13 +1,6 @@
-"""One queue that the host reads, and whether its writer lives.
-
-Liveness is read from the queue's control page, which is mapped: no system call. A writer lives while it has not left in
-order (`closed`) and its heartbeat, written by the loop that appends, is younger than the time to live. A heartbeat from the
-future was written before the machine's last start: it says nothing.
-"""
+"""One queue that the host reads, its reader open to native code."""
 
 from libchronicle.native.binding cimport Subscriber
-
-cdef int64_t CLOCK_SLACK_NS = 1_000_000
 
 
 cdef class Source:
@@ -63,10 +56,3 @@ cdef class Source:
         if self.control == NULL or self.control.next_seq < self.r.next_seq:
             return 0
         return self.control.next_seq - self.r.next_seq
-
-    def is_alive(self, int64_t monotonic_ns, int64_t ttl_ns):
-        """True while attached and the writer lives."""
-        if self.control == NULL:
-            return False
-        cdef int64_t age = monotonic_ns - self.control.heartbeat_ns
-        return self.control.closed == 0 and -CLOCK_SLACK_NS < age < ttl_ns

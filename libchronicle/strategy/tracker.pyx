@@ -7,7 +7,7 @@
 """
 
 cimport cython
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from libchronicle.protocol.layout cimport (
     CHR_EXEC_TYPE_ACK,
@@ -97,6 +97,11 @@ cdef class WorkingOrder:
         return self.body.expire_ns
 
     @property
+    def cause_ts(self):
+        """When the market record that caused it was appended; 0 = none did."""
+        return self.body.cause_ts
+
+    @property
     def account(self):
         return text_of(self.body.account, sizeof(self.body.account))
 
@@ -157,6 +162,34 @@ cdef class Tracker:
         order.cancelling = False
         self.orders[id] = order
         return order
+
+    def adopt(self, instrument, message):
+        """Take up an open order that an OpenOrder carried over."""
+        cdef chr_new_order_t body
+        cdef bytes account = message.account.encode()[:sizeof(body.account)], tag = message.tag.encode()[:sizeof(body.tag)]
+        memset(&body, 0, sizeof(body))
+        body.instrument_id = message.instrument_id
+        body.price = message.price
+        body.qty = message.qty
+        body.stop_price = message.stop_price
+        body.expire_ns = message.expire_ns
+        body.cause_ts = message.cause_ts
+        body.flags = message.flags
+        body.side = message.side
+        body.order_type = message.order_type
+        body.time_in_force = message.time_in_force
+        body.stp_mode = message.stp_mode
+        memcpy(body.account, <const char *> account, len(account))
+        memcpy(body.tag, <const char *> tag, len(tag))
+        cdef WorkingOrder order = self.sent(
+            order_id(message.order_epoch, message.order_seq), instrument, &body, message.order_ts
+        )
+        order.cum_qty = message.cum_qty
+        order._state = message.state
+
+    def stand_at(self, uint64_t exec_id):
+        """Reports up to this one have been counted."""
+        self.last_exec_id = max(self.last_exec_id, exec_id)
 
     cdef WorkingOrder reported(
         self, object instrument, Position position, const chr_execution_report_t *report

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from libchronicle.errors import DecodeError
+from libchronicle.errors import ChronicleError, DecodeError
 from libchronicle.portfolio import Order, OrderKey
 from libchronicle.protocol import (
     CancelAll,
@@ -36,6 +36,7 @@ __all__ = ["Engine", "Markets", "Request"]
 
 _GATEWAY = "paper"
 _UNLIMITED = RiskLimits()
+_LARGEST = (1 << 63) - 1
 
 
 class Request(NamedTuple):
@@ -77,6 +78,7 @@ class Engine:
         self.killed = killed
         self.valid_for_ns = valid_for_ns
         self.fills = 0
+        self.broken: dict[str, ChronicleError] = {}  # strategies whose orders_in took no report
         self._out: list[tuple[Client, int, bytes]] = []
         self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
         self._touched: dict[int, None] = {}  # instruments whose orders it changed
@@ -161,7 +163,8 @@ class Engine:
         book = self.markets.book(order.instrument_id)
         assert book is not None, "an order without a market passed the checks"
         self.journal.note(NewOrder.TEMPLATE_ID, bytes(request.payload))
-        self._submitted(client, key, order.instrument_id, request)
+        place = 1 + book.qty_at(Side(order.side), order.price)
+        self._submitted(client, key, order.instrument_id, request, place)
         self._report(self.gateway.submit(order, book, now_ns), now_ns)
 
     def _cancel(self, client: Client, request: Request, now_ns: int) -> None:
@@ -203,7 +206,8 @@ class Engine:
             return
         book = self.markets.book(order.instrument_id)
         assert book is not None, "a replace without a market passed the checks"
-        self._submitted(client, order.key, order.instrument_id, request)
+        place = 1 + book.qty_at(Side(order.side), message.price)
+        self._submitted(client, order.key, order.instrument_id, request, place)
         self._report(self.gateway.replace(order, message.price, message.qty, book, request.seq), now_ns)
 
     def _cancel_all(self, client: Client, request: Request, now_ns: int) -> None:
@@ -239,7 +243,9 @@ class Engine:
         for dispatch in self.markets.dispatches(now_ns):
             self.journal.commit(dispatch)
 
-    def _submitted(self, client: Client, key: OrderKey, instrument_id: int, request: Request) -> None:
+    def _submitted(
+        self, client: Client, key: OrderKey, instrument_id: int, request: Request, place: int = 0
+    ) -> None:
         """Before the gateway acts. The reference is the request's own record."""
         submitted = Submitted(
             order_queue_id=client.queue_id,
@@ -249,6 +255,7 @@ class Engine:
             request_template=request.type_id,
             gateway=_GATEWAY,
             client_order_id=f"{key.queue_id & 0xFFFFFFFF:08x}-{key.epoch}-{key.seq}",
+            place=place,
         )
         self.journal.note(Submitted.TEMPLATE_ID, submitted.encode())
 
@@ -307,7 +314,7 @@ class Engine:
             instrument_id=instrument_id,
             ts=now_ns,
             limit_value=breach.limit,
-            actual_value=breach.actual,
+            actual_value=min(breach.actual, _LARGEST),
             code=breach.code,
             strategy=client.name,
         )
@@ -327,9 +334,7 @@ class Engine:
         for instrument_id in touched:
             self.markets.set_reach(instrument_id, *self.gateway.reach(instrument_id))
         for client, exec_id, payload in out:
-            if client.reports is not None:
-                client.reports.append(ExecutionReport.TEMPLATE_ID, payload)
-            else:
+            if not self._deliver(client, ExecutionReport.TEMPLATE_ID, payload):
                 client.undelivered.append((exec_id, payload))
         for name, instrument_id in moved:
             self.send_position(self.state.clients[name], instrument_id, now_ns)
@@ -342,6 +347,19 @@ class Engine:
             return
         position = self.state.ledger.holding(client.name, instrument_id).position
         account = account_report(client, self.state.ledger, position.terms.settle_currency, now_ns)
-        client.reports.append(account.TEMPLATE_ID, account.encode())
+        self._deliver(client, account.TEMPLATE_ID, account.encode())
         report = position_report(client, instrument_id, position, now_ns, flags)
-        client.reports.append(report.TEMPLATE_ID, report.encode())
+        self._deliver(client, report.TEMPLATE_ID, report.encode())
+
+    def _deliver(self, client: Client, type_id: int, payload: bytes) -> bool:
+        """Into its orders_in. A queue that takes nothing is its strategy's trouble alone: the journal has all of
+        it, and `broken` tells who must open the queue again."""
+        if client.reports is None:
+            return False
+        try:
+            client.reports.append(type_id, payload)
+        except ChronicleError as error:
+            client.reports = None
+            self.broken[client.name] = error
+            return False
+        return True

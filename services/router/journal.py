@@ -20,6 +20,9 @@ Rules:
   no report is lost and none comes twice.
 - Reading of orders_out goes on behind the last request that a committed Dispatch names, never from a
   reader's cursor: the cursor only tells the queue what may be dropped.
+- Submitted also says what is displayed at the request's price: the quantity ahead of the order should it rest.
+  A checkpoint has what is left of it. Trades at the price in between are not journaled: after a crash an order
+  stands where it stood at its submission or at the checkpoint, never further in front than without the crash.
 - Submitted is appended before the gateway acts. One without its cause is a request whose fate the crash
   hid: it is asked for, never sent again. The paper gateway lives in this process, its state is this
   journal, so its answer is definite: not known. A new order gets REJECT LOST; a cancel or replace that did
@@ -241,14 +244,18 @@ class Replay:
         elif type_id == Parameter.TEMPLATE_ID:
             self._parameter(state, Parameter.decode(payload))
         request: NewOrder | None = None
+        places: dict[int, int] = {}  # seq of a request -> its Submitted.place
         for kind, data in pending:
             if kind == NewOrder.TEMPLATE_ID:
                 request = NewOrder.decode(data)
+            elif kind == Submitted.TEMPLATE_ID:
+                submitted = Submitted.decode(data)
+                places[submitted.order_seq] = submitted.place
             elif kind == ExecutionReport.TEMPLATE_ID:
                 report = ExecutionReport.decode(data)
                 if report.order_queue_id not in state.owners:
                     raise CorruptJournal(reason=f"a report for the unknown queue {report.order_queue_id:#x}")
-                state.apply_report(report, request)
+                state.apply_report(report, request, places.get(report.request_seq, 0))
                 if self.on_report is not None:
                     self.on_report(report, data)
             elif kind == Instrument.TEMPLATE_ID:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from libchronicle.bus.feed_watch import LEADS_NOWHERE, FeedState, why_lost
+from libchronicle.errors import Broken, ChronicleError
 from libchronicle.protocol import Dispatch, Instrument, StateChange
 from libchronicle.risk import MarketView
 from libchronicle.sim.paper import PaperGateway, VenueEvent
@@ -16,18 +18,20 @@ from services.router.state import State
 __all__ = ["FEED_MACHINE", "Feed", "MarketData"]
 
 FEED_MACHINE = 1
-CONNECTED, DISCONNECTED = 2, 3  # as bus.FeedState counts them
+CONNECTED, DISCONNECTED = int(FeedState.CONNECTED), int(FeedState.DISCONNECTED)
 _FRAMES_PER_TURN = 4096
 
 
 @dataclass(slots=True, eq=False)
 class Feed:
-    """One raw queue. `is_alive` is looked at once per turn."""
+    """One raw queue. `is_alive` is looked at four times a second; a reader that failed is of no more use."""
 
     name: str
     rank: int
     reader: MarketReader
     is_alive: bool = True
+    reason: str = ""  # of the last change
+    error: ChronicleError | None = None
 
 
 class MarketData:
@@ -100,24 +104,30 @@ class MarketData:
         self._owners = {key: owner for key, owner in self._owners.items() if owner is not feed}
         feed.reader.close()
 
-    def look(self, monotonic_ns: int, ttl_ns: int) -> list[Feed]:
-        """Feeds that were lost or came back since the last look."""
+    def look(self, ttl_s: float) -> list[Feed]:
+        """Feeds that were lost or came back since the last look, and those whose reader leads nowhere any more."""
         changed = []
         for feed in self.feeds.values():
-            is_alive = feed.reader.is_alive(monotonic_ns, ttl_ns)
-            if is_alive != feed.is_alive:
-                feed.is_alive = is_alive
+            lost = why_lost(feed.reader.reader, ttl_s)
+            if lost in LEADS_NOWHERE:
+                feed.error = Broken(path=feed.reader.reader.path, reason=lost.value)
+            if (lost is None) != feed.is_alive:
+                feed.is_alive, feed.reason = lost is None, "writer alive" if lost is None else lost.value
                 changed.append(feed)
         return changed
 
     # ------------------------------------------------------------ the loop
 
     def poll(self, feed: Feed, engine: Engine, now_ns: int) -> int:
-        """Read one feed up to its head; how many records. Raises what its reader raises."""
+        """Read one feed up to its head; how many records. What its reader raises becomes the feed's `error`."""
         reader = feed.reader
         before = reader.frames
         while reader.frames - before < _FRAMES_PER_TURN:
-            found = reader.poll(_FRAMES_PER_TURN)
+            try:
+                found = reader.poll(_FRAMES_PER_TURN)
+            except ChronicleError as error:
+                feed.error = error
+                break
             if found == NOTHING:
                 break
             if found == TRADE:
@@ -151,12 +161,10 @@ class MarketData:
         engine.on_market(events, cause, self.dispatches(now_ns), now_ns)
 
 
-def state_change(feed: Feed, now_ns: int) -> StateChange:
+def state_change(name: str, now_ns: int, *, is_alive: bool) -> StateChange:
     """What the journal says of a feed that was lost or came back."""
-    before, after = (DISCONNECTED, CONNECTED) if feed.is_alive else (CONNECTED, DISCONNECTED)
-    return StateChange(
-        now_ns=now_ns, machine=FEED_MACHINE, from_state=before, to_state=after, reason=feed.name
-    )
+    before, after = (DISCONNECTED, CONNECTED) if is_alive else (CONNECTED, DISCONNECTED)
+    return StateChange(now_ns=now_ns, machine=FEED_MACHINE, from_state=before, to_state=after, reason=name)
 
 
 def _dispatch(feed: Feed, now_ns: int) -> Dispatch | None:

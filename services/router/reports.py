@@ -168,4 +168,7 @@ def open_order(order: Order) -> OpenOrder:
         order_type=OrderType(order.order_type),
         time_in_force=TimeInForce(order.time_in_force),
         account=order.account,
+        cause_ts=order.cause_ts,
+        place=order.ahead + 1,
+        state=order.state,
     )

@@ -1,8 +1,8 @@
 """The router daemon's loop: kill word, market data, requests, timers, heartbeat; everything it reads was
 opened elsewhere.
 
-A turn takes what the sidecar opened, looks at the kill word, reads every feed to its head, then answers up
-to a batch of requests in order of (time, strategy). A turn that found nothing sleeps until any queue has
+A turn takes what the sidecar opened, looks at the kill word, reads every feed to its head, then answers each
+strategy's share of requests in order of (time, strategy). A turn that found nothing sleeps until any queue has
 something, a heartbeat is due or an order expires.
 """
 
@@ -24,7 +24,7 @@ from libchronicle.bus.orders import ARCHIVE_READER
 from libchronicle.bus.paths import BusPaths
 from libchronicle.bus.sidecar import Attach, Detach, Sidecar
 from libchronicle.clock import monotonic_ns, now_ns
-from libchronicle.errors import Broken, ChronicleError, NotReady
+from libchronicle.errors import ChronicleError, NotReady
 from libchronicle.portfolio import FeeSchedule
 from libchronicle.protocol import (
     SCHEMA_VERSION,
@@ -37,7 +37,7 @@ from libchronicle.protocol import (
     SessionStop,
     TimerFired,
 )
-from libchronicle.queue import DisconnectReason, Publisher, Queue, QueueConfig, Subscriber, wait_any
+from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber, wait_any
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
@@ -53,19 +53,19 @@ from services.router.attach import (
 )
 from services.router.commands import Commands
 from services.router.engine import Engine, Request
+from services.router.feeds import Feeds
 from services.router.history import reports_after, session_records
 from services.router.journal import Journal, orders_path, write_checkpoint
-from services.router.market import Feed, MarketData, state_change
+from services.router.market import MarketData
 from services.router.metrics import RouterMetrics
 from services.router.recovery import bring_level, recover
 from services.router.reports import open_order
+from services.router.retry import Retry
 from services.router.state import State
 
 __all__ = ["RouterService"]
 
-REQUESTS_PER_TURN = 64
-FEED_TTL_NS = 2_000_000_000
-LEADS_NOWHERE = (DisconnectReason.QUEUE_REPLACED, DisconnectReason.SEGMENT_MISSING)
+SHARE_OF_A_TURN = 16  # requests of one strategy
 IDLE_S = 0.02  # the kill word wakes nobody: it is seen within this
 SESSION = QueueConfig(segment_size=16 << 20, durable=(ARCHIVE_READER,), prefault=False)
 CHECKPOINT_EVERY = 100_000  # journal records: what a restart has to replay at most
@@ -85,9 +85,11 @@ class RouterService:
         self.attached: dict[str, ClientAttachment] = {}
         self.was_killed = False
         self.commands: Commands | None = None
+        self.retry = Retry()
         self.markets, self.engine = self._recover()
         self.opener = Opener(config, self.paths, self._place, self._queue_id)
         self.arrivals = Arrivals(self.paths, self.switch)
+        self.feeds = Feeds(config, self.engine, self.markets, self.arrivals.ask, log, self.metrics)
         self.sidecar: Sidecar[Handle] = Sidecar(
             self.arrivals,
             self.opener.open,
@@ -162,7 +164,7 @@ class RouterService:
                 self.log.error("cannot attach", error, source=name)
                 self.arrivals.ask(name)
             else:
-                self._attach_feed(feed)
+                self.feeds.attach(feed)
         for name in self.paths.strategies():
             try:
                 found = self.opener.client(name)
@@ -206,6 +208,8 @@ class RouterService:
             self._kill_changed(now)
         worked = self._read_markets(now)
         worked |= self._answer_requests()
+        if self.engine.broken:
+            self._drop_broken()
         expiry = self.engine.gateway.next_expiry_ns()
         if 0 < expiry <= now:
             self.engine.on_event(
@@ -216,18 +220,17 @@ class RouterService:
 
     def beat(self) -> None:
         """Four times a second: heartbeats, cursors, counters."""
-        self._watch_feeds()
+        self.feeds.watch()
+        self._watch_clients()
         if self.commands is not None:
             self.commands.poll(now_ns())
         self.session.heartbeat()
-        for attachment in self.attached.values():
-            attachment.reports.heartbeat()
-        self.requests.commit()
-        for feed in list(self.markets.feeds.values()):
+        for feed in self.markets.feeds.values():
             try:
                 feed.reader.reader.commit()
             except ChronicleError as error:
-                self._feed_failed(feed, error)
+                feed.error = error
+        self.feeds.drop_failed()
         if self.session.next_seq >= self._next_checkpoint:
             self._checkpoint(self.engine.journal, self.engine.state)
         self.metrics.publish(self.engine, self.markets, self.was_killed)
@@ -244,28 +247,36 @@ class RouterService:
             time.sleep(timeout)
 
     def _read_markets(self, now: int) -> bool:
-        worked = False
-        for feed in list(self.markets.feeds.values()):
-            try:
-                worked |= self.markets.poll(feed, self.engine, now) > 0
-            except ChronicleError as error:
-                self._feed_failed(feed, error)
+        worked = failed = False
+        for feed in self.markets.feeds.values():
+            worked |= self.markets.poll(feed, self.engine, now) > 0
+            failed |= feed.error is not None
+        if failed:
+            self.feeds.drop_failed()
         return worked
 
     def _answer_requests(self) -> bool:
-        for count in range(REQUESTS_PER_TURN):
+        """In order of (time, strategy). Each strategy has its share of a turn and no more: one that floods the router
+        keeps the others waiting for that many requests, not for all of its own."""
+        taken: dict[str, int] = {}
+        while True:
             try:
                 message = self.requests.next()
             except ChronicleError as error:
                 self._client_failed(self.requests.failed, error)
-                return True
+                continue
             if message is None:
-                return count > 0
-            client = self.engine.state.clients[self.requests.source]
+                break
+            name = self.requests.source
+            client = self.engine.state.clients[name]
             request = Request(message.type_id, message.payload, message.epoch, message.seq, message.ts_ns)
             if self.engine.on_request(client, request, now_ns()):
-                self.metrics.latency.observe(now_ns() - message.ts_ns)
-        return True
+                self.metrics.latency.observe(max(0, now_ns() - message.ts_ns))
+            taken[name] = taken.get(name, 0) + 1
+            if taken[name] == SHARE_OF_A_TURN:
+                self.requests.pause(name)
+        self.requests.resume()
+        return bool(taken)
 
     def _kill_changed(self, now: int) -> None:
         """Seen in the first turn after the word changed: every open order is cancelled in it."""
@@ -278,24 +289,6 @@ class RouterService:
         )
         self.metrics.state("killed" if self.was_killed else "trading")
 
-    def _watch_feeds(self) -> None:
-        for feed in list(self.markets.feeds.values()):
-            if feed.is_alive:
-                continue
-            reason = feed.reader.reader.detect_disconnect(FEED_TTL_NS / 1e9)
-            if reason is not None and reason in LEADS_NOWHERE:
-                self._feed_failed(feed, Broken(path=feed.reader.reader.path, reason=reason.name))
-        for feed in self.markets.look(monotonic_ns(), FEED_TTL_NS):
-            now = now_ns()
-            events = []
-            if not feed.is_alive and self.config.router.on_market_lost == "cancel":
-                for instrument_id in feed.reader.books:
-                    events += self.engine.gateway.cancel_all(None, instrument_id, code=RejectCode.NO_MARKET)
-            self.engine.on_event(events, state_change(feed, now), now)
-            self.log.warning(
-                "feed is back" if feed.is_alive else "feed lost", feed=feed.name, cancelled=len(events)
-            )
-
     # ------------------------------------------------------------ what comes and goes
 
     def _take_attachments(self) -> None:
@@ -306,35 +299,30 @@ class RouterService:
             if isinstance(command, Detach):
                 self.log.info("strategy away", strategy=command.name, reason=command.reason)
             elif isinstance(command, Attach) and isinstance(command.handle, FeedAttachment):
-                self._attach_feed(command.handle)
+                self.feeds.attach(command.handle)
             elif isinstance(command, Attach) and isinstance(command.handle, ClientAttachment):
                 self._attach_client(command.handle)
 
-    def _attach_feed(self, found: FeedAttachment) -> None:
-        now = now_ns()
-        former = self.markets.feeds.get(found.name)
-        rank = former.rank if former is not None else self._next_rank()
-        feed = Feed(found.name, rank, found.reader, found.reader.is_alive(monotonic_ns(), FEED_TTL_NS))
-        source = SessionSource(
-            queue_id=feed.reader.queue_id,
-            start_seq=feed.reader.reader.next_seq,
-            epoch=feed.reader.epoch,
-            source=rank,
-            path=f"market_data/queue/{found.name}",
-        )
-        self.engine.on_event([], source, now)
-        self.markets.attach(feed, self.engine, found.definitions, now)
-        self.log.info("feed attached", feed=found.name, applied=found.applied, books=len(found.reader.books))
-
     def _attach_client(self, found: ClientAttachment) -> None:
+        former = self.attached.pop(found.name, None)
+        if former is not None:
+            self.requests.remove(found.name)
+            self.sidecar.retire(former)
+        self.attached[found.name] = found
+        try:
+            moved = self._join(found)
+        except ChronicleError as error:
+            self._client_failed(found.name, error)
+            return
+        self.requests.add(found.requests, found.name)
+        self.log.info("strategy attached", strategy=found.name, from_seq=found.requests.next_seq, moved=moved)
+
+    def _join(self, found: ClientAttachment) -> int:
+        """Level with the journal, and told where it stands; how many reports that moved."""
         state, journal = self.engine.state, self.engine.journal
         client = state.client(found.name)
         client.set_limits(found.limits, found.account)
         client.reports = found.reports
-        former = self.attached.get(found.name)
-        if former is not None:
-            self.requests.remove(found.name)
-            self.sidecar.retire(former)
         if client.queue_id != found.requests.queue_id:
             state.attach_queue(client, found.requests.queue_id, (0, -1))
         now = now_ns()
@@ -355,9 +343,7 @@ class RouterService:
             lambda after: self.opener.reports_after(client.name, after),
         )
         self._carry_over(found, now)
-        self.attached[found.name] = found
-        self.requests.add(found.requests, found.name)
-        self.log.info("strategy attached", strategy=found.name, from_seq=found.requests.next_seq, moved=moved)
+        return moved
 
     def _carry_over(self, found: ClientAttachment, now: int) -> None:
         """Tell the strategy where it stands."""
@@ -369,33 +355,43 @@ class RouterService:
             carried = open_order(order)
             found.reports.append(carried.TEMPLATE_ID, carried.encode())
 
-    def _feed_failed(self, feed: Feed, error: ChronicleError) -> None:
-        """Its reader is of no use any more; the sidecar opens another one and rebuilds the books."""
-        self.log.error("feed failed", error, feed=feed.name)
-        self.metrics.errors.record(error)
-        self.metrics.retire(feed.reader.frames)
-        self.markets.detach(feed.name)
-        self.arrivals.ask(feed.name)
+    def _watch_clients(self) -> None:
+        """Heartbeats and cursors of every strategy's queues; what failed is opened again after a while."""
+        for name, attachment in list(self.attached.items()):
+            try:
+                attachment.reports.heartbeat()
+            except ChronicleError as error:
+                self._client_failed(name, error)
+        try:
+            self.requests.commit()
+        except ChronicleError as error:
+            self._client_failed(self.requests.failed, error)
+        for name in self.retry.due(monotonic_ns()):
+            self.arrivals.ask_client(name)
+
+    def _drop_broken(self) -> None:
+        broken, self.engine.broken = self.engine.broken, {}
+        for name, error in broken.items():
+            self._client_failed(name, error)
 
     def _client_failed(self, name: str, error: ChronicleError) -> None:
-        self.log.error("strategy's requests failed", error, strategy=name)
+        """One strategy's queues cannot be used; nobody else must notice."""
+        self.log.error("strategy's queues failed", error, strategy=name)
         self.metrics.errors.record(error)
-        attachment = self.attached.pop(name)
-        self.requests.remove(name)
         self.engine.state.clients[name].reports = None
-        close_handle(attachment)
-        self.arrivals.ask_client(name)
-
-    def _next_rank(self) -> int:
-        state = self.engine.state
-        state.next_rank += 1
-        return state.next_rank - 1
+        if name in self.requests.names:
+            self.requests.remove(name)
+        attachment = self.attached.pop(name, None)
+        if attachment is not None:
+            close_handle(attachment)
+        self.retry.failed(name, monotonic_ns())
 
     # ------------------------------------------------------------ end
 
     def _finish(self, reason: str) -> None:
         for dispatch in self.markets.dispatches(now_ns()):
             self.engine.journal.commit(dispatch)
+        self._checkpoint(self.engine.journal, self.engine.state)  # with every order's place as it is now
         self.engine.journal.commit(SessionStop(now_ns=now_ns(), reason=reason))
         self.beat()
 

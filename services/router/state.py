@@ -94,9 +94,13 @@ class State:
         """The strategy of that name; a new one gets the next rank."""
         found = self.clients.get(name)
         if found is None:
-            found = self.clients[name] = Client(name, self.next_rank)
-            self.next_rank += 1
+            found = self.clients[name] = Client(name, self.take_rank())
         return found
+
+    def take_rank(self) -> int:
+        """A source number that nobody had before."""
+        self.next_rank += 1
+        return self.next_rank - 1
 
     def attach_queue(self, client: Client, queue_id: int, handled: tuple[int, int]) -> None:
         """The strategy's requests come from this queue now, those up to `handled` have their answers."""
@@ -113,8 +117,9 @@ class State:
             client.resolved.pop(definition.instrument_id, None)
         return True
 
-    def apply_report(self, report: ExecutionReport, request: NewOrder | None) -> None:
-        """Book one journaled report; `request` is the order it acknowledges. Raises UnknownInstrument."""
+    def apply_report(self, report: ExecutionReport, request: NewOrder | None, place: int = 0) -> None:
+        """Book one journaled report; `request` is the order it acknowledges, `place` as in Submitted. Raises
+        UnknownInstrument."""
         client = self.owners[report.order_queue_id]
         client.last_exec_id = max(client.last_exec_id, report.exec_id)
         self.last_order_id = max(self.last_order_id, report.venue_order_id)
@@ -125,11 +130,12 @@ class State:
             order = order_of(request, key, client, report.order_ts)
             order.venue_order_id = report.venue_order_id
             order.advance(ExecType.ACK)
+            order.ahead = place - 1
             self.ledger.enter(order)
         elif order is not None:
-            self._advance(order, report)
+            self._advance(order, report, place)
 
-    def _advance(self, order: Order, report: ExecutionReport) -> None:
+    def _advance(self, order: Order, report: ExecutionReport, place: int) -> None:
         leaves = order.leaves
         if report.last_qty:
             self.ledger.fill(order, report.last_qty, report.last_price, report.fee)
@@ -137,6 +143,9 @@ class State:
             leaves -= report.last_qty
         elif report.exec_type == ExecType.REPLACED:
             self.ledger.shift_open(order, report.qty - order.qty)
+            if report.price != order.price or report.qty > order.qty:
+                order.ahead = place - 1
+                self.ledger.requeue(order)
             order.price, order.qty = report.price, report.qty
         order.advance(report.exec_type)
         if order.state in TERMINAL:
@@ -152,6 +161,7 @@ class State:
         key = OrderKey(record.order_queue_id, record.order_epoch, record.order_seq)
         order = order_of(record, key, self.owners[key.queue_id], record.order_ts)
         order.venue_order_id, order.cum = record.venue_order_id, record.cum_qty
+        order.ahead = record.place - 1
         order.advance(ExecType.ACK)
         if order.cum:
             order.advance(ExecType.PARTIAL_FILL)
@@ -174,6 +184,6 @@ def order_of(request: NewOrder | OpenOrder, key: OrderKey, client: Client, order
         reduce_only=OrderFlags.REDUCE_ONLY in request.flags,
         expire_ns=request.expire_ns,
         order_ts=order_ts,
-        cause_ts=request.cause_ts if isinstance(request, NewOrder) else 0,
+        cause_ts=request.cause_ts,
         account=request.account or client.account,
     )

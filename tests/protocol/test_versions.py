@@ -16,7 +16,7 @@ SNAPSHOT_END = (
     '<field name="flags" id="7" type="BookFlags"/>\n    <field name="reserved" id="8" type="pad6"/>\n'
 )
 NEW_GROUP = (
-    '  <group name="auction" id="40" dimensionType="groupSizeEncoding" sinceVersion="2">'
+    '  <group name="auction" id="40" dimensionType="groupSizeEncoding" sinceVersion="3">'
     '<field name="price" id="41" type="int64"/><field name="qty" id="42" type="int64"/></group>\n  </sbe:message>'
 )
 
@@ -24,13 +24,13 @@ NEW_GROUP = (
 def next_version(text: str) -> str:
     """The schema one version on: a field at the end of Trade's block, a group at the end of BookSnapshot."""
     text = text.replace(
-        'package="chronicle" id="4347" version="1"', 'package="chronicle" id="4347" version="2"'
+        'package="chronicle" id="4347" version="2"', 'package="chronicle" id="4347" version="3"'
     )
     text = text.replace(
         TRADE_END,
         TRADE_END
-        + '<field name="buyOrderId" id="11" type="uint64" sinceVersion="2"/>'
-        + '<field name="maker" id="12" type="char16" sinceVersion="2"/>',
+        + '<field name="buyOrderId" id="11" type="uint64" sinceVersion="3"/>'
+        + '<field name="maker" id="12" type="char16" sinceVersion="3"/>',
     )
     head, snapshot, tail = text.partition('<sbe:message name="BookSnapshot"')
     return head + snapshot + tail.replace("  </sbe:message>", NEW_GROUP, 1)
@@ -47,9 +47,9 @@ def build(text: str) -> types.ModuleType:
     return module
 
 
-def written_by_version_2(message: SbeMessage) -> bytes:
+def written_by_the_next(message: SbeMessage) -> bytes:
     payload = bytearray(message.encode())
-    payload[6:8] = (2).to_bytes(2, "little")
+    payload[6:8] = (3).to_bytes(2, "little")
     return bytes(payload)
 
 
@@ -67,18 +67,18 @@ def test_a_newer_build_reads_an_older_record_with_its_new_fields_empty(newer):
 
 
 def test_an_older_build_reads_what_it_knows_of_a_newer_record(newer):
-    payload = written_by_version_2(newer.Trade(instrument_id=7, price=5, buy_order_id=9, maker="someone"))
+    payload = written_by_the_next(newer.Trade(instrument_id=7, price=5, buy_order_id=9, maker="someone"))
     assert len(payload) == len(Trade().encode()) + 24
     assert Trade.decode(payload) == Trade(instrument_id=7, price=5)
-    payload = written_by_version_2(newer.BookSnapshot(asks=[(3, 4)], auction=[(5, 6)]))
+    payload = written_by_the_next(newer.BookSnapshot(asks=[(3, 4)], auction=[(5, 6)]))
     assert BookSnapshot.decode(payload) == BookSnapshot(asks=[(3, 4)])
 
 
 def test_a_newer_build_reads_its_own_records(newer):
     trade = newer.Trade(price=1, buy_order_id=2, maker="x")
-    assert newer.Trade.decode(written_by_version_2(trade)) == trade
+    assert newer.Trade.decode(written_by_the_next(trade)) == trade
     snapshot = newer.BookSnapshot(bids=[(1, 1)], auction=[(5, 6)])
-    assert newer.BookSnapshot.decode(written_by_version_2(snapshot)) == snapshot
+    assert newer.BookSnapshot.decode(written_by_the_next(snapshot)) == snapshot
 
 
 @pytest.mark.parametrize(("stride", "expected"), [(24, (5, 6)), (8, (5, 0))])
@@ -96,7 +96,7 @@ def test_entries_of_another_length_are_read_as_far_as_they_go(stride, expected):
         (TRADE_END, TRADE_END + '<field name="x" id="11" type="uint32" sinceVersion="1"/>', "multiple of 8"),
         (
             TRADE_END,
-            TRADE_END + '<field name="x" id="11" type="uint64" sinceVersion="2"/>',
+            TRADE_END + '<field name="x" id="11" type="uint64" sinceVersion="3"/>',
             "above the version",
         ),
         (TRADE_END, '<field name="x" id="11" type="uint64" sinceVersion="1"/>' + TRADE_END, "at the end"),

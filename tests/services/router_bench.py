@@ -72,7 +72,8 @@ class FeedWriter:
 
     def __init__(self, paths: BusPaths) -> None:
         self._lock = threading.Lock()
-        self.writer: Publisher = Queue.open_publisher(paths.raw("binance-spot"), SMALL)
+        self.path = paths.raw("binance-spot")
+        self.writer: Publisher = Queue.open_publisher(self.path, SMALL)
         self.update_id = 0
         self._running = True
         self.put(DEFINITION)

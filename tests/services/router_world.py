@@ -174,6 +174,12 @@ class World:
         self.serve()
         return [m for m in self.orders_in[name].decoded()[before:] if isinstance(m, ExecutionReport)]
 
+    def send_quietly(self, name: str, message) -> None:
+        """As send, without a look at the reports: for many."""
+        seq = self.write(name, message)
+        self.now += 1000
+        self.engine.on_request(self.state.client(name), self.orders_out[name][seq], self.now)
+
     def trade(self, price: int, qty: int, aggressor: Side = Side.SELL) -> None:
         events = self.engine.gateway.on_trade(BTC, price, qty, aggressor)
         if events:

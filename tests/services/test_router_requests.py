@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from libchronicle.protocol import CancelAll, CancelOrder, OrderFlags, PositionReport, ReplaceOrder, Side
+import pytest
+
+from libchronicle.errors import QueueFull
+from libchronicle.protocol import (
+    CancelAll,
+    CancelOrder,
+    OrderFlags,
+    PositionReport,
+    ReplaceOrder,
+    Side,
+    TimeInForce,
+)
+from libchronicle.risk.checks import MOST_OPEN_ORDERS
 from services.router.engine import Request
-from tests.services.router_world import BTC, World, kinds, order
+from tests.services.router_world import BTC, World, audit, kinds, order
 
 
 def test_a_market_order_is_acknowledged_and_filled_and_the_position_told(world: World) -> None:
@@ -101,3 +113,64 @@ def test_the_kill_cancels_everything_at_once(world: World) -> None:
     world.kill()
     assert kinds(world.reports("alpha")) == ["ACK", "CANCELLED KILLED"]
     assert kinds(world.reports("beta")) == ["ACK", "CANCELLED KILLED"]
+
+
+# ---------------------------------------------------------------- what no strategy in its right mind sends
+
+
+HUGE = (1 << 63) - 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ({"qty": -1}, "REJECT BAD_QTY"),
+        ({"qty": -HUGE - 1}, "REJECT BAD_QTY"),
+        ({"price": -5}, "REJECT BAD_PRICE"),
+        ({"price": HUGE, "qty": HUGE}, "REJECT NOTIONAL_LIMIT"),
+        ({"qty": HUGE}, "REJECT NOTIONAL_LIMIT"),
+        ({"side": 9}, "REJECT MALFORMED"),
+        ({"order_type": 9}, "REJECT UNSUPPORTED"),
+        ({"time_in_force": 77}, "REJECT UNSUPPORTED"),
+        ({"valid_until_ns": -1}, "REJECT STALE"),
+        ({"valid_until_ns": -HUGE}, "REJECT STALE"),
+        ({"time_in_force": TimeInForce.GTD, "expire_ns": -1}, "REJECT STALE"),
+        ({"instrument_id": 0}, "REJECT UNKNOWN_INSTRUMENT"),
+    ],
+    ids=str,
+)
+def test_a_senseless_order_is_refused_with_its_code(
+    world: World, fields: dict[str, int], answer: str
+) -> None:
+    message = order()
+    for name, value in fields.items():
+        setattr(message, name, value)
+    assert kinds(world.send("alpha", message)) == [answer]
+    assert kinds(world.send("beta", order())) == ["ACK"]
+
+
+def test_no_strategy_has_more_than_ten_thousand_orders_open(world: World) -> None:
+    for _ in range(MOST_OPEN_ORDERS):
+        world.send_quietly("alpha", order(qty=1, price=9_000))
+    assert kinds(world.send("alpha", order(qty=1, price=9_000))) == ["REJECT OPEN_ORDERS_LIMIT"]
+    assert kinds(world.send("beta", order())) == ["ACK"]
+
+
+def test_a_strategy_whose_reports_nobody_takes_is_the_only_one_to_notice(world: World) -> None:
+    alpha = world.state.clients["alpha"]
+    alpha.reports = Full()
+    world.write("alpha", order(qty=7, price=0))
+    world.serve()
+    assert alpha.reports is None
+    assert list(world.engine.broken) == ["alpha"]
+    assert kinds(world.send("beta", order())) == ["ACK"]
+    world.start()
+    assert kinds(world.reports("alpha")) == ["ACK", "PARTIAL_FILL", "FILL"]
+    audit(world)
+
+
+class Full:
+    """A queue without room."""
+
+    def append(self, type_id: int, payload: bytes, ts_ns: int | None = None, /) -> int:
+        raise QueueFull(path="orders_in", limit_bytes=len(payload))

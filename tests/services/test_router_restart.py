@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from libchronicle.protocol import CancelAll, KillChange, NewOrder, Side, Submitted
+from libchronicle.protocol import CancelAll, KillChange, NewOrder, ReplaceOrder, Side, Submitted
 from services.router.journal import Journal, write_checkpoint
 from services.router.recovery import bring_level, last_delivered
 from tests.services.router_world import BTC, START, Crash, World, audit, kinds, order
@@ -104,3 +104,72 @@ def test_an_immediate_order_that_power_loss_cut_in_two_does_not_rest(world: Worl
     world.engine.on_event(world.engine.gateway.expire_immediate(), KillChange(), world.now)
     assert kinds(world.reports("alpha")) == ["ACK", "PARTIAL_FILL", "EXPIRED LOST"]
     assert not world.state.ledger.open_orders
+
+
+# ---------------------------------------------------------------- the place of a resting order, and its cause
+
+
+def place(world: World, seq: int) -> int:
+    """What is ahead of alpha's order."""
+    return next(o.ahead for o in world.state.ledger.open_orders.values() if o.key.seq == seq)
+
+
+def test_after_an_orderly_stop_an_order_stands_where_it_stood(world: World) -> None:
+    world.send("alpha", order(price=9_980))
+    world.trade(9_980, 4)
+    assert place(world, 0) == 6
+    write_checkpoint(world.engine.journal, world.state, START, world.now)
+    world.markets.show([(9_990, 5), (9_980, 90)], [(10_010, 5)])
+    world.start()
+    assert place(world, 0) == 6
+    world.trade(9_980, 8)
+    assert kinds(world.reports("alpha")) == ["ACK", "FILL"]
+
+
+def test_after_a_crash_an_order_stands_no_further_in_front_than_when_it_came(world: World) -> None:
+    world.send("alpha", order(price=9_980))
+    world.trade(9_980, 4)
+    for bids in ([(9_980, 90)], [(9_980, 1)]):
+        world.markets.show(bids, [(10_010, 5)])
+        world.start()
+        assert place(world, 0) == 10
+
+
+def test_a_replace_that_costs_the_place_is_remembered_and_one_that_does_not_is_too(world: World) -> None:
+    world.send("alpha", order(qty=3, price=9_980))
+    world.send("alpha", order(qty=3, price=9_980))
+    world.trade(9_980, 4)
+    smaller = ReplaceOrder(instrument_id=BTC, order_seq=0, order_epoch=1, price=9_980, qty=2)
+    larger = ReplaceOrder(instrument_id=BTC, order_seq=0, order_epoch=1, price=9_980, qty=5)
+    world.send("alpha", smaller)
+    assert place(world, 0) == 6
+    world.markets.show([(9_990, 5), (9_980, 7)], [(10_010, 5)])
+    world.send("alpha", larger)
+    for _ in range(2):
+        assert place(world, 0) == 7
+        assert [o.key.seq for o in world.state.ledger.open_orders.values()] == [1, 0]
+        world.start()
+
+
+def test_an_order_of_a_journal_without_places_stands_at_the_back(world: World) -> None:
+    world.send("alpha", order(price=9_980))
+    for at, (type_id, payload) in enumerate(world.journal.records):
+        if type_id == Submitted.TEMPLATE_ID:
+            world.journal.records[at] = (type_id, as_version_1(payload, 8))
+    world.markets.show([(9_990, 5), (9_980, 90)], [(10_010, 5)])
+    world.start()
+    assert place(world, 0) == 90
+
+
+def as_version_1(payload: bytes, added: int) -> bytes:
+    """As a build wrote it that did not know the last `added` bytes of the block."""
+    size = int.from_bytes(payload[:2], "little") - added
+    return size.to_bytes(2, "little") + payload[2:6] + b"\1\0" + payload[8 : 8 + size]
+
+
+def test_reports_of_a_carried_order_name_the_time_of_its_cause(world: World) -> None:
+    world.send("alpha", order(price=9_980, cause_ts=777))
+    world.start()
+    world.start()
+    world.trade(9_970, 1)
+    assert [(r.exec_type.name, r.cause_ts) for r in world.reports("alpha")] == [("ACK", 777), ("FILL", 777)]

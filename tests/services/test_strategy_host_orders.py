@@ -259,3 +259,18 @@ def test_the_readmes_strategy_trades(scene: Scene, project_root: Path) -> None:
     assert (order[2].price, order[2].qty) == (6_000_050, 100_000)
     scene.router.report(order, ExecType.FILL)
     scene.until(lambda: "event=filled" in scene.host.log() and "price=60000.50" in scene.host.log())
+
+
+def test_a_router_that_is_started_anew_has_lost_no_report_and_nobody_says_so(scene: Scene) -> None:
+    scene.begin(SENDER)
+    scene.until_trading()
+    scene.feed.quote()
+    order = scene.until(scene.router.orders)[0]
+    scene.router.report(order, ExecType.ACK)
+    scene.said("order ACK")
+    for times in (2, 3):
+        scene.router.publisher.close()
+        scene.router.reopen()
+        scene.router.report(order, ExecType.PARTIAL_FILL, last_qty=times)
+        scene.said("fill", times - 1)
+    assert "missing" not in scene.host.log()

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from libchronicle.portfolio import TERMINAL, FeeSchedule, InstrumentTerms, Ledger, Order, OrderKey, OrderState
+from libchronicle.portfolio import (
+    AHEAD_UNKNOWN,
+    TERMINAL,
+    FeeSchedule,
+    InstrumentTerms,
+    Ledger,
+    Order,
+    OrderKey,
+    OrderState,
+)
 from libchronicle.protocol import ExecType, Liquidity, OrderType, RejectCode, Side, TimeInForce
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 
@@ -269,14 +278,36 @@ def test_two_resting_reduce_only_orders_do_not_turn_the_position(desk: Desk) -> 
     assert desk.position() == 0
 
 
-def test_an_order_taken_up_after_a_restart_stands_at_the_back(desk: Desk) -> None:
-    order = desk.order(BUY, 8, 99)
+def test_an_order_taken_up_without_a_place_stands_at_the_back(desk: Desk) -> None:
+    order = desk.order(BUY, 8, 99, ahead=AHEAD_UNKNOWN)
     order.state, order.cum = OrderState.PARTIAL, 2
     desk.ledger.enter(order)
     desk.gateway.readmit(order)
     assert desk.gateway.on_trade(7, 99, 10**9, SELL) == []
     desk.gateway.place_readmitted(7, desk.book)
     assert (order.ahead, order.leaves, desk.ledger.holding("alpha", 7).open_buy) == (5, 6, 6)
+
+
+def test_an_order_taken_up_with_its_place_keeps_it(desk: Desk) -> None:
+    order = desk.order(BUY, 8, 99, ahead=3)
+    order.state = OrderState.OPEN
+    desk.ledger.enter(order)
+    desk.gateway.readmit(order)
+    desk.gateway.place_readmitted(7, desk.book)
+    assert words(desk.gateway.on_trade(7, 99, 4, SELL)) == ["PARTIAL_FILL 1@99"]
+
+
+def test_a_fill_that_no_position_can_hold_ends_the_order_and_nothing_else(desk: Desk) -> None:
+    absurd = 1 << 62
+    for _ in range(2):
+        desk.book.ask_levels.clear()
+        order, _ = desk.send(BUY, 10, absurd)
+        desk.book.ask_levels[absurd] = 10
+        told = words(desk.gateway.on_book(7, desk.book))
+        assert told == ["EXPIRED NOTIONAL_LIMIT"]
+        assert order.leaves == 0
+    assert desk.position() == 0
+    assert desk.ledger.open_orders == {}
 
 
 class AnySequence(RuleBasedStateMachine):

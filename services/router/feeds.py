@@ -1,0 +1,121 @@
+"""The router's feeds as they come and go, and what that means for resting orders.
+
+    absent   configured, but there is no reader; the sidecar was asked for one
+    alive    its writer lives
+    lost     its writer has gone or hangs; the reader stays, and reads what is left
+    failed   its reader leads nowhere (queue replaced, damaged): lost at once, and absent until the sidecar brings another
+
+A market that is lost is told once, whichever way it was lost: journaled, logged, and with `on_market_lost = "cancel"`
+its resting orders end. A feed that is absent from the start has its time to live to come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from libchronicle.bus.feed_watch import why_lost
+from libchronicle.clock import monotonic_ns, now_ns
+from libchronicle.protocol import RejectCode, SessionSource, instrument_id
+from libchronicle.runtime.config import HostConfig
+from libchronicle.runtime.logging import Log
+from services.router.attach import FeedAttachment
+from services.router.engine import Engine
+from services.router.market import Feed, MarketData, state_change
+from services.router.metrics import RouterMetrics
+from services.router.retry import Retry
+
+__all__ = ["FEED_TTL_S", "Feeds"]
+
+FEED_TTL_S = 2.0
+
+
+class Feeds:
+    """Attaches, watches and lets go. `ask` has the sidecar open a feed."""
+
+    def __init__(
+        self,
+        config: HostConfig,
+        engine: Engine,
+        markets: MarketData,
+        ask: Callable[[str], None],
+        log: Log,
+        metrics: RouterMetrics,
+    ) -> None:
+        self._configured = {
+            name: {instrument_id(f"{feed.venue}:{symbol}") for symbol in feed.symbols}
+            for name, feed in config.feeds.items()
+        }
+        self._cancels = config.router.on_market_lost == "cancel"
+        self._engine = engine
+        self._markets = markets
+        self._ask = ask
+        self._log = log
+        self._metrics = metrics
+        self._retry = Retry()
+        self._ranks: dict[str, int] = {}
+        self._told: set[str] = set()  # their market was lost, and that was told
+        self._missed_ns = monotonic_ns() + int(FEED_TTL_S * 1e9)
+
+    def attach(self, found: FeedAttachment) -> None:
+        """Trade against it from now on."""
+        now, name = now_ns(), found.name
+        if name in self._markets.feeds:
+            self._let_go(self._markets.feeds[name])
+        if name not in self._ranks:
+            self._ranks[name] = self._engine.state.take_rank()
+        lost = why_lost(found.reader.reader, FEED_TTL_S)
+        feed = Feed(name, self._ranks[name], found.reader, is_alive=lost is None)
+        source = SessionSource(
+            queue_id=feed.reader.queue_id,
+            start_seq=feed.reader.reader.next_seq,
+            epoch=feed.reader.epoch,
+            source=feed.rank,
+            path=f"market_data/queue/{name}",
+        )
+        self._engine.on_event([], source, now)
+        self._markets.attach(feed, self._engine, found.definitions, now)
+        self._log.info("feed attached", feed=name, applied=found.applied, books=len(found.reader.books))
+        self._tell(
+            name, feed.reader.books, "writer alive" if lost is None else lost.value, lost=not feed.is_alive
+        )
+
+    def watch(self) -> None:
+        """Four times a second: who was lost, who is back, who must be opened again."""
+        for feed in self._markets.look(FEED_TTL_S):
+            self._tell(feed.name, feed.reader.books, feed.reason, lost=not feed.is_alive)
+        self.drop_failed()
+        now = monotonic_ns()
+        for name in self._retry.due(now):
+            self._ask(name)
+        if self._missed_ns and now >= self._missed_ns:
+            self._missed_ns = 0
+            for name in self._configured.keys() - self._markets.feeds.keys():
+                self._tell(name, (), "no queue", lost=True)
+
+    def drop_failed(self) -> None:
+        """Let go of readers that failed; the sidecar opens others and rebuilds the books."""
+        for feed in [feed for feed in self._markets.feeds.values() if feed.error is not None]:
+            assert feed.error is not None
+            self._log.error("feed failed", feed.error, feed=feed.name)
+            self._metrics.errors.record(feed.error)
+            self._tell(feed.name, feed.reader.books, type(feed.error).__name__, lost=True)
+            self._let_go(feed)
+            self._retry.failed(feed.name, monotonic_ns())
+
+    def _let_go(self, feed: Feed) -> None:
+        self._metrics.retire(feed.reader.frames)
+        self._markets.detach(feed.name)
+
+    def _tell(self, name: str, books: Iterable[int], reason: str, *, lost: bool) -> None:
+        """Once for each loss and each return."""
+        if lost == (name in self._told):
+            return
+        (self._told.add if lost else self._told.discard)(name)
+        now, events = now_ns(), []
+        if lost and self._cancels:
+            for instrument in self._configured.get(name, set()).union(books):
+                events += self._engine.gateway.cancel_all(None, instrument, code=RejectCode.NO_MARKET)
+        self._engine.on_event(events, state_change(name, now, is_alive=not lost), now)
+        self._log.warning(
+            "feed lost" if lost else "feed is back", feed=name, reason=reason, cancelled=len(events)
+        )
