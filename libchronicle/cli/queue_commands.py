@@ -112,15 +112,19 @@ def dump(
 def verify(
     queue: Annotated[str | None, typer.Argument(metavar="[QUEUE]", help="Default: every queue.")] = None,
     as_json: JsonOption = False,
+    notes: Annotated[bool, typer.Option("--notes", help="Show what is merely worth knowing, too.")] = False,
     run: RunOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Check the checksum of every frame; exits with 65 if one is bad.
+    """Check every frame, seal, index and page against each other; works while daemons run, changes nothing.
+
+    Exits with 0: good; 66: records are missing and the queue says so; 65: damaged; 71: cannot be read; 75: no such queue.
 
     \b
-    Example:
-      chronicle queue verify binance-spot
+    Examples:
+      chronicle queue verify
+      chronicle queue verify binance-spot --json
     """
-    from libchronicle.cli.queues import run_verify
+    from libchronicle.cli.queue_checks import run_verify
 
-    run_verify(queue, run, config, as_json=as_json)
+    run_verify(queue, run, config, as_json=as_json, notes=notes)

@@ -21,13 +21,18 @@ def queues_of(suite: Suite) -> list[tuple[str, Path]]:
     for root in roots:
         for directory, names, files in os.walk(root):
             names[:] = [name for name in names if name != "archive"]  # large, and no queues
-            if "control.meta" in files:
+            if is_queue(files):
                 names.clear()  # a queue holds no queue
                 found.append((str(Path(directory).relative_to(root)), Path(directory)))
     order = ("market_data", "orders", "sessions", "control")
     return sorted(
         found, key=lambda item: (order.index(top) if (top := item[0].split("/")[0]) in order else 9, item[0])
     )
+
+
+def is_queue(files: list[str]) -> bool:
+    """Also one that has lost its control page."""
+    return "control.meta" in files or ("notify.meta" in files and any(name.endswith(".q") for name in files))
 
 
 def resolve(queue: str, suite: Suite) -> Path:
@@ -38,7 +43,7 @@ def resolve(queue: str, suite: Suite) -> Path:
     with contextlib.suppress(InvalidName):  # then it can only be a path
         candidates.append(suite.paths.raw(queue))
     for candidate in candidates:
-        if (candidate / "control.meta").is_file():
+        if candidate.is_dir() and is_queue(os.listdir(candidate)):
             return candidate
     names = [name for name, _ in queues_of(suite)]
     more = [f"… and {len(names) - LISTED} more: `chronicle queue ls`"] if len(names) > LISTED else []

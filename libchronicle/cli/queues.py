@@ -1,4 +1,4 @@
-"""`chronicle queue ls | inspect | tail | dump | verify`. Looks from outside: no lock, no reader page, nothing is held back."""
+"""`chronicle queue ls | inspect | tail | dump`. Looks from outside: no lock, no reader page, nothing is held back."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from libchronicle.cli.records import Describer, hexdump
 from libchronicle.cli.suite import Suite
 from libchronicle.errors import ConfigError, CorruptError, Evicted, NotReady, NotReadyError
 from libchronicle.protocol import Instrument, decode
-from libchronicle.queue import Message, Queue, QueueInfo, Subscriber, inspect, verify
+from libchronicle.queue import Message, Queue, QueueInfo, Subscriber, inspect
 
-__all__ = ["run_dump", "run_inspect", "run_ls", "run_tail", "run_verify"]
+__all__ = ["run_dump", "run_inspect", "run_ls", "run_tail"]
 
 DEFINITIONS_AT_HEAD = 4096
 POLL_S = 0.2
@@ -85,25 +85,6 @@ def run_dump(
         if limit is not None and number >= limit:
             return
         print_ndjson(describer.json(record))
-
-
-def run_verify(queue: str | None, run: str | None, config: str | None, *, as_json: bool) -> None:
-    """Check every frame of one queue, or of all. Raises CorruptError if one is bad."""
-    suite = find_run(run, config).suite
-    chosen = queues_of(suite) if queue is None else [(queue, resolve(queue, suite))]
-    findings = {name: verify(path) for name, path in chosen}
-    if as_json:
-        print_json(findings)
-    else:
-        for name, found in findings.items():
-            print(f"{name}: {'good' if not found else f'{len(found)} bad'}")
-            for finding in found:
-                print(
-                    f"  segment {finding.segment} offset {finding.offset} seq {finding.seq}: {finding.reason}"
-                )
-    bad = sum(len(found) for found in findings.values())
-    if bad:
-        raise CorruptError(reason=f"{bad} frames are not what was written")
 
 
 # ---------------------------------------------------------------- finding queues

@@ -68,6 +68,7 @@ def parse_segment(bytes head not None):
         "begun": h.first_seq != CHR_SEQ_UNKNOWN,
         "first_seq": h.first_seq,
         "first_ts_ns": h.first_ts,
+        "prev_epoch": h.prev_epoch,
         "sound": h.crc == chr_checksum(h, 56),
         "sealed": sealed,
         "quarantined": sealed and bool(s.flags & CHR_SEAL_QUARANTINED),

@@ -198,6 +198,12 @@ cdef class Publisher:
     def segment_size(self):
         return self.control().segment_size
 
+    @property
+    def mended(self):
+        """What open found damaged and put right, in words for an operator; empty when all was sound."""
+        self.control()
+        return mended_words((<chr_publisher *>self.w).mended)
+
     def metrics(self):
         """Counters of this queue as a dict."""
         cdef chr_control *c = self.control()
@@ -221,6 +227,7 @@ cdef dict control_metrics(chr_control *c):
         "oldest": c.oldest,
         "oldest_seq": c.oldest_seq,
         "synced": c.synced,
+        "rescues": c.rescues,
     }
 
 

@@ -1,4 +1,4 @@
-# distutils: sources = libchronicle/native/agents.c libchronicle/native/clock.c libchronicle/native/control.c libchronicle/native/cursor.c libchronicle/native/files.c libchronicle/native/fork.c libchronicle/native/leftovers.c libchronicle/native/liveness.c libchronicle/native/map.c libchronicle/native/notify.c libchronicle/native/page.c libchronicle/native/platform_linux.c libchronicle/native/platform_portable.c libchronicle/native/reader.c libchronicle/native/recover.c libchronicle/native/retain.c libchronicle/native/roll.c libchronicle/native/seek.c libchronicle/native/segment.c libchronicle/native/wait.c libchronicle/native/word.c libchronicle/native/writer.c
+# distutils: sources = libchronicle/native/agents.c libchronicle/native/audit.c libchronicle/native/clock.c libchronicle/native/control.c libchronicle/native/cursor.c libchronicle/native/files.c libchronicle/native/fork.c libchronicle/native/leftovers.c libchronicle/native/liveness.c libchronicle/native/map.c libchronicle/native/mend.c libchronicle/native/notify.c libchronicle/native/page.c libchronicle/native/platform_linux.c libchronicle/native/platform_portable.c libchronicle/native/reader.c libchronicle/native/recover.c libchronicle/native/retain.c libchronicle/native/roll.c libchronicle/native/seek.c libchronicle/native/segment.c libchronicle/native/wait.c libchronicle/native/word.c libchronicle/native/writer.c
 # distutils: depends = libchronicle/native/chr_atomic.h libchronicle/native/chr_batch.h libchronicle/native/chr_clock.h libchronicle/native/chr_core.h libchronicle/native/chr_crc.h libchronicle/native/chr_hot.h libchronicle/native/chr_layout.h libchronicle/native/chr_platform.h
 """The thin binding over the C core: Publisher, Subscriber, Message.
 
@@ -76,6 +76,7 @@ include "_subscriber.pxi"
 include "_batches.pxi"
 include "_waiting.pxi"
 include "_outside.pxi"
+include "_audit.pxi"
 
 
 cdef chr_clock process_clock

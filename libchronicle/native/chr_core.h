@@ -91,6 +91,7 @@ mode_t chr_file_mode(const char *dir); /* 0640; with the directory's group write
 int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e); /* 1 made, 0 was there */
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
 int chr_replace_file(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
+int chr_write_temp(char *temp, size_t room, const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
 void chr_agent_ensure(chr_agent_kind kind);
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest); /* 1 found any */
 
@@ -117,9 +118,11 @@ void chr_map_collect(void);               /* unmap what was released */
 /* ---------------------------------------------------------------- segment.c */
 
 void chr_segment_name(char out[32], uint64_t number, const char *suffix);
+chr_map *chr_segment_map(const char *dir, uint64_t number, uint32_t size, bool writable, chr_error *e); /* whatever its header says */
 chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e);
 chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, chr_error *e);
 chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e);
+void chr_segment_write_header(uint8_t *base, uint64_t queue_id, uint32_t number, uint32_t size, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch);
 void chr_segment_begin(chr_map *map, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch);
 bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id);
 bool chr_seal_valid(const chr_map *map);
@@ -135,10 +138,25 @@ typedef struct {
     int fd; /* of control.meta, carries the lock */
 } chr_pages;
 
+void chr_control_blank(chr_control *c, uint32_t segment_size, uint64_t queue_id);
 int chr_control_create(const char *dir, uint32_t segment_size, chr_error *e);
+int chr_control_check_file(int fd, const char *path, chr_error *e);
 int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *e);
 void chr_pages_close(chr_pages *pages);
 uint64_t chr_control_tail(const chr_control *c, uint64_t *seq); /* head and the seq of the next frame, if none stands there */
+
+/* ---------------------------------------------------------------- mend.c */
+
+#define CHR_MENDED_CONTROL 1u
+#define CHR_MENDED_NOTIFY 2u
+#define CHR_MENDED_HEADER 4u
+#define CHR_MENDED_MARKS 8u   /* recovery could not go by the control page's marks */
+
+bool chr_has_segments(const char *dir);
+uint64_t chr_walk_from(const char *dir, uint64_t lowest, uint64_t highest); /* the first segment behind those that are sealed */
+int chr_control_rescue(const char *dir, uint32_t segment_size, chr_error *e);
+int chr_notify_mend(const char *dir, uint64_t queue_id, chr_error *e); /* 1 mended, 0 nothing to mend */
+chr_map *chr_segment_mend(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, chr_error *e); /* NULL: cannot be mended */
 
 /* ---------------------------------------------------------------- recover.c */
 
@@ -149,6 +167,7 @@ typedef struct {
     uint64_t lost_from;           /* < seq: [lost_from, seq) must be declared */
     uint64_t last_offset;
     bool fresh;                   /* the segment does not exist yet */
+    uint32_t mended;              /* CHR_MENDED_… */
 } chr_tail;
 
 int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error *e);
@@ -196,6 +215,8 @@ struct chr_publisher {
     chr_retired *retired;         /* lock-free stack, popped by the clean thread */
     chr_publisher *next_open;     /* of fork.c */
     uint64_t wakes;
+    uint32_t mended;              /* what open found damaged and put right: CHR_MENDED_… */
+    uint8_t geometry[64];         /* the control page's first line, which never changes */
 };
 
 chr_writer *chr_writer_open(const char *dir, const chr_config *config, chr_error *e);
@@ -204,6 +225,7 @@ int chr_writer_roll(chr_writer *w);
 int chr_writer_heartbeat(chr_writer *w);
 int chr_writer_flush(chr_writer *w, bool all);
 int chr_writer_drain(chr_writer *w); /* run what the agents would do, now */
+int chr_writer_active(const char *dir, chr_error *e); /* fails with the owner's pid */
 
 /* ---------------------------------------------------------------- roll.c */
 
@@ -323,5 +345,44 @@ static inline int chr_examine_full(const uint8_t *base, uint64_t offset, uint64_
 }
 
 const char *chr_verdict_text(int verdict);
+
+/* ---------------------------------------------------------------- audit.c */
+
+typedef enum {
+    CHR_FOUND_FRAME = 1, /* detail = -chr_verdict; [seq, to_seq] cannot be read; the walk went on at `until`, 0 = nothing follows here */
+    CHR_FOUND_SEQ,       /* seq was due, to_seq stands there */
+    CHR_FOUND_EPOCH,
+    CHR_FOUND_TIME,
+    CHR_FOUND_LOST,      /* the queue itself declares [seq, to_seq] lost */
+    CHR_FOUND_BAD_LOST,
+    CHR_FOUND_TRAIL,     /* bytes that no checksum covers are not zero */
+    CHR_FOUND_PADDING,   /* its length does not reach the segment's end */
+    CHR_FOUND_SEAL       /* detail: 1 end, 2 frames, 3 last seq, 4 last time, 5 checksum of the data */
+} chr_found;
+
+typedef enum { CHR_SEAL_NONE, CHR_SEAL_GOOD, CHR_SEAL_CLOSED, CHR_SEAL_BAD } chr_seal_state; /* CLOSED: quarantined */
+
+typedef struct {
+    uint32_t kind, detail;
+    uint64_t offset, until, seq, to_seq;
+} chr_finding;
+
+#define CHR_FINDINGS 64
+
+typedef struct {
+    uint64_t seq;          /* due next; carried from segment to segment, as the next three */
+    int64_t ts_ns;
+    uint32_t epoch, known;
+    uint64_t frames, payload_bytes, lost, end, seal_end, seal_last_seq;
+    int32_t stopped;       /* chr_verdict: OK at a padding, NONE at the tail */
+    uint32_t seal, damaged, tail_clean;
+    uint32_t index_header, index_empty, index_bad;
+    uint32_t found;        /* all; the list holds the first CHR_FINDINGS */
+    chr_finding findings[CHR_FINDINGS];
+} chr_audit;
+
+void chr_audit_segment(chr_audit *a, const uint8_t *base, uint64_t bytes, uint32_t segment_size, uint32_t seed, uint64_t upto);
+void chr_audit_index(chr_audit *a, const uint8_t *index, const uint8_t *base, uint64_t bytes, uint32_t segment_size, uint32_t number,
+                     uint64_t queue_id);
 
 #endif

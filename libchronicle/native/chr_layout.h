@@ -148,7 +148,8 @@ typedef struct {
     uint64_t max_lag_bytes;
     int64_t reader_ttl_ns;
     uint32_t on_full, durable_size;
-    uint8_t pad5[32];
+    uint64_t rescues;           /* times this page was built anew from the segments */
+    uint8_t pad5[24];
     /* 448 */
     char durable[CHR_DURABLE_BYTES]; /* names of durable readers, each ended by NUL */
     uint8_t pad6[CHR_PAGE - 448 - CHR_DURABLE_BYTES];

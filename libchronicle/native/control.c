@@ -1,4 +1,5 @@
-/* control.meta and notify.meta: made whole under a temporary name and published by link, so nobody ever maps half a page. */
+/* control.meta and notify.meta: made whole under a temporary name and published by link, so nobody ever maps half a page.
+ * What to do with one that is damaged is mend.c's matter. */
 #include "chr_core.h"
 
 #include <errno.h>
@@ -7,26 +8,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+void chr_control_blank(chr_control *c, uint32_t segment_size, uint64_t queue_id)
+{
+    memset(c, 0, sizeof *c);
+    c->magic = CHR_MAGIC_CONTROL;
+    c->version = CHR_FORMAT_VERSION;
+    c->segment_size = segment_size;
+    c->queue_id = queue_id;
+    c->created_ns = chr_realtime_ns();
+    chr_host_id(c->host_id);
+    c->crc = chr_checksum(c, offsetof(chr_control, crc));
+    c->head = c->checked = c->touched = c->synced = CHR_SEGMENT_DATA;
+}
+
 int chr_control_create(const char *dir, uint32_t segment_size, chr_error *e)
 {
     static _Thread_local chr_control c;
-    static _Thread_local chr_notify n;
-    memset(&c, 0, sizeof c);
-    memset(&n, 0, sizeof n);
-    c.magic = CHR_MAGIC_CONTROL;
-    c.version = CHR_FORMAT_VERSION;
-    c.segment_size = segment_size;
-    c.queue_id = chr_random64();
-    c.created_ns = chr_realtime_ns();
-    chr_host_id(c.host_id);
-    c.crc = chr_checksum(&c, offsetof(chr_control, crc));
-    c.head = c.checked = c.touched = c.synced = CHR_SEGMENT_DATA;
-    n.magic = CHR_MAGIC_NOTIFY;
-    n.queue_id = c.queue_id;
-    int made = chr_create_once(dir, "control.meta", chr_file_mode(dir), &c, sizeof c, e);
-    if (made < 0 || chr_create_once(dir, "notify.meta", 0660 | chr_file_mode(dir), &n, sizeof n, e) < 0)
-        return -1;
-    return made;
+    chr_control_blank(&c, segment_size, chr_random64());
+    return chr_create_once(dir, "control.meta", chr_file_mode(dir), &c, sizeof c, e);
+}
+
+/* Another version says so under a checksum that holds; a single flipped bit is damage. */
+static bool flipped(const chr_control *c)
+{
+    return c->crc != chr_checksum(c, offsetof(chr_control, crc)) &&
+           __builtin_popcount(c->version ^ CHR_FORMAT_VERSION) + __builtin_popcount(c->features_incompat) == 1;
 }
 
 /* One that was cut short holds nothing that could be lost. */
@@ -40,13 +46,22 @@ static int check(const chr_control *c, const char *path, chr_error *e)
 {
     if (c->magic != CHR_MAGIC_CONTROL)
         return chr_fail(e, CHR_E_CONTROL, path, "no queue's magic number", 0, 0, 0);
-    if (c->version != CHR_FORMAT_VERSION || c->features_incompat != 0)
+    if ((c->version != CHR_FORMAT_VERSION || c->features_incompat != 0) && !flipped(c))
         return chr_fail(e, CHR_E_VERSION, path, "control", c->version, CHR_FORMAT_VERSION, 0);
     if (c->crc != chr_checksum(c, offsetof(chr_control, crc)))
         return chr_fail(e, CHR_E_CONTROL, path, "checksum of its geometry", 0, 0, 0);
     if (c->segment_size < CHR_SEGMENT_MIN || c->segment_size > CHR_SEGMENT_MAX || c->segment_size % CHR_PAGE)
         return chr_fail(e, CHR_E_CONTROL, path, "segment size", c->segment_size, 0, 0);
     return 0;
+}
+
+/* The page behind a descriptor, read and not mapped: it may be short. */
+int chr_control_check_file(int fd, const char *path, chr_error *e)
+{
+    static _Thread_local chr_control page;
+    if (pread(fd, &page, sizeof page, 0) != (ssize_t)sizeof page)
+        return chr_fail(e, CHR_E_CONTROL, path, "shorter than a page", 0, 0, 0);
+    return check(&page, path, e);
 }
 
 static chr_map *open_page(const char *path, bool writable, int *keep_fd, chr_error *e)
@@ -83,6 +98,10 @@ int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *
         return -1;
     }
     chr_join(path, sizeof path, dir, "notify.meta");
+    if (writable && chr_notify_mend(dir, ((const chr_control *)out->control->base)->queue_id, e) < 0) {
+        chr_pages_close(out);
+        return -1;
+    }
     out->notify = open_page(path, true, NULL, e);
     if (out->notify == NULL && writable && e->code == CHR_E_CONTROL && remake_notify(dir, ((const chr_control *)out->control->base)->queue_id, e) == 0)
         out->notify = open_page(path, true, NULL, e);

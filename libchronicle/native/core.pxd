@@ -173,3 +173,70 @@ cdef extern from "chr_core.h" nogil:
     int chr_reader_peek(chr_reader *r)
     bint chr_word_gone(const chr_subscriber *s)
     void chr_touch(const void *start, size_t size)
+
+    enum:
+        CHR_FOUND_FRAME
+        CHR_FOUND_SEQ
+        CHR_FOUND_EPOCH
+        CHR_FOUND_TIME
+        CHR_FOUND_LOST
+        CHR_FOUND_BAD_LOST
+        CHR_FOUND_TRAIL
+        CHR_FOUND_PADDING
+        CHR_FOUND_SEAL
+        CHR_SEAL_NONE
+        CHR_SEAL_GOOD
+        CHR_SEAL_CLOSED
+        CHR_SEAL_BAD
+        CHR_FINDINGS
+
+    ctypedef struct chr_finding:
+        uint32_t kind
+        uint32_t detail
+        uint64_t offset
+        uint64_t until
+        uint64_t seq
+        uint64_t to_seq
+
+    ctypedef struct chr_audit:
+        uint64_t seq
+        int64_t ts_ns
+        uint32_t epoch
+        uint32_t known
+        uint64_t frames
+        uint64_t payload_bytes
+        uint64_t lost
+        uint64_t end
+        uint64_t seal_end
+        uint64_t seal_last_seq
+        int32_t stopped
+        uint32_t seal
+        uint32_t damaged
+        uint32_t tail_clean
+        uint32_t index_header
+        uint32_t index_empty
+        uint32_t index_bad
+        uint32_t found
+        chr_finding findings[64]
+
+    void chr_audit_segment(chr_audit *a, const uint8_t *base, uint64_t bytes, uint32_t segment_size, uint32_t seed, uint64_t upto)
+    void chr_audit_index(chr_audit *a, const uint8_t *index, const uint8_t *base, uint64_t bytes, uint32_t segment_size,
+                         uint32_t number, uint64_t queue_id)
+    uint64_t chr_index_bytes(uint32_t segment_size)
+    void chr_map_populate(chr_map *map, uint64_t begin, uint64_t end, bint write)
+
+    const uint64_t CHR_MAGIC_NOTIFY
+
+    ctypedef struct chr_notify:
+        uint32_t word
+        uint64_t magic
+        uint64_t queue_id
+
+    ctypedef struct chr_publisher:
+        uint32_t mended
+
+    enum:
+        CHR_MENDED_CONTROL
+        CHR_MENDED_NOTIFY
+        CHR_MENDED_HEADER
+        CHR_MENDED_MARKS

@@ -126,7 +126,7 @@ static int write_all(int fd, const void *data, size_t size)
     return 0;
 }
 
-static int write_temp(char *temp, size_t room, const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e)
+int chr_write_temp(char *temp, size_t room, const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e)
 {
     char unique[160];
     snprintf(unique, sizeof unique, "%s.tmp-%d-%llx", name, (int)getpid(), (unsigned long long)chr_random64());
@@ -158,7 +158,7 @@ int chr_create_once(const char *dir, const char *name, mode_t mode, const void *
     chr_join(path, sizeof path, dir, name);
     if (access(path, F_OK) == 0)
         return 0;
-    if (write_temp(temp, sizeof temp, dir, name, mode, data, size, e) < 0)
+    if (chr_write_temp(temp, sizeof temp, dir, name, mode, data, size, e) < 0)
         return -1;
     int made = link(temp, path) == 0;
     int sys = errno;
@@ -180,7 +180,7 @@ int chr_replace_file(const char *dir, const char *name, mode_t mode, const void 
 {
     char temp[640], path[640];
     chr_join(path, sizeof path, dir, name);
-    if (write_temp(temp, sizeof temp, dir, name, mode, data, size, e) < 0)
+    if (chr_write_temp(temp, sizeof temp, dir, name, mode, data, size, e) < 0)
         return -1;
     if (rename(temp, path) == 0)
         return 0;

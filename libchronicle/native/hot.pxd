@@ -76,6 +76,7 @@ cdef extern from "chr_hot.h" nogil:
         uint64_t forgotten
         uint64_t sync_errors
         uint64_t full
+        uint64_t rescues
         uint64_t unlinked
         int64_t heartbeat_ns
         int64_t heartbeat_real_ns

@@ -63,8 +63,11 @@ static int enter(walk *w, uint64_t number)
     if (w->map == NULL) {
         if (w->error->code != CHR_E_CORRUPT && w->error->code != CHR_E_BROKEN)
             return -1;
-        w->error->code = 0; /* a header that never reached the disk: the segment is moved aside when it is made */
-        return 0;
+        w->error->code = 0;
+        w->map = chr_segment_mend(w->dir, number, w->size, w->control->queue_id, w->error);
+        if (w->map == NULL)
+            return 0; /* its first page never reached the disk: the segment is moved aside when it is made */
+        w->tail->mended |= CHR_MENDED_HEADER;
     }
     const chr_segment_header *h = (const chr_segment_header *)w->map->base;
     return h->first_seq != CHR_SEQ_UNKNOWN;
@@ -130,9 +133,11 @@ static void zero_tail(walk *w)
 {
     const chr_control *c = w->control;
     uint64_t base = chr_position(w->size, w->tail->number, 0);
-    uint64_t end = w->size;
+    uint64_t end = w->size, step_end = (w->tail->offset / CHR_STEP + 1) * CHR_STEP;
     if (w->same_boot && c->touched >= base && c->touched - base < w->size)
         end = c->touched - base;
+    if (end < step_end) /* no writer notes less than a step */
+        end = step_end < w->size ? step_end : w->size;
     if (end <= w->tail->offset)
         return;
     uint8_t *from = w->map->base + w->tail->offset;
@@ -216,13 +221,41 @@ static bool goes_on_later(const walk *w)
     return found;
 }
 
-/* Was the frame that should stand at the tail known to be there? */
+/* Was the frame that should stand at the tail known to be there? Two words must say so: one flipped bit declares nothing lost. */
 static bool was_committed(const walk *w)
 {
     const chr_control *c = w->control;
+    uint64_t position = chr_position(w->size, w->tail->number, w->tail->offset);
     if (w->same_boot)
-        return w->seq_known && c->next_seq > w->tail->seq;
-    return chr_position(w->size, w->tail->number, w->tail->offset) < c->synced;
+        return w->seq_known && c->next_seq > w->tail->seq && c->head > position;
+    return position < c->synced && c->synced <= c->head;
+}
+
+/* Does a frame stand where the mark says? `checked` names the last one that its writer knew of. */
+static bool mark_holds(const walk *w)
+{
+    const chr_tail *t = w->tail;
+    uint64_t next;
+    if (t->offset == CHR_SEGMENT_DATA)
+        return true;
+    return t->offset > CHR_SEGMENT_DATA && t->offset % CHR_ALIGN == 0 && t->offset <= w->size - CHR_FRAME_HEADER &&
+           chr_examine_full(w->map->base, t->offset, w->size, w->seed, &next) == CHR_FRAME_OK;
+}
+
+/* The mark leads nowhere (a flipped bit, or segments that are gone): begin behind the segments that are sealed. */
+static int start_anew(walk *w)
+{
+    uint64_t lowest, highest;
+    w->tail->mended |= CHR_MENDED_MARKS;
+    w->tail->offset = CHR_SEGMENT_DATA;
+    if (!chr_segment_range(w->dir, &lowest, &highest))
+        return 0;
+    for (uint64_t number = chr_walk_from(w->dir, lowest, highest);; number--) {
+        int entered = enter(w, number);
+        w->tail->number = entered ? number : w->tail->number;
+        if (entered || number == lowest || !exists(w, number - 1))
+            return entered;
+    }
 }
 
 /* The walk begins in the segment of the mark, or the last before it that exists. */
@@ -233,24 +266,26 @@ static int start_of_walk(walk *w)
     uint64_t from = w->same_boot ? c->checked : c->synced;
     t->number = from / w->size;
     t->offset = w->same_boot ? from % w->size : CHR_SEGMENT_DATA;
-    if (t->offset < CHR_SEGMENT_DATA || t->offset % CHR_ALIGN)
-        t->offset = CHR_SEGMENT_DATA;
-    t->last_ts = w->same_boot ? c->last_ts : 0;
+    t->last_ts = c->last_ts;
     int entered = enter(w, t->number);
     if (entered == 0 && t->number > 0 && exists(w, t->number - 1)) {
         t->offset = CHR_SEGMENT_DATA;
         entered = enter(w, --t->number);
     }
+    if (entered == 0 || (entered > 0 && !mark_holds(w)))
+        entered = start_anew(w);
     if (entered < 0)
         return -1;
     if (entered) {
         const chr_segment_header *h = (const chr_segment_header *)w->map->base;
         w->seq_known = t->offset == CHR_SEGMENT_DATA;
         t->seq = h->first_seq;
-        t->last_ts = h->first_ts > t->last_ts ? h->first_ts : t->last_ts;
+        t->last_ts = h->first_ts;
         t->last_epoch = h->prev_epoch;
         return 1;
     }
+    if (t->number > c->head / w->size) /* no segment at all, and a mark beyond the head */
+        t->number = c->head / w->size;
     t->seq = c->next_seq;
     begin_at(w, t->number);
     if (c->next_seq == c->oldest_seq || (c->next_seq == 0 && c->head == CHR_SEGMENT_DATA))

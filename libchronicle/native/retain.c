@@ -264,18 +264,40 @@ static void retain(chr_publisher *p)
             chr_fetch_add64(&c->forgotten, 1);
 }
 
+/* `oldest` is what files are deleted by, so a flipped bit in it must not be believed: the segment it names must begin with the seq beside it. */
 static void adopt_oldest(chr_publisher *p)
 {
     chr_control *c = p->hot.control;
     uint64_t found, highest;
-    while (chr_segment_range(p->dir, &found, &highest) && found < c->oldest)
-        unlink_pair(p, found); /* a crash stood between the mark and the files */
-    if (!chr_segment_range(p->dir, &found, &highest) || found <= c->oldest)
+    if (!chr_segment_range(p->dir, &found, &highest))
         return;
-    uint64_t seq = first_seq_of(p, found); /* segments removed by hand */
+    if (c->oldest <= p->first_number && first_seq_of(p, c->oldest) == c->oldest_seq) {
+        for (; found < c->oldest && chr_segment_range(p->dir, &found, &highest) && found < c->oldest;)
+            unlink_pair(p, found); /* a crash stood between the mark and the files */
+        return;
+    }
+    uint64_t seq = first_seq_of(p, found); /* removed by hand, or the page is wrong */
     if (seq != CHR_SEQ_UNKNOWN)
         chr_store_release64(&c->oldest_seq, seq);
     chr_store_release64(&c->oldest, found);
+}
+
+/* A flipped bit in a header would hide a whole segment from every reader. */
+static void mend_headers(const chr_publisher *p)
+{
+    chr_error e;
+    uint64_t lowest, highest;
+    if (!chr_segment_range(p->dir, &lowest, &highest))
+        return;
+    for (uint64_t number = p->hot.control->oldest > lowest ? p->hot.control->oldest : lowest; number < p->first_number; number++) {
+        chr_map *map = chr_segment_map(p->dir, number, p->segment_size, false, &e);
+        if (map == NULL)
+            continue; /* gone or cut short: told to whoever reads there */
+        chr_map *mended = chr_segment_header_valid(map, p->queue_id) ? NULL : chr_segment_mend(p->dir, number, p->segment_size, p->queue_id, &e);
+        if (mended != NULL)
+            chr_map_release_now(mended);
+        chr_map_release_now(map);
+    }
 }
 
 /* What a stranger may have done to the files of a live writer. Not under `cleaning`: a roll holds `making` and may ask for that. */
@@ -302,6 +324,7 @@ void chr_clean_run(chr_publisher *p)
     pthread_mutex_lock(&p->cleaning);
     if (!p->cleaned_once) {
         p->cleaned_once = 1;
+        mend_headers(p);
         adopt_oldest(p);
         catch_up(p);
     }

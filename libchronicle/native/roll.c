@@ -298,6 +298,8 @@ void chr_writer_beat(chr_writer *w, int64_t ts_ns)
     chr_store_relaxed64((uint64_t *)&w->control->heartbeat_ns, (uint64_t)now);
     chr_store_relaxed64((uint64_t *)&w->control->heartbeat_real_ns, (uint64_t)chr_realtime_ns());
     w->beat_ts = ts_ns + CHR_BEAT_NS;
+    if (CHR_UNLIKELY(memcmp(p->geometry, w->control, sizeof p->geometry) != 0))
+        memcpy(w->control, p->geometry, sizeof p->geometry); /* a flipped bit there would keep every new reader out */
     if (p->config.max_segment_age_ns && p->began_ns && now - p->began_ns >= p->config.max_segment_age_ns && w->reserved == 0 &&
         w->offset > CHR_SEGMENT_DATA) {
         chr_error kept = w->error;

@@ -28,7 +28,7 @@ bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id)
            h->size == map->size && h->features_incompat == 0 && h->crc == chr_checksum(h, offsetof(chr_segment_header, crc));
 }
 
-static void write_header(uint8_t *base, uint64_t queue_id, uint32_t number, uint32_t size, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch)
+void chr_segment_write_header(uint8_t *base, uint64_t queue_id, uint32_t number, uint32_t size, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch)
 {
     chr_segment_header h = {.magic = CHR_MAGIC_SEGMENT, .version = CHR_FORMAT_VERSION, .queue_id = queue_id, .number = number, .size = size};
     h.first_seq = first_seq;
@@ -41,10 +41,18 @@ static void write_header(uint8_t *base, uint64_t queue_id, uint32_t number, uint
 void chr_segment_begin(chr_map *map, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch)
 {
     const chr_segment_header *h = (const chr_segment_header *)map->base;
-    write_header(map->base, h->queue_id, map->number, (uint32_t)map->size, first_seq, first_ts, prev_epoch);
+    chr_segment_write_header(map->base, h->queue_id, map->number, (uint32_t)map->size, first_seq, first_ts, prev_epoch);
 }
 
-chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e)
+/* Another version says so under a checksum that holds; a single flipped bit is damage. */
+static bool flipped(const chr_segment_header *h)
+{
+    return h->crc != chr_checksum(h, offsetof(chr_segment_header, crc)) &&
+           __builtin_popcount(h->version ^ CHR_FORMAT_VERSION) + __builtin_popcount(h->features_incompat) == 1;
+}
+
+/* The file as it is, whatever its header says. */
+chr_map *chr_segment_map(const char *dir, uint64_t number, uint32_t size, bool writable, chr_error *e)
 {
     char name[32], path[640];
     struct stat st;
@@ -61,14 +69,21 @@ chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint6
         return NULL;
     }
     chr_map *map = chr_map_fd(fd, size, writable, (uint32_t)number);
-    if (map == NULL) {
+    if (map == NULL)
         chr_fail_sys(e, path, "map", size);
-        return NULL;
-    }
-    if (chr_segment_header_valid(map, queue_id))
+    return map;
+}
+
+chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e)
+{
+    char name[32], path[640];
+    chr_map *map = chr_segment_map(dir, number, size, writable, e);
+    if (map == NULL || chr_segment_header_valid(map, queue_id))
         return map;
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, dir, name);
     const chr_segment_header *h = (const chr_segment_header *)map->base;
-    if (h->magic == CHR_MAGIC_SEGMENT && (h->version != CHR_FORMAT_VERSION || h->features_incompat))
+    if (h->magic == CHR_MAGIC_SEGMENT && (h->version != CHR_FORMAT_VERSION || h->features_incompat) && !flipped(h))
         chr_fail(e, CHR_E_VERSION, path, "segment", h->version, CHR_FORMAT_VERSION, 0);
     else
         chr_fail(e, CHR_E_CORRUPT, path, "segment header", number, 0, 0);
@@ -133,7 +148,7 @@ chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint6
             return NULL;
         move_aside(path);
     }
-    write_header(header, queue_id, (uint32_t)number, size, CHR_SEQ_UNKNOWN, 0, 0);
+    chr_segment_write_header(header, queue_id, (uint32_t)number, size, CHR_SEQ_UNKNOWN, 0, 0);
     int fd = publish(dir, name, size, header, sizeof header, e);
     if (fd < 0)
         return NULL;
@@ -186,7 +201,12 @@ chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_
     int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (fd < 0 && writable && errno == ENOENT)
         fd = publish(dir, name, bytes, &want, sizeof want, e);
-    if (fd < 0 || fstat(fd, &st) != 0 || (uint64_t)st.st_size < bytes) {
+    bool there = fd >= 0 && fstat(fd, &st) == 0;
+    if (there && (uint64_t)st.st_size < bytes) {
+        errno = writable ? chr_reserve_space(fd, bytes) : EIO; /* only a hint: filled up, and begun anew below */
+        there = errno == 0;
+    }
+    if (!there) {
         chr_fail_sys(e, path, "open", bytes);
         if (fd >= 0)
             close(fd);

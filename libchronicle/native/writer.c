@@ -1,6 +1,6 @@
 /* A writer's life: open, recover, announce, close.
  *
- *   open     lock control.meta -> recover -> epoch + 1, made durable -> map the live segment -> declare what was lost -> READY
+ *   open     lock control.meta (mended first if it is damaged: mend.c) -> recover -> epoch + 1, made durable -> map the live segment -> declare what was lost -> READY
  *   close    seal what was left, mark, unlock
  *
  * States: open -> closed; open -> forked (in a child), open -> fenced (another epoch stands in the control page). Only close leads out of the latter two.
@@ -19,21 +19,26 @@ static chr_publisher *publisher(chr_writer *w) { return (chr_publisher *)w; }
 
 /* ---------------------------------------------------------------- open, close */
 
-static int take_lock(chr_publisher *p, chr_error *e)
+int chr_writer_active(const char *dir, chr_error *e)
 {
     char path[640], text[64] = "";
-    int held = chr_lock_exclusive(p->pages.fd);
-    if (held == 0)
-        return 0;
-    chr_join(path, sizeof path, p->dir, "writer.lock");
-    FILE *f = held > 0 ? fopen(path, "re") : NULL;
+    chr_join(path, sizeof path, dir, "writer.lock");
+    FILE *f = fopen(path, "re");
     size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
     if (f)
         fclose(f);
     text[n] = 0;
     const char *pid = strstr(text, "pid=");
+    return chr_fail(e, CHR_E_WRITER_ACTIVE, dir, NULL, pid ? strtoull(pid + 4, NULL, 10) : 0, 0, 0);
+}
+
+static int take_lock(chr_publisher *p, chr_error *e)
+{
+    int held = chr_lock_exclusive(p->pages.fd);
+    if (held == 0)
+        return 0;
     if (held > 0)
-        return chr_fail(e, CHR_E_WRITER_ACTIVE, p->dir, NULL, pid ? strtoull(pid + 4, NULL, 10) : 0, 0, 0);
+        return chr_writer_active(p->dir, e);
     errno = -held;
     return chr_fail_sys(e, p->dir, "lock", 0);
 }
@@ -53,14 +58,30 @@ static int make_directories(const char *dir, chr_error *e)
     return 0;
 }
 
+/* The page there is, a new one for a new queue, or one built from the segments of a queue that has lost its own. */
+static int open_pages(chr_publisher *p, const char *path, chr_error *e)
+{
+    bool missing = access(path, F_OK) != 0 && errno == ENOENT, orphaned = missing && chr_has_segments(p->dir);
+    int rc = orphaned ? chr_control_rescue(p->dir, p->config.segment_size, e) : missing ? chr_control_create(p->dir, p->config.segment_size, e) : 0;
+    p->mended |= orphaned ? CHR_MENDED_CONTROL : 0;
+    return rc < 0 ? -1 : chr_control_open(p->dir, true, &p->pages, e);
+}
+
 /* Lock the control page that stands under the name now: between open and lock it may have been replaced. */
 static int open_locked(chr_publisher *p, chr_error *e)
 {
     char path[640];
     chr_join(path, sizeof path, p->dir, "control.meta");
     for (int attempt = 0; attempt < 8; attempt++) {
-        if (chr_control_create(p->dir, p->config.segment_size, e) < 0 || chr_control_open(p->dir, true, &p->pages, e) < 0)
-            return -1;
+        e->code = 0;
+        if (open_pages(p, path, e) < 0) {
+            if (e->code == CHR_E_NOT_READY)
+                continue; /* taken away between two looks */
+            if (e->code != CHR_E_CONTROL || chr_control_rescue(p->dir, p->config.segment_size, e) < 0)
+                return -1;
+            p->mended |= CHR_MENDED_CONTROL;
+            continue;
+        }
         if (take_lock(p, e) == 0 && chr_same_file(p->pages.fd, path))
             return 0;
         chr_pages_close(&p->pages);
@@ -111,11 +132,13 @@ static int adopt(chr_publisher *p, const chr_tail *tail, chr_error *e)
     w->last_offset = tail->last_offset;
     w->seq = tail->seq;
     chr_boot_id(c->boot_id);
-    c->epoch = w->epoch = c->epoch + 1;
+    c->epoch = w->epoch = (c->epoch > tail->last_epoch ? c->epoch : tail->last_epoch) + 1;
     c->last_ts = w->last_ts;
     c->touched = w->position_base + w->offset;
     c->checked = chr_last_position(w);
     chr_publish_head(w);
+    if (c->synced > c->head) /* a mark may not stand beyond what is there */
+        c->synced = chr_position(p->segment_size, chr_walk_from(p->dir, 0, tail->number), CHR_SEGMENT_DATA);
     sign_control(p);
     if (msync(c, CHR_PAGE, MS_SYNC) != 0)
         return chr_fail_sys(e, p->dir, "sync control.meta", 0);
@@ -138,6 +161,20 @@ static int declare_lost(chr_publisher *p, const chr_tail *tail)
     return 0;
 }
 
+/* READY stays as it is while it names this queue. */
+static int make_ready(const chr_publisher *p, chr_error *e)
+{
+    char path[640], text[256], found[256] = "";
+    chr_join(path, sizeof path, p->dir, "READY");
+    snprintf(text, sizeof text, "queue_id=%016llx version=%u\n", (unsigned long long)p->queue_id, CHR_FORMAT_VERSION);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(found, 1, sizeof found - 1, f) : 0;
+    if (f)
+        fclose(f);
+    found[n] = 0;
+    return strcmp(found, text) == 0 ? 0 : chr_replace_text(p->dir, "READY", chr_file_mode(p->dir), text, e);
+}
+
 static int announce(chr_publisher *p, chr_error *e)
 {
     char text[256], boot[33] = "";
@@ -147,8 +184,7 @@ static int announce(chr_publisher *p, chr_error *e)
              (unsigned long long)p->hot.control->start_time, boot, p->hot.epoch);
     if (chr_replace_text(p->dir, "writer.lock", chr_file_mode(p->dir), text, e) < 0)
         return -1;
-    snprintf(text, sizeof text, "queue_id=%016llx version=%u\n", (unsigned long long)p->queue_id, CHR_FORMAT_VERSION);
-    if (chr_create_once(p->dir, "READY", chr_file_mode(p->dir), text, strlen(text), e) < 0)
+    if (make_ready(p, e) < 0)
         return -1;
     chr_fetch_add32(&p->hot.notify->word, 2); /* a sleeper of the writer before looks again */
     chr_word_wake_all(&p->hot.notify->word);
@@ -166,11 +202,13 @@ static int start(chr_publisher *p, chr_error *e)
     p->segment_size = w->control->segment_size;
     p->limit = p->segment_size - CHR_FRAME_HEADER;
     p->queue_id = w->control->queue_id;
+    memcpy(p->geometry, w->control, sizeof p->geometry);
     w->crc_seed = chr_crc_seed(p->queue_id);
     chr_clock_init(&w->clock, p->config.tsc);
     chr_sweep_leftovers(p->dir);
     if (chr_recover(p->dir, w->control, &tail, e) < 0 || adopt(p, &tail, e) < 0)
         return -1;
+    p->mended |= tail.mended;
     if (declare_lost(p, &tail) < 0) {
         *e = w->error;
         return -1;
@@ -220,6 +258,18 @@ chr_writer *chr_writer_open(const char *dir, const chr_config *config, chr_error
     return &p->hot;
 }
 
+/* For the day when control.meta is gone: then writer.lock is all that tells whether this process still writes. */
+static void say_closed(const chr_publisher *p)
+{
+    char path[640];
+    chr_join(path, sizeof path, p->dir, "writer.lock");
+    FILE *f = fopen(path, "ae");
+    if (f == NULL)
+        return;
+    fputs("closed\n", f);
+    fclose(f);
+}
+
 void chr_writer_close(chr_writer *w)
 {
     chr_publisher *p = publisher(w);
@@ -235,6 +285,7 @@ void chr_writer_close(chr_writer *w)
             chr_store_release64(&c->checked, chr_last_position(w));
             c->heartbeat_ns = chr_monotonic_ns();
             c->closed = 1;
+            say_closed(p);
         }
         chr_unlock(p->pages.fd);
     }

@@ -19,7 +19,9 @@ from libchronicle.native.binding import (
 )
 from libchronicle.queue.config import QueueConfig
 from libchronicle.queue.face import Queue
-from libchronicle.queue.inspect import Finding, QueueInfo, ReaderInfo, SegmentInfo, inspect, verify
+from libchronicle.queue.inspect import QueueInfo, ReaderInfo, SegmentInfo, inspect
+from libchronicle.queue.report import Finding, Report, SegmentCheck, Severity, Verdict
+from libchronicle.queue.verify import check, verify
 
 __all__ = [
     "LOST_TYPE",
@@ -32,10 +34,15 @@ __all__ = [
     "QueueConfig",
     "QueueInfo",
     "ReaderInfo",
+    "Report",
     "Reservation",
+    "SegmentCheck",
     "SegmentInfo",
+    "Severity",
     "Subscriber",
+    "Verdict",
     "WriterStatus",
+    "check",
     "inspect",
     "verify",
     "wait_any",

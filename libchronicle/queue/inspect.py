@@ -16,7 +16,6 @@ from libchronicle.native.binding import (
     parse_control,
     parse_reader,
     parse_segment,
-    walk_segment,
 )
 from libchronicle.queue.names import decode_name, encode_name
 
@@ -73,18 +72,18 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     quarantine: tuple[dict[str, Any], ...]
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A frame that `verify` refuses."""
-
-    path: str
-    segment: int
-    offset: int
-    seq: int | None
-    reason: str
-
-
 _NEVER_NS = 1 << 62
-_COUNTERS = ("rolls", "roll_stalls", "wakes", "evicted", "forgotten", "unlinked", "sync_errors", "full")
+_COUNTERS = (
+    "rolls",
+    "roll_stalls",
+    "wakes",
+    "evicted",
+    "forgotten",
+    "unlinked",
+    "sync_errors",
+    "full",
+    "rescues",
+)
 
 
 def _age_s(age_ns: int) -> float | None:
@@ -146,9 +145,10 @@ def _reader(file: Path, control: dict[str, Any], boot: bytes) -> ReaderInfo:
 
 def _quarantine(path: Path) -> tuple[dict[str, Any], ...]:
     file = path / "quarantine.json"
-    if not file.exists():
+    try:
+        return tuple(msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]]))
+    except (FileNotFoundError, msgspec.MsgspecError):  # `verify` tells of one that is damaged
         return ()
-    return tuple(msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]]))
 
 
 def inspect(path: str | os.PathLike[str]) -> QueueInfo:
@@ -186,24 +186,3 @@ def inspect(path: str | os.PathLike[str]) -> QueueInfo:
         readers=tuple(_reader(file, control, boot) for file in readers),
         quarantine=_quarantine(where),
     )
-
-
-def verify(path: str | os.PathLike[str]) -> list[Finding]:
-    """Walk every frame of every segment that holds any; an empty list = all good."""
-    info = inspect(path)
-    findings = []
-    live = info.head // info.segment_size
-    for segment in info.segments:
-        if segment.number > live:
-            continue
-        data = Path(segment.path).read_bytes()
-        _frames, offset, seq, reason = walk_segment(data, info.queue_id)
-        if not reason and segment.number == live and offset < info.head % info.segment_size:
-            reason = "no commit before the head"
-        if segment.state == "damaged":
-            reason = "segment header"
-        if reason:
-            findings.append(
-                Finding(path=segment.path, segment=segment.number, offset=offset, seq=seq, reason=reason)
-            )
-    return findings

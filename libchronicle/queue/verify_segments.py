@@ -1,0 +1,323 @@
+"""Segments one after the other: does each begin as the one before ended, are its frames, its seal and its index what they should be?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from libchronicle.native.binding import Audit, parse_control, parse_segment
+from libchronicle.queue.report import Finding, SegmentCheck, Severity
+
+__all__ = ["FIRST_FRAME", "SegmentWalk", "Subject"]
+
+FIRST_FRAME = 128
+"""Offset of a segment's first frame."""
+
+_STATES = {"good": "sealed", "quarantined": "quarantined", "bad": "left", "none": "left"}
+_REASONS = {
+    "seq": (Severity.DAMAGE, "frame", "records are missing, and nothing says so"),
+    "epoch": (Severity.DAMAGE, "frame", "the epoch goes back"),
+    "time": (Severity.DAMAGE, "frame", "the timestamp goes back"),
+    "lost": (Severity.HOLE, "frame", "declared lost"),
+    "bad lost": (Severity.DAMAGE, "frame", "a LOST record that fits nothing around it"),
+    "trail": (Severity.NOTE, "frame", "bytes that belong to no record are not zero; no reader looks at them"),
+    "padding": (Severity.DAMAGE, "frame", "the padding does not reach the segment's end"),
+}
+
+
+class Subject:
+    """The queue under examination: what is known of it, and what was found so far."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.control: dict[str, Any] | None = None  # None: there is none that holds
+        self.writer_pid: int | None = None
+        self.queue_id = 0
+        self.size = 0
+        self.head: int | None = None  # where the writer that is at work stood before the walk began
+        self.findings: list[Finding] = []
+
+    def find(
+        self, severity: Severity, part: str, path: Path, reason: str, *, segment: int | None = None,
+        offset: int | None = None, seq: int | None = None, to_seq: int | None = None,
+    ) -> None:  # fmt: skip
+        self.findings.append(
+            Finding(
+                severity=severity,
+                part=part,
+                path=str(path),
+                reason=reason,
+                segment=segment,
+                offset=offset,
+                seq=seq,
+                to_seq=to_seq,
+            )  # fmt: skip
+        )
+
+    def numbers(self) -> list[int]:
+        """Numbers of the segment files, ascending."""
+        names = (file.name for file in self.path.glob("*.q"))
+        return sorted(int(name[:-2]) for name in names if len(name) == 11 and name[:-2].isdigit())
+
+    def file(self, number: int, kind: str = "q") -> Path:
+        return self.path / f"{number:09d}.{kind}"
+
+    def header(self, number: int) -> dict[str, Any] | None:
+        """A segment's header and seal as they stand in the file; None if it has no segment's magic number."""
+        with self.file(number).open("rb") as handle:
+            return parse_segment(handle.read(FIRST_FRAME))
+
+    def oldest(self) -> int:
+        """The oldest segment kept, as of now: retention may have moved on since the walk began."""
+        if self.control is None:
+            return 0
+        with (self.path / "control.meta").open("rb") as handle:
+            control = parse_control(handle.read(4096))
+        return control["oldest"] if control is not None else 0
+
+    @property
+    def live(self) -> int | None:
+        """Number of the segment under the head; None if no control page tells."""
+        return None if self.control is None else self.control["head"] // self.size
+
+
+class SegmentWalk:
+    """Carries what one segment's end says of the next one's beginning."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.segments: list[SegmentCheck] = []
+        self.unlisted = 0
+        self.audit = Audit()
+        self.position = 0  # where the walk ended: what the head should be
+        self.tail_clean = True
+        self._subject = subject
+        self._due: int | None = None  # number of the next segment
+        self._torn: int | None = None  # index of the finding at which the segment before broke off
+
+    def run(self) -> None:
+        for number in self._subject.numbers():
+            try:
+                self._one(number)
+            except FileNotFoundError:
+                if number >= self._subject.oldest():
+                    raise
+
+    # ------------------------------------------------------------ the beginning
+
+    def _one(self, number: int) -> None:
+        subject, file = self._subject, self._subject.file(number)
+        header = subject.header(number)
+        if header is None or not header["sound"] or header["version"] != 1:
+            subject.find(
+                Severity.REPAIR, "segment", file, "its header does not hold", segment=number, offset=0
+            )
+            header = None
+        elif (header["queue_id"], header["number"], header["size"]) != (
+            subject.queue_id,
+            number,
+            subject.size,
+        ):
+            subject.find(
+                Severity.NOTE, "segment", file, "of another queue; the writer moves it aside", segment=number
+            )
+            return
+        elif not header["begun"]:
+            self._prepared(number)
+            return
+        if number < subject.oldest():
+            reason = "older than the oldest kept; the writer removes it"
+            subject.find(Severity.NOTE, "segment", file, reason, segment=number)
+            return
+        self._missing_before(number)
+        if header is not None:
+            self._joins(number, header)
+        self._look(number, header)
+        self._due = number + 1
+
+    def _prepared(self, number: int) -> None:
+        subject, file = self._subject, self._subject.file(number)
+        self._add(number, os.stat(file).st_size, "prepared", None, None)
+        if subject.live is not None and number < subject.live:
+            reason = "never begun, yet the queue goes on behind it"
+            subject.find(Severity.DAMAGE, "segment", file, reason, segment=number)
+
+    def _missing_before(self, number: int) -> None:
+        subject = self._subject
+        if self._due is None:
+            self._due = min(number, subject.oldest()) if subject.control is not None else number
+        for missing in range(self._due, number):
+            self._torn = len(subject.findings) if self._torn is None else self._torn
+            subject.find(Severity.DAMAGE, "segment", subject.file(missing), "missing", segment=missing)
+
+    def _joins(self, number: int, header: dict[str, Any]) -> None:
+        """Does it go on where the one before ended?"""
+        due, first, subject = self.audit.next_seq, header["first_seq"], self._subject
+        if due is None:
+            self.audit.expect(first, header["first_ts_ns"], header["prev_epoch"])
+            if self._torn is not None and subject.control is not None:
+                self._close(subject.control["oldest_seq"], first)
+        elif self._torn is not None and first >= due:
+            self._close(due, first)
+            self.audit.expect(first, header["first_ts_ns"], header["prev_epoch"])
+        elif first < due or header["first_ts_ns"] < self.audit.last_ts_ns:
+            reason = f"its header begins with seq {first}, time {header['first_ts_ns']}; the one before ended at seq {due}"
+            subject.find(Severity.REPAIR, "segment", subject.file(number), reason, segment=number, offset=0)
+
+    def _close(self, due: int, first: int) -> None:
+        """The segment before broke off; what that cost is known only now."""
+        findings, at = self._subject.findings, self._torn
+        self._torn = None
+        if at is not None:
+            lost = (due, first - 1) if first > due else (None, None)
+            findings[at] = msgspec.structs.replace(findings[at], seq=lost[0], to_seq=lost[1])
+
+    # ------------------------------------------------------------ frames, seal, index
+
+    def _look(self, number: int, header: dict[str, Any] | None) -> None:
+        subject, file = self._subject, self._subject.file(number)
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        there = os.fstat(fd).st_size
+        if there <= FIRST_FRAME:
+            os.close(fd)
+            self._cut(number, there)
+            self._add(number, there, "damaged", header, None)
+            return
+        upto = self._upto(number)
+        found = self.audit.segment(fd, there, subject.size, subject.queue_id, upto)
+        if there < subject.size:
+            self._cut(number, there)
+        self._take(number, found)
+        if upto is not None and upto > found["end"] and self._torn is None:
+            reason = "no commit before the head"
+            subject.find(
+                Severity.DAMAGE,
+                "frame",
+                file,
+                reason,
+                segment=number,
+                offset=found["end"],
+                seq=self.audit.next_seq,
+            )
+        self._seal(number, found)
+        self._index(number, there)
+        state = _STATES[found["seal"]]
+        if header is None or there < subject.size:
+            state = "damaged"
+        elif state == "left" and (subject.live is None or number >= subject.live):
+            state = "live"
+        self._add(number, there, state, header, found)
+        self.position = (
+            number * subject.size + found["end"]
+            if not found["ended"]
+            else (number + 1) * subject.size + FIRST_FRAME
+        )
+        self.tail_clean = found["tail_clean"]
+
+    def _upto(self, number: int) -> int | None:
+        """Offset from which on the writer may be at work; None: nowhere in this segment."""
+        head = self._subject.head
+        if head is None or number < head // self._subject.size:
+            return None
+        return head % self._subject.size if number == head // self._subject.size else FIRST_FRAME
+
+    def _cut(self, number: int, there: int) -> None:
+        subject = self._subject
+        self._torn = len(subject.findings) if self._torn is None else self._torn
+        reason = f"cut to {there} of {subject.size} bytes"
+        subject.find(Severity.DAMAGE, "segment", subject.file(number), reason, segment=number)
+
+    def _take(self, number: int, found: dict[str, Any]) -> None:
+        subject, file = self._subject, self._subject.file(number)
+        self.unlisted += found["found"] - len(found["findings"])
+        for kind, detail, offset, until, seq, to_seq in found["findings"]:
+            if kind == "seal":
+                reason = f"{detail} is not that of its frames"
+                subject.find(Severity.REPAIR, "seal", file, reason, segment=number, offset=offset)
+            elif kind == "frame":
+                if until == 0 and self._torn is None:
+                    self._torn = len(subject.findings)
+                lost = (seq, to_seq) if self.audit.next_seq is not None else (None, None)
+                subject.find(
+                    Severity.DAMAGE,
+                    "frame",
+                    file,
+                    detail,
+                    segment=number,
+                    offset=offset,
+                    seq=lost[0],
+                    to_seq=lost[1],
+                )
+            else:
+                severity, part, reason = _REASONS[kind]
+                if kind == "seq" and offset == FIRST_FRAME and self._after_quarantine():
+                    severity, reason = Severity.HOLE, "lost with the end of the quarantined segment before"
+                if kind == "seq":
+                    to_seq = to_seq - 1 if to_seq > seq else seq
+                subject.find(
+                    severity, part, file, reason, segment=number, offset=offset, seq=seq, to_seq=to_seq
+                )
+
+    def _after_quarantine(self) -> bool:
+        begun = [segment for segment in self.segments if segment.state != "prepared"]
+        return bool(begun) and begun[-1].state == "quarantined"
+
+    def _seal(self, number: int, found: dict[str, Any]) -> None:
+        subject, file = self._subject, self._subject.file(number)
+        if found["seal"] == "bad":
+            subject.find(Severity.REPAIR, "seal", file, "its checksum", segment=number, offset=64)
+        elif found["seal"] == "none" and subject.live is not None and number < subject.live:
+            by = "the writer's clean thread" if subject.writer_pid is not None else "the next writer"
+            subject.find(Severity.NOTE, "seal", file, f"not sealed yet; {by} will", segment=number)
+        elif found["seal"] == "quarantined":
+            reason = "quarantined: reading ends here and goes on in the next segment"
+            subject.find(Severity.HOLE, "segment", file, reason, segment=number, offset=found["seal_end"])
+
+    def _index(self, number: int, there: int) -> None:
+        """A hint only: a bad one costs time, never a record."""
+        subject, file = self._subject, self._subject.file(number, "idx")
+        try:
+            index = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            subject.find(
+                Severity.REPAIR, "index", file, "missing; seeks read the whole segment", segment=number
+            )
+            return
+        segment = os.open(subject.file(number), os.O_RDONLY | os.O_CLOEXEC)
+        sound, empty, bad = self.audit.index(index, segment, there, subject.size, number, subject.queue_id)
+        live = subject.head is not None and number >= subject.head // subject.size
+        if not sound:
+            subject.find(
+                Severity.REPAIR,
+                "index",
+                file,
+                "its header does not hold; seeks read the whole segment",
+                segment=number,
+            )
+        elif bad and not live:
+            subject.find(
+                Severity.REPAIR, "index", file, f"{bad} entries name no frame that is there", segment=number
+            )
+        elif empty and number != subject.live:
+            subject.find(
+                Severity.NOTE, "index", file, f"{empty} entries are empty; a seek scans there", segment=number
+            )
+
+    def _add(
+        self, number: int, there: int, state: str, header: dict[str, Any] | None, found: dict[str, Any] | None
+    ) -> None:
+        self.segments.append(
+            SegmentCheck(
+                number=number,
+                path=str(self._subject.file(number)),
+                bytes=there,
+                state=state,
+                first_seq=header["first_seq"] if header else None,
+                next_seq=self.audit.next_seq if found else None,
+                frames=found["frames"] if found else 0,
+                payload_bytes=found["payload_bytes"] if found else 0,
+                end=found["end"] if found else 0,
+            )
+        )
