@@ -73,7 +73,9 @@ def _code(result: Result) -> ExitCode:
 
 
 def _text(results: dict[str, Result], seconds: float, *, notes: bool) -> str:
-    rows, lines, walked = [], [], 0
+    rows: list[tuple[str, ...]] = []
+    lines: list[str] = []
+    walked = 0
     for name, result in results.items():
         if isinstance(result, ChronicleError):
             rows.append((name, "unreadable", "-", "-", "-", "-", str(result)))

@@ -107,13 +107,22 @@ static uint64_t over_the_hole(chr_audit *a, const uint8_t *base, uint64_t at, ui
     return on;
 }
 
+/* As chr_examine_full, where the file may be cut short of its segment's size. */
+static int examine(const uint8_t *base, uint64_t at, uint64_t limit, uint32_t segment_size, uint32_t seed, uint64_t *next)
+{
+    if (limit == segment_size)
+        return chr_examine_full(base, at, segment_size, seed, next);
+    int verdict = chr_examine(base, at, limit, seed, next);
+    return verdict == CHR_FRAME_OK && *next > segment_size - CHR_FRAME_HEADER ? CHR_FRAME_BAD_LENGTH : verdict;
+}
+
 static void walk(chr_audit *a, const uint8_t *base, uint64_t limit, uint32_t segment_size, uint32_t seed, uint64_t upto)
 {
     uint64_t at = CHR_SEGMENT_DATA, next = 0;
     a->stopped = CHR_FRAME_NONE;
     while (at + CHR_FRAME_HEADER <= limit && at < upto) {
         const chr_frame_header *f = (const chr_frame_header *)(base + at);
-        int verdict = chr_examine_full(base, at, limit, seed, &next);
+        int verdict = examine(base, at, limit, segment_size, seed, &next);
         if (CHR_UNLIKELY(verdict != CHR_FRAME_OK)) {
             uint64_t on = over_the_hole(a, base, at, limit, seed, verdict);
             if (on == 0) {
@@ -152,6 +161,15 @@ static void look_at_seal(chr_audit *a, const uint8_t *base)
     a->seal_last_seq = s->last_seq;
 }
 
+/* The word behind each checksum of the first 128 bytes: of no use so far, and zero. */
+static void look_at_spare(chr_audit *a, const uint8_t *base)
+{
+    const uint64_t ends[] = {sizeof(chr_segment_header), CHR_SEGMENT_DATA};
+    for (int i = 0; i < 2; i++)
+        if (!all_zero(base + ends[i] - 4, base + ends[i]))
+            note(a, (chr_finding){.kind = CHR_FOUND_TRAIL, .offset = ends[i] - 4});
+}
+
 /* A valid seal against what was found. Damage below it explains any difference, and is told already. */
 static void compare_seal(chr_audit *a, const uint8_t *base, uint64_t limit)
 {
@@ -182,10 +200,11 @@ void chr_audit_segment(chr_audit *a, const uint8_t *base, uint64_t bytes, uint32
     if (limit < CHR_SEGMENT_DATA)
         return;
     look_at_seal(a, base);
-    if (a->seal == CHR_SEAL_CLOSED && a->seal_end < upto)
-        upto = a->seal_end; /* readers leave it there */
-    walk(a, base, limit, segment_size, seed, upto);
-    compare_seal(a, base, limit);
+    look_at_spare(a, base);
+    uint64_t stop = a->seal == CHR_SEAL_CLOSED && a->seal_end < upto ? a->seal_end : upto; /* readers leave a quarantined one there */
+    walk(a, base, limit, segment_size, seed, stop);
+    if (a->end < upto) /* else the walk was called off, and the seal may be of this moment */
+        compare_seal(a, base, limit);
     a->tail_clean = a->stopped != CHR_FRAME_NONE || a->seal == CHR_SEAL_CLOSED || all_zero(base + a->end, base + limit);
 }
 

@@ -1,4 +1,4 @@
-"""The small files of a queue against what its segments hold: control, notify, READY, writer.lock, reader pages, quarantine.json, strays."""
+"""The small files of a queue against what its segments hold: control, notify, READY, lock, readers, quarantine, strays."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def _tail(subject: Subject, walk: SegmentWalk, control: dict[str, Any]) -> None:
             offset=walk.position % subject.size, seq=due, to_seq=control["next_seq"] - 1,
         )  # fmt: skip
     elif due is not None and (control["next_seq"] != due or control["head"] != walk.position):
-        reason = f"says head {control['head']}, next seq {control['next_seq']}; the frames end at {walk.position}, seq {due}; the next writer goes by the frames"
+        said, ended = f"head {control['head']}, seq {control['next_seq']}", f"{walk.position}, seq {due}"
+        reason = f"says {said}; the frames end at {ended}; the next writer goes by the frames"
         subject.find(Severity.NOTE, "control", file, reason)
     if not walk.tail_clean:
         reason = "a record that was begun and not committed; the next writer clears it away"

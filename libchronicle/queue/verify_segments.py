@@ -1,4 +1,4 @@
-"""Segments one after the other: does each begin as the one before ended, are its frames, its seal and its index what they should be?"""
+"""Segments one after the other: does each begin as the one before ended, do its frames, its seal and its index hold?"""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Subject:
                 offset=offset,
                 seq=seq,
                 to_seq=to_seq,
-            )  # fmt: skip
+            )
         )
 
     def numbers(self) -> list[int]:
@@ -146,8 +146,10 @@ class SegmentWalk:
 
     def _missing_before(self, number: int) -> None:
         subject = self._subject
-        if self._due is None:
-            self._due = min(number, subject.oldest()) if subject.control is not None else number
+        oldest = subject.oldest() if subject.control is not None else number
+        if self._due is None or self._due < oldest:  # the first, or retention has overtaken the walk
+            self._due = min(number, oldest)
+            self.audit = Audit()
         for missing in range(self._due, number):
             self._torn = len(subject.findings) if self._torn is None else self._torn
             subject.find(Severity.DAMAGE, "segment", subject.file(missing), "missing", segment=missing)
@@ -209,11 +211,9 @@ class SegmentWalk:
         elif state == "left" and (subject.live is None or number >= subject.live):
             state = "live"
         self._add(number, there, state, header, found)
-        self.position = (
-            number * subject.size + found["end"]
-            if not found["ended"]
-            else (number + 1) * subject.size + FIRST_FRAME
-        )
+        self.position = number * subject.size + found["end"]
+        if found["ended"]:
+            self.position = (number + 1) * subject.size + FIRST_FRAME
         self.tail_clean = found["tail_clean"]
 
     def _upto(self, number: int) -> int | None:
@@ -278,16 +278,19 @@ class SegmentWalk:
     def _index(self, number: int, there: int) -> None:
         """A hint only: a bad one costs time, never a record."""
         subject, file = self._subject, self._subject.file(number, "idx")
+        live = subject.head is not None and number >= subject.head // subject.size
+        segment = os.open(subject.file(number), os.O_RDONLY | os.O_CLOEXEC)
         try:
             index = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
+            os.close(segment)
+            if live or number < subject.oldest():  # not made yet, or just evicted
+                return
             subject.find(
                 Severity.REPAIR, "index", file, "missing; seeks read the whole segment", segment=number
             )
             return
-        segment = os.open(subject.file(number), os.O_RDONLY | os.O_CLOEXEC)
         sound, empty, bad = self.audit.index(index, segment, there, subject.size, number, subject.queue_id)
-        live = subject.head is not None and number >= subject.head // subject.size
         if not sound:
             subject.find(
                 Severity.REPAIR,
