@@ -35,13 +35,6 @@ static bool flipped(const chr_control *c)
            __builtin_popcount(c->version ^ CHR_FORMAT_VERSION) + __builtin_popcount(c->features_incompat) == 1;
 }
 
-/* One that was cut short holds nothing that could be lost. */
-static int remake_notify(const char *dir, uint64_t queue_id, chr_error *e)
-{
-    chr_notify n = {.magic = CHR_MAGIC_NOTIFY, .queue_id = queue_id};
-    return chr_replace_file(dir, "notify.meta", 0660 | chr_file_mode(dir), &n, sizeof n, e);
-}
-
 static int check(const chr_control *c, const char *path, chr_error *e)
 {
     if (c->magic != CHR_MAGIC_CONTROL)
@@ -103,8 +96,6 @@ int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *
         return -1;
     }
     out->notify = open_page(path, true, NULL, e);
-    if (out->notify == NULL && writable && e->code == CHR_E_CONTROL && remake_notify(dir, ((const chr_control *)out->control->base)->queue_id, e) == 0)
-        out->notify = open_page(path, true, NULL, e);
     if (out->notify == NULL && !writable && e->code == CHR_E_PERMISSION)
         out->notify = open_page(path, false, NULL, e); /* such a reader cannot ask to be woken: it polls */
     if (out->notify == NULL && !writable && (e->sys == ENOENT || e->code == CHR_E_CONTROL))

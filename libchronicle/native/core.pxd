@@ -131,6 +131,7 @@ cdef extern from "chr_core.h" nogil:
     ctypedef struct chr_publisher:
         int32_t forked
         int owner
+        uint32_t mended
 
     ctypedef struct chr_subscriber:
         chr_pages pages
@@ -231,9 +232,6 @@ cdef extern from "chr_core.h" nogil:
         uint32_t word
         uint64_t magic
         uint64_t queue_id
-
-    ctypedef struct chr_publisher:
-        uint32_t mended
 
     enum:
         CHR_MENDED_CONTROL
