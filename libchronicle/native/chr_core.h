@@ -299,6 +299,7 @@ void chr_bell_arm(chr_subscriber *s);
 
 /* word.c: the page of the futex word, when notify.meta is not the file it was */
 void chr_word_keep(chr_publisher *p);                  /* clean thread */
+int chr_notify_make(const char *dir, uint64_t queue_id, uint32_t word, chr_error *e); /* in the place of whatever stands there */
 bool chr_word_gone(const chr_subscriber *s);           /* nobody can be asked to wake this reader */
 void chr_word_look(chr_subscriber *s, int64_t now);    /* if it is time; some system calls */
 

@@ -78,6 +78,17 @@ static chr_map *open_page(const char *path, bool writable, int *keep_fd, chr_err
     return map;
 }
 
+/* A reader that may not write it, or finds none, cannot ask to be woken: it polls, until word.c finds the page again. */
+static chr_map *notify_of_reader(const char *path, chr_error *e)
+{
+    chr_map *map = open_page(path, true, NULL, e);
+    if (map == NULL && e->code == CHR_E_PERMISSION)
+        map = open_page(path, false, NULL, e);
+    if (map == NULL && (e->sys == ENOENT || e->code == CHR_E_CONTROL))
+        map = chr_map_fd(-1, CHR_PAGE, false, 0);
+    return map;
+}
+
 int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *e)
 {
     char path[640];
@@ -95,11 +106,7 @@ int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *
         chr_pages_close(out);
         return -1;
     }
-    out->notify = open_page(path, true, NULL, e);
-    if (out->notify == NULL && !writable && e->code == CHR_E_PERMISSION)
-        out->notify = open_page(path, false, NULL, e); /* such a reader cannot ask to be woken: it polls */
-    if (out->notify == NULL && !writable && (e->sys == ENOENT || e->code == CHR_E_CONTROL))
-        out->notify = chr_map_fd(-1, CHR_PAGE, false, 0); /* nor can this one, until word.c finds the page again */
+    out->notify = writable ? open_page(path, true, NULL, e) : notify_of_reader(path, e);
     if (out->notify == NULL) {
         chr_pages_close(out);
         return -1;

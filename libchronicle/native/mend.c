@@ -313,9 +313,9 @@ int chr_notify_mend(const char *dir, uint64_t queue_id, chr_error *e)
         return chr_fail_sys(e, path, "open", 0);
     int rc = 0;
     bool whole = st.st_size == (off_t)CHR_PAGE && pread(fd, &head, sizeof head, 0) == (ssize_t)sizeof head;
-    if (!whole || head.magic != CHR_MAGIC_NOTIFY || head.queue_id != queue_id) {
-        size_t from = offsetof(chr_notify, magic); /* the word is left: sleepers compare it */
-        rc = ftruncate(fd, CHR_PAGE) == 0 && pwrite(fd, (const uint8_t *)&blank + from, 16, (off_t)from) == 16 ? 1 : chr_fail_sys(e, path, "write", 0);
+    if (!whole || head.magic != CHR_MAGIC_NOTIFY || head.queue_id != queue_id || head.moved) {
+        size_t from = offsetof(chr_notify, moved); /* the word is left: sleepers compare it */
+        rc = ftruncate(fd, CHR_PAGE) == 0 && pwrite(fd, (const uint8_t *)&blank + from, 20, (off_t)from) == 20 ? 1 : chr_fail_sys(e, path, "write", 0);
     }
     close(fd);
     return rc;

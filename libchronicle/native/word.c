@@ -47,7 +47,7 @@ static int open_sound(const char *path, uint64_t queue_id, bool *writable)
     if (fd < 0)
         return -1;
     if (fstat(fd, &st) == 0 && st.st_size >= CHR_PAGE && pread(fd, &head, sizeof head, 0) == (ssize_t)sizeof head &&
-        head.magic == CHR_MAGIC_NOTIFY && head.queue_id == queue_id)
+        head.magic == CHR_MAGIC_NOTIFY && head.queue_id == queue_id && !head.moved)
         return fd;
     close(fd);
     return -1;
@@ -55,27 +55,25 @@ static int open_sound(const char *path, uint64_t queue_id, bool *writable)
 
 /* ---------------------------------------------------------------- writer */
 
-static int make_page(const chr_publisher *p, const char *path, bool *writable)
+int chr_notify_make(const char *dir, uint64_t queue_id, uint32_t word, chr_error *e)
 {
-    chr_notify fresh = {.word = CHR_WORD_LEAP, .magic = CHR_MAGIC_NOTIFY, .queue_id = p->queue_id};
-    chr_error e;
-    if (chr_replace_file(p->dir, "notify.meta", 0660 | chr_file_mode(p->dir), &fresh, sizeof fresh, &e) < 0)
-        return -1;
-    return open_sound(path, p->queue_id, writable);
+    chr_notify fresh = {.word = word, .magic = CHR_MAGIC_NOTIFY, .queue_id = queue_id};
+    return chr_replace_file(dir, "notify.meta", 0660 | chr_file_mode(dir), &fresh, sizeof fresh, e);
 }
 
 void chr_word_keep(chr_publisher *p)
 {
     char path[640], control[640];
     chr_map *map = p->pages.notify;
+    chr_error e;
     bool writable;
     chr_join(path, sizeof path, p->dir, "notify.meta");
     chr_join(control, sizeof control, p->dir, "control.meta");
     if (stands(map, path) || !chr_same_file(p->pages.fd, control)) /* where the whole queue is gone or another there is nothing to mend */
         return;
     int fd = open_sound(path, p->queue_id, &writable);
-    if (fd < 0)
-        fd = make_page(p, path, &writable);
+    if (fd < 0 && chr_notify_make(p->dir, p->queue_id, CHR_WORD_LEAP, &e) == 0)
+        fd = open_sound(path, p->queue_id, &writable);
     int old_fd = fd < 0 || map->broken ? -1 : fcntl(map->fd, F_DUPFD_CLOEXEC, 0);
     chr_map *old = old_fd < 0 ? NULL : chr_map_fd(old_fd, CHR_PAGE, true, 0);
     uint32_t last = chr_load_relaxed32(&page_of(map)->word);

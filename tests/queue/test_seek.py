@@ -119,3 +119,28 @@ def test_latest_is_exact_while_a_writer_runs(tmp_path, spawn):
             while (m := reader.next()) is None:
                 pass
             assert int.from_bytes(bytes(m), "little") == m.seq
+
+
+def test_seek_passes_over_segments_that_are_gone_or_cannot_be_read(tmp_path):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, CONFIG) as writer:
+        for _ in range(12):
+            writer.append_many(1, [bytes(100)] * 10, 1000 + writer.next_seq)
+            writer.roll()
+        for number in (0, 4, 5):
+            (path / f"{number:09d}.q").unlink()
+        (path / "000000007.q").write_bytes(b"short")
+        with (path / "000000009.q").open("r+b") as file:
+            file.write(b"no header")
+        gone = {seq for number in (0, 4, 5, 7, 9) for seq in range(10 * number, 10 * number + 10)}
+        kept = [seq for seq in range(120) if seq not in gone]
+        with Queue.open_subscriber(path, "a", start="latest") as reader:
+            for _ in range(2):
+                for seq in range(120):
+                    landed = next((s for s in kept if s >= seq), None)
+                    reader.seek_seq(seq)
+                    message = reader.next()
+                    assert (message and message.seq) == landed
+                    reader.seek_time(1000 + seq // 10 * 10)
+                    message = reader.next()
+                    assert (message and message.seq) == next((s for s in kept if s >= seq // 10 * 10), None)

@@ -196,3 +196,18 @@ def test_a_writer_that_opens_again_wakes_those_who_sleep(tmp_path, spawn):
         child.stdin.flush()
         assert reader.wait(20)
         assert reader.next().epoch == 2
+
+
+def test_wait_any_takes_more_readers_than_one_system_call_can(tmp_path):
+    config = QueueConfig(segment_size=1 << 12, prefault=False, prepare=False)
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(Queue.open_publisher(tmp_path / f"q{i}", config)) for i in range(150)]
+        readers = [stack.enter_context(Queue.open_subscriber(tmp_path / f"q{i}", "a")) for i in range(150)]
+        assert wait_any(readers, 0.01) == []
+        for at in (0, 127, 128, 149):
+            threading.Timer(0.05, writers[at].append, (1, b"x")).start()
+            assert wait_any(readers, 20) == [readers[at]]
+            assert readers[at].next() is not None
+        anonymous = stack.enter_context(Queue.open_subscriber(tmp_path / "q3", None, start="latest"))
+        threading.Timer(0.05, writers[3].append, (1, b"x")).start()
+        assert wait_any([anonymous, readers[4]], 20) == [anonymous]
