@@ -186,4 +186,3 @@ class Audit:
     def index(
         self, index_fd: int, fd: int, bytes: int, segment_size: int, number: int, queue_id: int
     ) -> tuple[bool, int, int]: ...
-

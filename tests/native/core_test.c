@@ -155,14 +155,14 @@ static void unit(const char *dir)
 /* ---------------------------------------------------------------- stress */
 
 typedef struct {
-    const char *dir, *name;
+    chr_reader *reader; /* open before the first append: what nobody waits for may be gone when a late one comes */
     uint64_t count;
 } job;
 
 static void *read_job(void *argument)
 {
     job *j = argument;
-    chr_reader *r = open_reader(j->dir, j->name, CHR_START_EARLIEST);
+    chr_reader *r = j->reader;
     chr_frame f;
     uint64_t seen = 0;
     while (seen < j->count) {
@@ -186,7 +186,7 @@ static void *read_job(void *argument)
 static void stress(const char *dir, uint64_t count)
 {
     chr_writer *w = open_writer(dir);
-    job jobs[2] = {{dir, "a", count}, {dir, "b", count}};
+    job jobs[2] = {{open_reader(dir, "a", CHR_START_EARLIEST), count}, {open_reader(dir, "b", CHR_START_EARLIEST), count}};
     pthread_t threads[2];
     uint8_t payload[3000];
     for (int i = 0; i < 2; i++)

@@ -89,8 +89,16 @@ def test_a_file_where_a_directory_should_be_is_named(tmp_path):
         ("retain_segments", -1),
         ("retain_segments", 1 << 32),
         ("retain_segments", "1"),
-        *((key, value) for key in ("block_timeout_s", "retain_age_s", "reader_ttl_s", "spin_us") for value in (INF, NAN)),
-        *((key, value) for key in ("max_segment_age_s", "reader_ttl_s") for value in (-INF, -1, 1e300, HUGE, "1", None)),
+        *(
+            (key, value)
+            for key in ("block_timeout_s", "retain_age_s", "reader_ttl_s", "spin_us")
+            for value in (INF, NAN)
+        ),
+        *(
+            (key, value)
+            for key in ("max_segment_age_s", "reader_ttl_s")
+            for value in (-INF, -1, 1e300, HUGE, "1", None)
+        ),
         ("reader_ttl_s", 0),
         ("prefault", "yes"),
         ("memlock", 1),

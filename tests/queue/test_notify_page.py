@@ -1,4 +1,7 @@
-"""notify.meta removed, replaced or cut under a living queue: nothing is lost, nobody is kept out, and no wake-up waits longer than a sleep lasts."""
+"""notify.meta removed, replaced or cut under a living queue.
+
+Nothing is lost, nobody is kept out, and no wake-up waits longer than a sleep lasts.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,9 @@ def test_a_living_writer_restores_the_page(tmp_path, fault):
         before = (path / "notify.meta").stat().st_ino
         fault(path / "notify.meta")
         changed = (path / "notify.meta").stat().st_ino if fault in (swap, swap_for_garbage) else before
-        assert until(lambda: one_page(path) and (fault is swap or (path / "notify.meta").stat().st_ino != changed))
+        assert until(
+            lambda: one_page(path) and (fault is swap or (path / "notify.meta").stat().st_ino != changed)
+        )
         assert fault is swap or (path / "notify.meta").stat().st_mode & 0o777 == 0o660
         time.sleep(1.2 * SLEEP_S if fault is swap else 0)
         with Queue.open_subscriber(path, "late", CONFIG) as reader:
@@ -137,7 +142,11 @@ def test_who_slept_through_it_is_woken_all_the_same(tmp_path, spawn, fault):
         poll.register(reader.fileno(), select.POLLIN)
         return lambda: poll.poll(20_000)
 
-    ways = {"wait": lambda r: lambda: r.wait(20), "any": lambda r: lambda: wait_any([r], 20), "fileno": by_fileno}
+    ways = {
+        "wait": lambda r: lambda: r.wait(20),
+        "any": lambda r: lambda: wait_any([r], 20),
+        "fileno": by_fileno,
+    }
     ready = threading.Barrier(len(ways) + 1)
     threads = [threading.Thread(target=follow, args=item) for item in ways.items()]
     for thread in threads:
@@ -155,7 +164,9 @@ def test_who_slept_through_it_is_woken_all_the_same(tmp_path, spawn, fault):
     print("latest", worst)
     assert all(age < 2 * SLEEP_S for age in worst.values()), worst
     tail = {name: sorted(ages[40:])[5] for name, ages in late.items()}
-    assert all(age < OTHER for age in tail.values()), f"after the page is back they are woken, not polled at the bound: {tail}"
+    assert all(age < OTHER for age in tail.values()), (
+        f"after the page is back they are woken, not polled at the bound: {tail}"
+    )
 
 
 def test_the_whole_reads_without_a_page_when_every_other_process_is_dead(tmp_path):

@@ -1,4 +1,4 @@
-"""A segment cut short under its reader: told as Broken, never handed out as zeros, and what lies before the cut stays readable."""
+"""A segment cut short under its reader: told as Broken, never handed out as zeros; what lies before the cut stays."""
 
 from __future__ import annotations
 
@@ -33,12 +33,35 @@ def segment(path):
     return path / "000000000.q"
 
 
+def poll(call, got):
+    """Until it raises: records are counted that do not come, and that must be told."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        message = call()
+        if message:
+            got.append(bytes(message))
+
+
+def append_slowly(writer):
+    for _ in range(1000):
+        writer.append(1, b"y")
+        time.sleep(0.01)
+
+
 def read_messages(path, count):
     reader = Queue.open_subscriber(path, "a", QueueConfig(prefault=False), "earliest")
     return reader, reader.drain(count)
 
 
-ACCESSES = [bytes, memoryview, lambda m: m.payload, lambda m: m.seq, lambda m: m.ts_ns, lambda m: m.type_id, repr]
+ACCESSES = [
+    bytes,
+    memoryview,
+    lambda m: m.payload,
+    lambda m: m.seq,
+    lambda m: m.ts_ns,
+    lambda m: m.type_id,
+    repr,
+]
 
 
 @pytest.mark.parametrize("access", ACCESSES)
@@ -87,7 +110,7 @@ def test_a_record_cut_in_the_middle_of_a_page_is_told_apart_by_its_checksum(fill
 @pytest.mark.parametrize("grown", [False, True])
 @pytest.mark.parametrize("cut", [0, 100, 4096, 128 + 50 * FRAME + 40, 128 + 50 * FRAME, 60_000])
 def test_next_never_returns_a_record_that_was_not_written(filled, cut, grown):
-    """Also when the file was made long again, which leaves no fault to see: that is told with the next heartbeat, within 100 ms."""
+    """Also when the file was made long again, which leaves no fault to see: told with the next heartbeat, in 100 ms."""
     reader, messages = read_messages(filled, 20)
     del messages
     with reader:
@@ -95,18 +118,18 @@ def test_next_never_returns_a_record_that_was_not_written(filled, cut, grown):
         if grown:
             os.truncate(segment(filled), SIZE)
         got = []
-        end = time.monotonic() + 20
         with pytest.raises((Broken, Corrupt)) as caught:
-            while time.monotonic() < end:  # records are counted that do not come: that must be told
-                message = reader.next()
-                if message is not None:
-                    got.append(bytes(message))
+            poll(reader.next, got)
         assert got == [payload(20 + i) for i in range(len(got))]
         assert grown or isinstance(caught.value, Broken)
-        for call in (reader.next, reader.drain, reader.drain_columns, lambda: reader.wait(1) and reader.next()):
+        for call in (
+            reader.next,
+            reader.drain,
+            reader.drain_columns,
+            lambda: reader.wait(1) and reader.next(),
+        ):
             with pytest.raises((Broken, Corrupt)):
-                while time.monotonic() < end:
-                    assert not call()
+                poll(call, [])
 
 
 def test_a_view_held_across_the_cut_shows_zeros_and_the_next_message_access_tells(filled):
@@ -152,9 +175,7 @@ def test_a_writer_notices_a_cut_inside_the_page_it_writes(tmp_path):
         writer.append(1, b"x")
         os.truncate(segment(path), 4000)
         with pytest.raises(Broken):
-            for _ in range(1000):
-                writer.append(1, b"y")
-                time.sleep(0.01)
+            append_slowly(writer)
 
 
 def test_an_append_that_reached_nobody_returns_no_seq(tmp_path):
