@@ -94,6 +94,7 @@ int chr_replace_file(const char *dir, const char *name, mode_t mode, const void 
 int chr_write_temp(char *temp, size_t room, const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
 void chr_agent_ensure(chr_agent_kind kind);
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest); /* 1 found any */
+uint64_t chr_segment_after(const char *dir, uint64_t number); /* the next there is, UINT64_MAX = none; a look through the directory */
 
 /* ---------------------------------------------------------------- map.c */
 
@@ -290,7 +291,6 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
 int chr_reader_alive(chr_subscriber *s);
 void chr_reader_set_step(chr_subscriber *s);
 uint64_t chr_reader_position(const chr_reader *r);
-uint64_t chr_reader_last_segment(const chr_subscriber *s);
 int chr_reader_wait(chr_reader *r, int64_t timeout_ns); /* 1 ready, 0 time is up, -EINTR a signal came: call again */
 int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns);
 int chr_reader_fileno(chr_reader *r);

@@ -98,19 +98,12 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
 
 static int tell_gone(chr_subscriber *s, uint64_t oldest);
 
-/* The head's segment; where a damaged control page names one far beyond them all, the last that is there. Looks through the directory. */
-uint64_t chr_reader_last_segment(const chr_subscriber *s)
-{
-    uint64_t lowest, highest, head = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
-    return chr_segment_range(s->dir, &lowest, &highest) && highest < head ? highest : head;
-}
-
 /* The next segment is not there though the queue goes on behind it: tell the hole once, stand at the segment after it. */
 static int skip_broken(chr_subscriber *s, uint32_t number)
 {
     chr_error *e = &s->hot.error, why = s->hot.error;
-    uint64_t from = s->hot.next_seq, last = chr_reader_last_segment(s);
-    for (uint64_t later = (uint64_t)number + 1; later <= last; later++) {
+    uint64_t from = s->hot.next_seq, last = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    for (uint64_t later = chr_segment_after(s->dir, number); later <= last; later = chr_segment_after(s->dir, later)) {
         if (chr_reader_place(s, later, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
             continue;
         s->gaps++;

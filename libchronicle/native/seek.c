@@ -67,17 +67,35 @@ static int first_of(chr_subscriber *s, uint64_t number, chr_first *out)
 /* May the target lie in an earlier segment than this one? A header's first_ts is the last time before it, so equality means: look earlier. */
 static bool starts_after(const target *t, const chr_first *first) { return t->by_time ? first->ts_ns >= t->ts_ns : first->seq > t->seq; }
 
-/* The last segment that does not begin after the target; the oldest if all do. What cannot be read is passed over: a hole the walk will tell. */
-static uint64_t find_segment(chr_subscriber *s, const target *t)
+static bool is_there(const chr_subscriber *s, uint64_t number)
 {
-    uint64_t low = chr_load_acquire64(&control_of(s)->oldest);
-    uint64_t high = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    char name[32], path[640];
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, s->dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* The segments between which to look: what the control page says, if it can be; else what the directory holds. */
+static void span(const chr_subscriber *s, uint64_t *low, uint64_t *high)
+{
+    uint64_t lowest, highest;
+    *low = chr_load_acquire64(&control_of(s)->oldest);
+    *high = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
+    if ((*low <= *high && is_there(s, *high)) || !chr_segment_range(s->dir, &lowest, &highest))
+        return;
+    *high = *high < highest ? *high : highest;
+    *low = *low <= *high ? *low : lowest;
+}
+
+/* The last segment that does not begin after the target; the oldest if all do. What cannot be read is passed over: a hole the walk will tell. */
+static uint64_t find_segment(chr_subscriber *s, const target *t, uint64_t low, uint64_t high)
+{
     while (low < high) {
         uint64_t middle = (low + high + 1) / 2, probe = middle;
         chr_first first;
         int state = first_of(s, probe, &first);
-        while (state == FIRST_UNREADABLE && probe < high)
-            state = first_of(s, ++probe, &first);
+        while (state == FIRST_UNREADABLE && (probe = chr_segment_after(s->dir, probe)) <= high)
+            state = first_of(s, probe, &first);
         if (state != FIRST_KNOWN || starts_after(t, &first))
             high = middle - 1;
         else
@@ -86,12 +104,14 @@ static uint64_t find_segment(chr_subscriber *s, const target *t)
     return low;
 }
 
-/* At the start of that segment, or of the first after it that can be opened. */
-static int place_from(chr_subscriber *s, uint64_t number, chr_error *e)
+/* At the start of the segment where the target may lie, or of the first after it that can be opened. */
+static int place_from(chr_subscriber *s, const target *t, chr_error *e)
 {
-    uint64_t last = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
-    for (; chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0; number++)
-        if (number >= last || (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT))
+    uint64_t low, last;
+    span(s, &low, &last);
+    uint64_t number = find_segment(s, t, low, last);
+    while (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
+        if ((number = chr_segment_after(s->dir, number)) > last || (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT))
             return -1;
     return 0;
 }
@@ -163,11 +183,12 @@ static int walk_to(chr_subscriber *s, const target *t)
     chr_frame frame;
     for (;;) {
         stride(s, t);
+        uint64_t at = chr_reader_position(r);
         int rc = chr_reader_peek(r);
         if (rc < 0 && r->error.code == CHR_E_CORRUPT)
             rc = resync(s) <= 0 ? -1 : 2;
         else if (rc < 0 && (r->error.code == CHR_E_EVICTED || (r->error.code == CHR_E_BROKEN && !r->map->broken)))
-            rc = 2; /* a hole before the target: the cursor stands behind it */
+            rc = chr_reader_position(r) != at ? 2 : -1; /* a hole before the target: the cursor stands behind it, if there is anything */
         if (rc <= 0)
             return rc;
         if (rc == 2)
@@ -191,7 +212,7 @@ static int seek(chr_subscriber *s, const target *t)
     chr_error *e = &s->hot.error;
     if (chr_reader_alive(s) < 0 && !only_here(s))
         return -1;
-    if (place_from(s, find_segment(s, t), e) < 0)
+    if (place_from(s, t, e) < 0)
         return -1;
     uint64_t number = s->hot.map->number;
     chr_map *index = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
