@@ -15,11 +15,17 @@ import typer
 from libchronicle.cli.context import find_run, print_json
 from libchronicle.cli.queue_paths import queues_of, resolve
 from libchronicle.cli.tables import count, render_table, size
-from libchronicle.errors import ChronicleError, CorruptError, EnvironmentFault
-from libchronicle.queue import Report, Severity, Verdict, check
+from libchronicle.errors import (
+    ChronicleError,
+    CorruptError,
+    EnvironmentFault,
+    NotReadyError,
+    WriterAlreadyActive,
+)
+from libchronicle.queue import Repair, Report, Severity, Verdict, check, repair
 from libchronicle.runtime.daemon import ExitCode, exit_code
 
-__all__ = ["run_verify"]
+__all__ = ["run_repair", "run_verify"]
 
 HEADER = ("QUEUE", "VERDICT", "RECORDS", "SEGMENTS", "WALKED", "WRITER", "FINDINGS")
 _CODES = {Verdict.GOOD: ExitCode.OK, Verdict.HOLES: ExitCode.HOLES, Verdict.DAMAGED: ExitCode.CORRUPT}
@@ -103,3 +109,43 @@ def _row(name: str, report: Report, hidden: int) -> tuple[str, ...]:
         "-" if report.writer_pid is None else f"pid {report.writer_pid}",
         (found or "none") + (" (--notes shows them)" if hidden else ""),
     )
+
+
+# ---------------------------------------------------------------- repair
+
+
+def run_repair(queue: str, run: str | None, config: str | None, *, dry_run: bool, as_json: bool) -> None:
+    """Put one queue right, or say what would be done.
+
+    Raises WriterAlreadyActive or NotReadyError if a step is refused for the sake of a writer or a reader, CorruptError if
+    something is beyond repair.
+    """
+    path = resolve(queue, find_run(run, config).suite)
+    result = repair(path, dry_run=dry_run)
+    if as_json:
+        print_json(msgspec.to_builtins(result))
+    else:
+        print(_repair_text(queue, result))
+    if result.refused and result.writer_pid is not None:
+        raise WriterAlreadyActive(path=str(path), pid=result.writer_pid)
+    if result.refused:
+        raise NotReadyError(reason=f"{result.refused[0].path}: {result.refused[0].refused}")
+    if result.beyond:
+        lost = count(len(result.beyond), "place")
+        raise CorruptError(
+            reason=f"{lost} beyond repair; records there are lost, and readers are told where they begin again"
+        )
+
+
+def _repair_text(queue: str, result: Repair) -> str:
+    if not result.steps and not result.beyond:
+        return f"{queue}: nothing to repair"
+    lines = []
+    for step in result.steps:
+        where = "" if step.kind == "recover" else f"{Path(step.path).name}: "
+        if step.refused:
+            lines.append(f"  refused    {where}{step.text}: {step.refused}")
+        else:
+            lines.append(f"  {'would' if result.dry_run else 'done':<10} {where}{step.text}")
+    lines += [f"  beyond     {finding}" for finding in result.beyond]
+    return "\n".join([f"{queue}:", *lines])

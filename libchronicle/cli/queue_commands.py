@@ -11,7 +11,7 @@ from libchronicle.cli.arguments import ConfigOption, JsonOption, RunOption
 __all__ = ["queue_app"]
 
 queue_app = typer.Typer(
-    help="Look into queues, live or dead. Takes no lock, leaves no reader page.",
+    help="Look into queues, live or dead; check and repair them.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -128,3 +128,26 @@ def verify(
     from libchronicle.cli.queue_checks import run_verify
 
     run_verify(queue, run, config, as_json=as_json, notes=notes)
+
+
+@queue_app.command("repair")
+def repair(
+    queue: QueueArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: JsonOption = False,
+    run: RunOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put a damaged queue right: control page, tail, seals, indexes, pages of readers, READY. Removes no committed record.
+
+    A daemon does the same for its own queues when it starts. While a writer owns the queue only what does not concern it is
+    done, and the rest is refused with its pid (exit 64). Exits with 65 if something is beyond repair.
+
+    \b
+    Examples:
+      chronicle queue repair binance-spot --dry-run
+      chronicle queue repair binance-spot
+    """
+    from libchronicle.cli.queue_checks import run_repair
+
+    run_repair(queue, run, config, dry_run=dry_run, as_json=as_json)

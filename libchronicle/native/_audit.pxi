@@ -134,3 +134,57 @@ def reader_slots(bytes page not None):
         good = slot[:8] != bytes(8) and chr_checksum(base + <size_t>at, 60) == int.from_bytes(slot[60:64], "little")
         states.append("ok" if good else "bad" if slot.strip(b"\0") else "blank")
     return tuple(states)
+
+
+# ---------------------------------------------------------------- single mendings, for `repair`
+
+cdef int raise_if(int rc, chr_error *e, str path) except -1:
+    if rc < 0:
+        raise as_exception(e, path, None)
+    return rc
+
+
+def mend_notify(str path, uint64_t queue_id):
+    """Write notify.meta anew if it is not this queue's; whether it had to be."""
+    cdef chr_error e
+    cdef bytes where = os.fsencode(path)
+    return raise_if(chr_notify_mend(where, queue_id, &e), &e, path) > 0
+
+
+def mend_segment(str path, uint64_t number, uint32_t segment_size, uint64_t queue_id):
+    """Fill the segment up to its size and write its header anew if it does not hold; False: no record tells what it was."""
+    cdef chr_error e
+    cdef bytes where = os.fsencode(path)
+    memset(&e, 0, sizeof(e))
+    cdef chr_map *map = chr_segment_mend(where, number, segment_size, queue_id, &e)
+    if map == NULL and e.code == CHR_E_NO_SPACE:
+        raise as_exception(&e, path, None)
+    chr_map_release(map)
+    return map != NULL
+
+
+def seal_segment(str path, uint64_t number, uint32_t segment_size, uint64_t queue_id, uint32_t end, bint quarantined):
+    """Seal the segment anew, its records ending at `end`; `quarantined`: readers go on in the next one there."""
+    cdef chr_error e
+    cdef bytes where = os.fsencode(path)
+    cdef chr_map *map = chr_segment_open(where, number, segment_size, queue_id, True, &e)
+    raise_if(0 if map != NULL else -1, &e, path)
+    memset(map.base + sizeof(chr_segment_header), 0, sizeof(chr_seal))
+    chr_segment_seal(map, end, CHR_SEAL_QUARANTINED if quarantined else 0, chr_crc_seed(queue_id))
+    chr_map_release(map)
+
+
+def rebuild_index(str path, uint64_t number, uint32_t segment_size, uint64_t queue_id, uint64_t end):
+    """Make the segment's index anew from its records below `end`."""
+    cdef chr_error e
+    cdef bytes where = os.fsencode(path)
+    cdef chr_map *index
+    cdef chr_map *segment = chr_segment_open(where, number, segment_size, queue_id, False, &e)
+    raise_if(0 if segment != NULL else -1, &e, path)
+    index = chr_index_open(where, number, segment_size, queue_id, True, &e)
+    if index != NULL:
+        memset(index.base + 32, 0, index.size - 32)
+        chr_index_rebuild(index, segment, chr_crc_seed(queue_id), end)
+        chr_map_release(index)
+    chr_map_release(segment)
+    raise_if(0 if index != NULL else -1, &e, path)

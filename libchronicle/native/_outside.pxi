@@ -80,35 +80,6 @@ def parse_segment(bytes head not None):
     }
 
 
-def walk_segment(const uint8_t[::1] segment not None, uint64_t queue_id):
-    """One frame walk over a whole segment: (frames, end offset, next seq or None, what stopped it).
-
-    The last is "" at a padding or at the tail, else the reason the frame at `end offset` is refused.
-    """
-    cdef uint32_t seed = chr_crc_seed(queue_id)
-    cdef uint64_t at = 128
-    cdef uint64_t following = 0
-    cdef uint64_t size = segment.shape[0]
-    cdef uint64_t frames = 0
-    cdef uint64_t seq = 0
-    cdef int verdict = 0
-    cdef const chr_frame_header *f
-    cdef const uint8_t *base = &segment[0]
-    with nogil:
-        while at + 32 <= size:
-            f = <const chr_frame_header *>(base + at)
-            verdict = chr_examine_full(base, at, size, seed, &following)
-            if verdict == CHR_FRAME_OK and frames and f.seq != seq and not (f.type_id == CHR_TYPE_LOST and f.seq > seq):
-                verdict = -5
-            if verdict != CHR_FRAME_OK or f.type_id == CHR_TYPE_PADDING:
-                break
-            frames += 1
-            seq = f.seq + 1
-            at = following
-    reason = (<bytes>chr_verdict_text(verdict)).decode() if verdict < 0 else ""
-    return frames, at, seq if frames else None, reason
-
-
 def lock_held(int fd):
     """Does any process hold the OFD lock of this file? Takes none."""
     return bool(chr_lock_probe(fd))

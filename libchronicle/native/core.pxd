@@ -238,3 +238,10 @@ cdef extern from "chr_core.h" nogil:
         CHR_MENDED_NOTIFY
         CHR_MENDED_HEADER
         CHR_MENDED_MARKS
+
+    int chr_notify_mend(const char *path, uint64_t queue_id, chr_error *e)
+    chr_map *chr_segment_mend(const char *path, uint64_t number, uint32_t size, uint64_t queue_id, chr_error *e)
+    chr_map *chr_segment_open(const char *path, uint64_t number, uint32_t size, uint64_t queue_id, bint writable, chr_error *e)
+    chr_map *chr_index_open(const char *path, uint64_t number, uint32_t size, uint64_t queue_id, bint writable, chr_error *e)
+    void chr_index_rebuild(chr_map *index, const chr_map *segment, uint32_t seed, uint64_t upto)
+    void chr_segment_seal(chr_map *map, uint32_t end, uint32_t flags, uint32_t seed)

@@ -20,6 +20,7 @@ from libchronicle.native.binding import (
 from libchronicle.queue.config import QueueConfig
 from libchronicle.queue.face import Queue
 from libchronicle.queue.inspect import QueueInfo, ReaderInfo, SegmentInfo, inspect
+from libchronicle.queue.repair import Repair, Step, repair
 from libchronicle.queue.report import Finding, Report, SegmentCheck, Severity, Verdict
 from libchronicle.queue.verify import check, verify
 
@@ -34,16 +35,19 @@ __all__ = [
     "QueueConfig",
     "QueueInfo",
     "ReaderInfo",
+    "Repair",
     "Report",
     "Reservation",
     "SegmentCheck",
     "SegmentInfo",
     "Severity",
+    "Step",
     "Subscriber",
     "Verdict",
     "WriterStatus",
     "check",
     "inspect",
+    "repair",
     "verify",
     "wait_any",
 ]

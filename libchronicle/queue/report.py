@@ -37,6 +37,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     offset: int | None = None
     seq: int | None = None
     to_seq: int | None = None
+    remedy: str = ""  # kind of the step of `repair` that puts it right; "": none does
 
     def __str__(self) -> str:
         place = [] if self.segment is None else [f"segment {self.segment}"]

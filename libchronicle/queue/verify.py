@@ -80,9 +80,8 @@ def _open(path: Path) -> Subject:
         return subject
     if control is not None:
         reason = "the checksum of its geometry"
-    subject.find(
-        Severity.REPAIR, "control", file, f"{reason}; the next writer builds it anew from the segments"
-    )
+    told = f"{reason}; the next writer builds it anew from the segments"
+    subject.find(Severity.REPAIR, "control", file, told, remedy="control")
     if active:
         subject.writer_pid = 0  # it cannot say who
     for number in reversed(subject.numbers()):

@@ -71,13 +71,13 @@ def _tail(subject: Subject, walk: SegmentWalk, control: dict[str, Any]) -> None:
     if due is not None and control["next_seq"] > due and control["head"] > walk.position:
         reason = "committed by what the control page says, and not there"
         subject.find(
-            Severity.DAMAGE, "frame", file, reason, segment=walk.position // subject.size,
+            Severity.DAMAGE, "frame", file, reason, remedy="recover", segment=walk.position // subject.size,
             offset=walk.position % subject.size, seq=due, to_seq=control["next_seq"] - 1,
         )  # fmt: skip
     elif due is not None and (control["next_seq"] != due or control["head"] != walk.position):
         said, ended = f"head {control['head']}, seq {control['next_seq']}", f"{walk.position}, seq {due}"
         reason = f"says {said}; the frames end at {ended}; the next writer goes by the frames"
-        subject.find(Severity.NOTE, "control", file, reason)
+        subject.find(Severity.NOTE, "control", file, reason, remedy="recover")
     if not walk.tail_clean:
         reason = "a record that was begun and not committed; the next writer clears it away"
         at = walk.position
@@ -86,6 +86,7 @@ def _tail(subject: Subject, walk: SegmentWalk, control: dict[str, Any]) -> None:
             "frame",
             subject.file(at // subject.size),
             reason,
+            remedy="recover",
             segment=at // subject.size,
             offset=at % subject.size,
         )
@@ -96,14 +97,18 @@ def _control(subject: Subject, walk: SegmentWalk, control: dict[str, Any]) -> No
     begun = [segment for segment in walk.segments if segment.first_seq is not None]
 
     def wrong(what: str) -> None:
-        subject.find(Severity.REPAIR, "control", file, f"{what}; the next writer goes by the segments")
+        subject.find(
+            Severity.REPAIR,
+            "control",
+            file,
+            f"{what}; the next writer goes by the segments",
+            remedy="recover",
+        )
 
     if control["epoch"] < walk.audit.last_epoch:
         wrong(f"epoch {control['epoch']} is below that of the last record, {walk.audit.last_epoch}")
-    if begun and control["oldest"] > begun[-1].number:
-        wrong(
-            f"the oldest segment kept is said to be {control['oldest']}, the newest there is {begun[-1].number}"
-        )
+    if control["oldest"] != subject.oldest() and subject.writer_pid is None:
+        wrong(f"the oldest segment kept is said to be {control['oldest']}, it is {subject.oldest()}")
     elif begun and begun[0].number == control["oldest"] and control["oldest_seq"] != begun[0].first_seq:
         wrong(f"the oldest record is said to be {control['oldest_seq']}, it is {begun[0].first_seq}")
     for mark in ("checked", "synced"):
@@ -121,14 +126,18 @@ def _notify(subject: Subject) -> None:
     try:
         page = file.read_bytes()
     except FileNotFoundError:
-        subject.find(Severity.REPAIR, "notify", file, "missing; readers poll until the next writer makes it")
+        subject.find(
+            Severity.REPAIR, "notify", file, "missing; readers poll until a writer makes it", remedy="notify"
+        )
         return
     facts = parse_notify(page)
     if len(page) < _PAGE:
         reason = f"{len(page)} bytes instead of {_PAGE}; readers are not woken until the next writer mends it"
-        subject.find(Severity.REPAIR, "notify", file, reason)
+        subject.find(Severity.REPAIR, "notify", file, reason, remedy="notify")
     elif facts is None or facts["queue_id"] != subject.queue_id:
-        subject.find(Severity.REPAIR, "notify", file, "does not name this queue; nobody depends on it")
+        subject.find(
+            Severity.REPAIR, "notify", file, "does not name this queue; nobody depends on it", remedy="notify"
+        )
 
 
 def _ready(subject: Subject) -> None:
@@ -137,10 +146,14 @@ def _ready(subject: Subject) -> None:
         text = file.read_bytes()
     except FileNotFoundError:
         if subject.writer_pid is not None or subject.numbers():
-            subject.find(Severity.REPAIR, "READY", file, "missing: no reader can open the queue")
+            subject.find(
+                Severity.REPAIR, "READY", file, "missing: no reader can open the queue", remedy="ready"
+            )
         return
     if text and text != ready_text(subject.queue_id):  # an empty one says no more than that
-        subject.find(Severity.REPAIR, "READY", file, "does not name this queue; readers do not mind")
+        subject.find(
+            Severity.REPAIR, "READY", file, "does not name this queue; readers do not mind", remedy="ready"
+        )
 
 
 def _lock(subject: Subject, control: dict[str, Any] | None) -> None:
@@ -163,11 +176,15 @@ def _reader(subject: Subject, walk: SegmentWalk, control: dict[str, Any] | None,
     facts = parse_reader(page)
     lost = f"reader {name!r}: its position is lost; it begins at the oldest record"
     if facts is None or len(page) < _PAGE or facts["slot"] == -2:
-        subject.find(Severity.REPAIR, "reader", file, lost)
+        subject.find(Severity.REPAIR, "reader", file, lost, remedy="reader")
         return
     if facts["version"] != 1:
         subject.find(
-            Severity.REPAIR, "reader", file, f"reader {name!r}: version {facts['version']} of the page"
+            Severity.REPAIR,
+            "reader",
+            file,
+            f"reader {name!r}: version {facts['version']} of the page",
+            remedy="reader",
         )
         return
     if facts["slot"] == -1:
@@ -217,10 +234,19 @@ def _quarantine(subject: Subject, walk: SegmentWalk) -> None:
             entries = msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]])
             listed = {int(entry["segment"]) for entry in entries}
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-            subject.find(Severity.REPAIR, "quarantine", file, "is no list of damaged places")
+            subject.find(
+                Severity.REPAIR, "quarantine", file, "is no list of damaged places", remedy="quarantine"
+            )
             return
     for number in sorted(sealed - listed):
-        subject.find(Severity.REPAIR, "quarantine", file, "does not list the segment", segment=number)
+        subject.find(
+            Severity.REPAIR,
+            "quarantine",
+            file,
+            "does not list the segment",
+            remedy="quarantine",
+            segment=number,
+        )
 
 
 def _strays(subject: Subject) -> None:
@@ -233,9 +259,10 @@ def _strays(subject: Subject) -> None:
                 Severity.NOTE,
                 "file",
                 file,
-                "left by a process that died; `chronicle queue repair` removes it",
+                "left by a process that died",
+                remedy="remove",
             )
         elif not _KNOWN.fullmatch(file.name):
             subject.find(Severity.NOTE, "file", file, "is no part of a queue")
         elif file.suffix == ".idx" and file.stem not in numbers:
-            subject.find(Severity.NOTE, "index", file, "its segment is gone")
+            subject.find(Severity.NOTE, "index", file, "its segment is gone", remedy="remove")

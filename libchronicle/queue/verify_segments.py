@@ -41,15 +41,25 @@ class Subject:
         self.findings: list[Finding] = []
 
     def find(
-        self, severity: Severity, part: str, path: Path, reason: str, *, segment: int | None = None,
-        offset: int | None = None, seq: int | None = None, to_seq: int | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        severity: Severity,
+        part: str,
+        path: Path,
+        reason: str,
+        *,
+        remedy: str = "",
+        segment: int | None = None,
+        offset: int | None = None,
+        seq: int | None = None,
+        to_seq: int | None = None,
+    ) -> None:
         self.findings.append(
             Finding(
                 severity=severity,
                 part=part,
                 path=str(path),
                 reason=reason,
+                remedy=remedy,
                 segment=segment,
                 offset=offset,
                 seq=seq,
@@ -71,12 +81,31 @@ class Subject:
             return parse_segment(handle.read(FIRST_FRAME))
 
     def oldest(self) -> int:
-        """The oldest segment kept, as of now: retention may have moved on since the walk began."""
+        """The oldest segment kept, as of now: retention may have moved on since the walk began. Without a writer the
+        control page is believed only where the segments bear it out: a flipped bit there must hide nothing.
+        """
         if self.control is None:
             return 0
-        with (self.path / "control.meta").open("rb") as handle:
-            control = parse_control(handle.read(4096))
-        return control["oldest"] if control is not None else 0
+        if self.writer_pid is not None:
+            with (self.path / "control.meta").open("rb") as handle:
+                control = parse_control(handle.read(4096))
+            return control["oldest"] if control is not None else 0
+        numbers = self.numbers()
+        told, first = self.control["oldest"], self.control["oldest_seq"]
+        if (
+            not numbers
+            or self._begins_with(told, first)
+            or (told < numbers[0] and not self._begins_with(numbers[0], first))
+        ):
+            return int(told)
+        return numbers[0]
+
+    def _begins_with(self, number: int, seq: int) -> bool:
+        try:
+            header = self.header(number)
+        except FileNotFoundError:
+            return False
+        return header is not None and header["first_seq"] == seq
 
     @property
     def live(self) -> int | None:
@@ -112,7 +141,13 @@ class SegmentWalk:
         header = subject.header(number)
         if header is None or not header["sound"] or header["version"] != 1:
             subject.find(
-                Severity.REPAIR, "segment", file, "its header does not hold", segment=number, offset=0
+                Severity.REPAIR,
+                "segment",
+                file,
+                "its header does not hold",
+                remedy="header",
+                segment=number,
+                offset=0,
             )
             header = None
         elif (header["queue_id"], header["number"], header["size"]) != (
@@ -166,7 +201,15 @@ class SegmentWalk:
             self.audit.expect(first, header["first_ts_ns"], header["prev_epoch"])
         elif first < due or header["first_ts_ns"] < self.audit.last_ts_ns:
             reason = f"its header begins with seq {first}, time {header['first_ts_ns']}; the one before ended at seq {due}"
-            subject.find(Severity.REPAIR, "segment", subject.file(number), reason, segment=number, offset=0)
+            subject.find(
+                Severity.REPAIR,
+                "segment",
+                subject.file(number),
+                reason,
+                remedy="header",
+                segment=number,
+                offset=0,
+            )
 
     def _close(self, due: int, first: int) -> None:
         """The segment before broke off; what that cost is known only now."""
@@ -227,7 +270,7 @@ class SegmentWalk:
         subject = self._subject
         self._torn = len(subject.findings) if self._torn is None else self._torn
         reason = f"cut to {there} of {subject.size} bytes"
-        subject.find(Severity.DAMAGE, "segment", subject.file(number), reason, segment=number)
+        subject.find(Severity.DAMAGE, "segment", subject.file(number), reason, remedy="fill", segment=number)
 
     def _take(self, number: int, found: dict[str, Any]) -> None:
         subject, file = self._subject, self._subject.file(number)
@@ -235,7 +278,9 @@ class SegmentWalk:
         for kind, detail, offset, until, seq, to_seq in found["findings"]:
             if kind == "seal":
                 reason = f"{detail} is not that of its frames"
-                subject.find(Severity.REPAIR, "seal", file, reason, segment=number, offset=offset)
+                subject.find(
+                    Severity.REPAIR, "seal", file, reason, remedy="seal", segment=number, offset=offset
+                )
             elif kind == "frame":
                 if until == 0 and self._torn is None:
                     self._torn = len(subject.findings)
@@ -267,10 +312,20 @@ class SegmentWalk:
     def _seal(self, number: int, found: dict[str, Any]) -> None:
         subject, file = self._subject, self._subject.file(number)
         if found["seal"] == "bad":
-            subject.find(Severity.REPAIR, "seal", file, "its checksum", segment=number, offset=64)
-        elif found["seal"] == "none" and subject.live is not None and number < subject.live:
-            by = "the writer's clean thread" if subject.writer_pid is not None else "the next writer"
-            subject.find(Severity.NOTE, "seal", file, f"not sealed yet; {by} will", segment=number)
+            subject.find(
+                Severity.REPAIR, "seal", file, "its checksum", remedy="seal", segment=number, offset=64
+            )
+        elif found["seal"] == "none" and found["ended"]:
+            mine = subject.writer_pid is None
+            by = "the next writer" if mine else "the writer's clean thread"
+            subject.find(
+                Severity.NOTE,
+                "seal",
+                file,
+                f"not sealed yet; {by} will",
+                remedy="seal" if mine else "",
+                segment=number,
+            )
         elif found["seal"] == "quarantined":
             reason = "quarantined: reading ends here and goes on in the next segment"
             subject.find(Severity.HOLE, "segment", file, reason, segment=number, offset=found["seal_end"])
@@ -287,7 +342,12 @@ class SegmentWalk:
             if live or number < subject.oldest():  # not made yet, or just evicted
                 return
             subject.find(
-                Severity.REPAIR, "index", file, "missing; seeks read the whole segment", segment=number
+                Severity.REPAIR,
+                "index",
+                file,
+                "missing; seeks read the whole segment",
+                remedy="index",
+                segment=number,
             )
             return
         sound, empty, bad = self.audit.index(index, segment, there, subject.size, number, subject.queue_id)
@@ -297,15 +357,25 @@ class SegmentWalk:
                 "index",
                 file,
                 "its header does not hold; seeks read the whole segment",
+                remedy="index",
                 segment=number,
             )
         elif bad and not live:
             subject.find(
-                Severity.REPAIR, "index", file, f"{bad} entries name no frame that is there", segment=number
+                Severity.REPAIR,
+                "index",
+                file,
+                f"{bad} entries name no frame that is there",
+                remedy="index",
+                segment=number,
             )
         elif empty and number != subject.live:
             subject.find(
-                Severity.NOTE, "index", file, f"{empty} entries are empty; a seek scans there", segment=number
+                Severity.NOTE,
+                "index",
+                file,
+                f"{empty} entries are empty; a seek scans there",
+                segment=number,
             )
 
     def _add(
