@@ -11,16 +11,18 @@ form.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
 import msgspec
 
 from libchronicle.errors import ChronicleError
 
-__all__ = ["Log", "LogFormat", "configure_logging"]
+__all__ = ["Log", "LogFormat", "Seldom", "configure_logging"]
 
 LogFormat = Literal["text", "json"]
 
@@ -67,6 +69,25 @@ class Log:
         if self._logger.isEnabledFor(level):
             extra = {"chronicle_fields": {"daemon": self._daemon, **self._bound, "event": event, **fields}}
             self._logger.log(level, "%s", event, extra=extra, exc_info=trace)
+
+
+class Seldom:
+    """Keeps a line that somebody else can cause from filling the log: one each `interval_s`, and how many were left out."""
+
+    def __init__(self, interval_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._next = -math.inf
+        self._left_out = 0
+
+    def now(self) -> int | None:
+        """None: not now. Else log it; so many were left out since the last one."""
+        if self._clock() < self._next:
+            self._left_out += 1
+            return None
+        self._next = self._clock() + self._interval_s
+        left_out, self._left_out = self._left_out, 0
+        return left_out
 
 
 class _Formatter(logging.Formatter):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ class Timing:
     overlap_limit_s: float = 10.0  # a successor takes over after that, caught up or not
     stable_after_s: float = 10.0  # a connection that lived so long resets the back-off
     waiting_limit: int = 50_000  # frames of a successor
+    waiting_bytes: int = 32 << 20
 
 
 class Link:
@@ -80,11 +82,13 @@ class Successor(Link):
         super().__init__(pipeline)
         self.on_text = self._keep
         self.waiting: list[tuple[bytes, int]] = []
+        self.waiting_bytes = 0
         self.begins: dict[int, int] = {}  # symbol -> the update id its first diff builds on
 
     def _keep(self, frame: Buffer, recv_ts: int) -> None:
         kept = bytes(frame)
         self.waiting.append((kept, recv_ts))
+        self.waiting_bytes += len(kept)
         decoder = self._pipeline.decoder
         kind, _ = decoder.encode(kept, recv_ts)
         if kind == DEPTH:
@@ -127,10 +131,13 @@ class LinkGroup:
         self.connected = False
         self.connects = 0
         self.renewals = 0
+        self._renewed_s = -math.inf
 
-    def renew(self) -> None:
-        """Bring up a successor now: the server says it is about to close the connection."""
+    def renew(self) -> bool:
+        """Bring up a successor: the server says it is about to close the connection. False if that was asked for already."""
+        asked = not self._renew.is_set()
         self._renew.set()
+        return asked
 
     async def run(self) -> None:
         try:
@@ -176,7 +183,6 @@ class LinkGroup:
             due = await self._closed_or_due(link)
             if not due:
                 return link
-            self._renew.clear()
             successor = await self._successor(link)
             if successor is None:
                 return link
@@ -188,9 +194,22 @@ class LinkGroup:
                 continue
             link.retire()
             self._link = link = successor
+            self._renew.clear()
             successor.take_over()
             self.renewals += 1
             self._log.info("connection renewed")
+            await self._settle(link)
+
+    async def _settle(self, link: Link) -> None:
+        """A server that announces its end on every new connection is not asked for another one at once."""
+        if self._loop_s() - self._renewed_s < self._timing.stable_after_s:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(link.closed.wait(), self._backoff.next_s())
+        self._renewed_s = self._loop_s()
+
+    @staticmethod
+    def _loop_s() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _closed_or_due(self, link: Link) -> bool:
         closed = asyncio.ensure_future(link.closed.wait())
@@ -222,7 +241,10 @@ class LinkGroup:
     async def _overlap(self, link: Link, successor: Successor) -> None:
         deadline = asyncio.get_running_loop().time() + self._timing.overlap_limit_s
         while not successor.caught_up(self._symbols):
-            full = len(successor.waiting) >= self._timing.waiting_limit
+            full = (
+                len(successor.waiting) >= self._timing.waiting_limit
+                or successor.waiting_bytes >= self._timing.waiting_bytes
+            )
             ended = link.closed.is_set() or successor.closed.is_set()
             if full or ended or asyncio.get_running_loop().time() >= deadline:
                 return

@@ -19,8 +19,8 @@ from libchronicle.errors import ConfigError, HttpFailed, UnknownSymbol, VenueDat
 from libchronicle.protocol import Command, Gap, GapReason, Instrument
 from libchronicle.queue import Publisher, Queue
 from libchronicle.runtime.backoff import Backoff
-from libchronicle.runtime.logging import Log
-from libchronicle.runtime.transports import FrameListener, HttpResponse, WebSocket, connect, get
+from libchronicle.runtime.logging import Log, Seldom
+from libchronicle.runtime.transports import FrameListener, HttpLimits, HttpResponse, WebSocket, connect, get
 from libchronicle.venues.binance import strict
 from libchronicle.venues.binance.instruments import parse_instruments
 from libchronicle.venues.binance.pipeline import Pipeline
@@ -28,11 +28,14 @@ from services.feed.known import known_instruments
 from services.feed.links import LinkGroup, Timing
 from services.feed.metrics import FeedMetrics
 from services.feed.options import FeedOptions
+from services.feed.requests import Requests
 from services.feed.snapshots import SnapshotFetcher
 
 __all__ = ["FeedService"]
 
 INVALID_SYMBOL = -1121
+INSTRUMENTS_WEIGHT = 20.0
+DEPTH_LIMITS = HttpLimits(max_body_bytes=8 << 20)  # 5,000 levels a side are 0.4 MB
 
 
 class FeedService:
@@ -51,6 +54,8 @@ class FeedService:
         self._random = random.Random(seed).random
         self._stuck = False
         self._on_stop: Callable[[str], object] = lambda reason: None
+        self._refusals = Seldom()
+        self._requests: Requests
         self._publisher: Publisher
         self._receiver: ControlReceiver
         self._metrics: FeedMetrics
@@ -80,8 +85,9 @@ class FeedService:
         """Raises ConfigError for a symbol the venue does not have. `stop` is called when an operator asks for it."""
         self._on_stop = stop
         ready()
+        self._requests = Requests(self._get, self.profile.weight_per_minute, self._log)
         instruments = await self._instruments()
-        self.fetcher = SnapshotFetcher(self.profile, self._get, self._random, now_ns, self._log)
+        self.fetcher = SnapshotFetcher(self.profile, self._depth, self._backoff, now_ns, self._log)
         pipeline = Pipeline(
             self.profile,
             instruments,
@@ -100,6 +106,7 @@ class FeedService:
                 for group in self.groups:
                     tasks.create_task(group.run())
                 tasks.create_task(self._refresh(pipeline))
+                tasks.create_task(self.fetcher.broken())
         except ExceptionGroup as errors:  # one failed, the rest were cancelled
             raise errors.exceptions[0] from None
         finally:
@@ -171,7 +178,7 @@ class FeedService:
         """Waits for the venue as long as it takes."""
         symbols = self.options.feed.symbols
         known = known_instruments(self.options.queue)
-        backoff = Backoff(self._random)
+        backoff = self._backoff()
         while True:
             reason = ""
             try:
@@ -188,7 +195,7 @@ class FeedService:
 
     async def _exchange_info(self, symbols: Sequence[str]) -> bytes | None:
         """None: the venue cannot answer now. Raises UnknownSymbol."""
-        answer = await self._get(self.profile.instruments_target(symbols))
+        answer = await self._requests.get(self.profile.instruments_target(symbols), INSTRUMENTS_WEIGHT)
         if answer.status == 200:
             return answer.body
         if answer.status == 400 and _error_code(answer) == INVALID_SYMBOL:
@@ -197,7 +204,7 @@ class FeedService:
 
     async def _name_the_unknown(self, symbols: Sequence[str]) -> None:
         """The venue rejects the list as a whole; its full list tells which symbol it was, and what it may have meant."""
-        answer = await self._get(self.profile.instruments_target())
+        answer = await self._requests.get(self.profile.instruments_target(), INSTRUMENTS_WEIGHT)
         if answer.status == 200:
             parse_instruments(answer.body, self.profile, symbols)
 
@@ -222,11 +229,18 @@ class FeedService:
                 client=self.options.feed.client,
             )
 
-        backoff = Backoff(self._random)
+        backoff = self._backoff()
         return LinkGroup(pipeline, symbols, open_socket, backoff, now_ns, self._log, self._timing)
 
-    async def _get(self, target: str) -> HttpResponse:
-        return await get(self.options.feed.rest_url.rstrip("/") + target)
+    def _backoff(self) -> Backoff:
+        cap_s = self.options.feed.reconnect_max_s
+        return Backoff(self._random, first_s=min(0.1, cap_s), cap_s=cap_s)
+
+    async def _get(self, target: str, limits: HttpLimits) -> HttpResponse:
+        return await get(self.options.feed.rest_url.rstrip("/") + target, limits=limits)
+
+    async def _depth(self, target: str) -> HttpResponse:
+        return await self._requests.get(target, self.profile.depth_weight, DEPTH_LIMITS)
 
     async def _refresh(self, pipeline: Pipeline) -> None:
         """A fresh snapshot of each symbol every interval, one after the other."""
@@ -240,13 +254,14 @@ class FeedService:
 
     def _control(self, control: strict.Control) -> None:
         if strict.is_shutdown(control):
-            self._log.info("the venue announces a shutdown; renewing connections")
-            for group in self.groups:
-                group.renew()
+            if [group for group in self.groups if group.renew()]:
+                self._log.info("the venue announces a shutdown; renewing connections")
             return
-        text = str(control.error or control.msg)
-        self._log.error("the venue refuses a request", answer=text)
-        self._metrics.errors.record(f"refused: {text}")
+        left_out = self._refusals.now()
+        if left_out is not None:
+            text = str(control.error or control.msg)[:200]
+            self._log.error("the venue refuses a request", answer=text, left_out=left_out)
+            self._metrics.errors.record(f"refused: {text}")
 
     def _sync_changed(self, index: int, reason: str | None) -> None:
         assert self.pipeline is not None

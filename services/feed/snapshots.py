@@ -1,4 +1,4 @@
-"""Fetches order book snapshots over REST: one request a symbol at a time, within the venue's request weight."""
+"""Fetches order book snapshots over REST: one request a symbol at a time."""
 
 from __future__ import annotations
 
@@ -14,28 +14,11 @@ from libchronicle.venues.binance.profile import Profile
 from libchronicle.venues.binance.strict import FrameError
 from libchronicle.venues.binance.sync import State
 
-__all__ = ["SnapshotFetcher", "WeightBudget"]
+__all__ = ["SnapshotFetcher"]
 
 Get = Callable[[str], Awaitable[HttpResponse]]
 
 CONCURRENT = 4
-WEIGHT_SHARE = 0.5  # of what the venue allows an address; others live there too
-
-
-class WeightBudget:
-    """A bucket that fills at the venue's rate. Pure: time is passed in."""
-
-    def __init__(self, per_minute: float, now: float) -> None:
-        self._capacity = per_minute
-        self._level = per_minute
-        self._at = now
-
-    def wait_s(self, weight: float, now: float) -> float:
-        """Takes `weight`; seconds until it may be used."""
-        self._level = min(self._capacity, self._level + (now - self._at) * self._capacity / 60)
-        self._at = now
-        self._level -= weight
-        return max(0.0, -self._level * 60 / self._capacity)
 
 
 class SnapshotFetcher:
@@ -45,14 +28,14 @@ class SnapshotFetcher:
         self,
         profile: Profile,
         get: Get,
-        random: Callable[[], float],
+        backoff: Callable[[], Backoff],
         clock: Callable[[], int],
         log: Log,
         retry_s: float = 30.0,
     ) -> None:
         self._profile = profile
         self._get = get
-        self._random = random
+        self._backoff = backoff
         self._clock = clock
         self._log = log
         self._retry_s = retry_s  # until a refresh that failed is tried again
@@ -60,24 +43,19 @@ class SnapshotFetcher:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._backoffs: dict[int, Backoff] = {}
         self._gate = asyncio.Semaphore(CONCURRENT)
-        loop = asyncio.get_running_loop()
-        self._budget = WeightBudget(profile.weight_per_minute * WEIGHT_SHARE, loop.time())
-        self._blocked_until = 0.0
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.failures = 0
 
     def serve(self, pipeline: Pipeline) -> None:
         """The pipeline that asks and gets the answers."""
         self._pipeline = pipeline
-        self._backoffs = {
-            index: Backoff(self._random, first_s=0.1, cap_s=30.0)
-            for index in range(len(pipeline.instruments))
-        }
+        self._backoffs = {index: self._backoff() for index in range(len(pipeline.instruments))}
 
     def ask(self, index: int) -> None:
         self.cancel((index,))
-        self._tasks[index] = asyncio.get_running_loop().create_task(
-            self._fetch(index), name=f"snapshot-{index}"
-        )
+        task = asyncio.get_running_loop().create_task(self._fetch(index), name=f"snapshot-{index}")
+        task.add_done_callback(self._ended)
+        self._tasks[index] = task
 
     def cancel(self, symbols: Sequence[int]) -> None:
         """Answers to requests made until now are no longer of use."""
@@ -87,11 +65,20 @@ class SnapshotFetcher:
             if task is not None and task is not current:
                 task.cancel()
 
+    async def broken(self) -> None:
+        """Raises what nobody foresaw in a fetch: a symbol must not wait for ever for an answer that is not under way."""
+        await self._broken
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
     async def close(self) -> None:
         self._pipeline = None
         tasks = list(self._tasks.values())
         self.cancel(tuple(self._tasks))
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._broken.cancel()
 
     # ------------------------------------------------------------ one fetch
 
@@ -101,7 +88,6 @@ class SnapshotFetcher:
             await asyncio.sleep(backoff.next_s())
         else:
             backoff.next_s()  # the first is free
-        await self._wait_for_weight()
         async with self._gate:
             body = await self._body(index)
         pipeline = self._pipeline
@@ -134,13 +120,6 @@ class SnapshotFetcher:
         if self._pipeline is not None:
             self._pipeline.refresh(index, self._clock())
 
-    async def _wait_for_weight(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        wait = max(self._budget.wait_s(self._profile.depth_weight, now), self._blocked_until - now)
-        if wait > 0:
-            await asyncio.sleep(wait)
-
     async def _body(self, index: int) -> bytes | None:
         assert self._pipeline is not None
         symbol = self._pipeline.instruments[index].symbol
@@ -151,8 +130,6 @@ class SnapshotFetcher:
             return None
         if answer.status == 200:
             return answer.body
-        if answer.retry_after_s is not None and answer.status in (418, 429):
-            self._blocked_until = asyncio.get_running_loop().time() + answer.retry_after_s
         text = answer.body[:200].decode("utf-8", "replace")
         self._log.warning("no snapshot", symbol=symbol, status=answer.status, answer=text)
         return None

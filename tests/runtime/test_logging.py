@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from libchronicle.errors import ConfigError
-from libchronicle.runtime.logging import Log, configure_logging
+from libchronicle.runtime.logging import Log, Seldom, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +78,11 @@ def test_a_known_error_is_told_by_its_message_and_a_bug_by_its_traceback() -> No
 def test_lines_of_libraries_come_out_in_the_same_form() -> None:
     (line,) = lines("json", lambda: logging.getLogger("some.library").error("lost %s", "it"))
     assert json.loads(line)["event"] == "lost it"
+
+
+def test_a_line_that_a_stranger_can_cause_comes_seldom_and_says_how_many_were_left_out() -> None:
+    now = 0.0
+    seldom = Seldom(1.0, lambda: now)
+    assert [seldom.now() for _ in range(4)] == [0, None, None, None]
+    now = 1.5
+    assert [seldom.now() for _ in range(2)] == [3, None]

@@ -111,6 +111,7 @@ def test_other_statuses_are_answers_too() -> None:
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000, "body exceeds 1000"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", "was not asked for"),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 300 + b"\r\n", "more than 200 headers"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 20, "more than 10 interim answers"),
         (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 40_000 + b"\r\n\r\n", "malformed answer"),
     ],
 )

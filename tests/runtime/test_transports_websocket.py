@@ -282,6 +282,83 @@ def test_fragments_together_beyond_the_limit_end_the_connection(client: str, run
     run(main())
 
 
+@pytest.mark.parametrize("part", [b"x", b""], ids=["crumbs", "nothings"])
+def test_parts_without_end_cost_no_more_than_a_large_message(client: str, run: Any, part: bytes) -> None:
+    async def main() -> None:
+        listener = Listener()
+        crumb = bytes([0x00, len(part)]) + part
+
+        async def handler(connection: ServerConnection) -> None:
+            connection.transport.write(
+                bytes([0x01, len(part)]) + part
+            )  # the beginning of a text; no part is the last
+            while not listener.closed:
+                connection.transport.write(crumb * 1000)
+                await asyncio.sleep(0)
+
+        async with server(handler) as url:
+            socket = await opened(url, listener, client, limits=Limits(max_frame_bytes=100_000))
+            await listener.until(lambda: listener.closed)
+            await socket.wait_closed()
+        assert (listener.frames, listener.too_large) == ([], 1)
+
+    run(main())
+
+
+def test_a_server_that_asks_and_takes_no_answer_is_dropped(client: str, run: Any) -> None:
+    async def main() -> None:
+        listener = Listener()
+
+        async def handler(connection: ServerConnection) -> None:
+            connection.transport.pause_reading()
+            while not listener.closed:
+                connection.transport.write((b"\x89\x7d" + b"p" * 125) * 1000)
+                await asyncio.sleep(0)
+
+        async with server(handler, ping_interval=None) as url:
+            socket = await opened(url, listener, client, limits=Limits(max_unsent_bytes=10_000))
+            await listener.until(lambda: listener.closed)
+            await socket.wait_closed()
+        assert listener.closed == ["the server does not take our answers"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("code", [*range(1000, 1016), 0, 999, 2999, 3000, 4999, 5000, 65535])
+def test_every_close_code_ends_the_connection_once(client: str, run: Any, code: int) -> None:
+    async def main() -> None:
+        listener = Listener()
+
+        async def handler(connection: ServerConnection) -> None:
+            connection.transport.write(b"\x88\x05" + code.to_bytes(2, "big") + b"why")
+            await listener.until(lambda: listener.closed)
+
+        async with server(handler) as url:
+            socket = await opened(url, listener, client, limits=Limits(close_timeout_s=0.05))
+            await socket.wait_closed()
+        assert len(listener.closed) == 1
+
+    run(main())
+
+
+def test_a_server_that_hangs_up_instead_of_answering_is_no_connection(client: str, run: Any) -> None:
+    async def main() -> None:
+        async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+
+        listening = await asyncio.start_server(rude, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+        listener = Listener()
+        with pytest.raises(ConnectFailed, match="closed during the handshake"):
+            await opened(url, listener, client)
+        assert (listener.opened, listener.closed) == (0, [])
+        listening.close()
+        await listening.wait_closed()
+
+    run(main())
+
+
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/", "ws://[::1", "http://127.0.0.1:1/"])
 def test_no_connection_is_one_error_whatever_the_cause(client: str, run: Any, url: str) -> None:
     async def main() -> None:

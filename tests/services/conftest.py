@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from host_harness import scene as scene
 

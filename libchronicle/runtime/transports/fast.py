@@ -7,6 +7,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Callable
+from time import monotonic
 
 from picows import (
     WSError,
@@ -19,7 +20,14 @@ from picows import (
 )
 
 from libchronicle.errors import ConnectFailed
-from libchronicle.runtime.transports.interface import FrameListener, Limits, WebSocket
+from libchronicle.runtime.transports.interface import (
+    DEAF,
+    FRAGMENT_BYTES,
+    TURN_S,
+    FrameListener,
+    Limits,
+    WebSocket,
+)
 
 __all__ = ["open_fast"]
 
@@ -63,6 +71,8 @@ async def open_fast(
         raise ConnectFailed(url=url, reason=error.strerror or str(error)) from None
     except WSError as error:
         raise ConnectFailed(url=url, reason=str(error)) from None
+    if not connection.was_open:  # picows takes an end before any answer for a success
+        raise ConnectFailed(url=url, reason="closed during the handshake")
     return connection
 
 
@@ -84,24 +94,41 @@ class _Connection(WSListener):
         self._ending: asyncio.Task[None] | None = None
         self._transport: WSTransport | None = None
         self._fresh_read = True
+        self._began = 0.0
         self._recv_ts = 0
         self._fragments: list[bytes] = []
+        self._fragments_cost = 0
         self._fragment_is_text = False
         self._reason = ""
         self._closed: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def was_open(self) -> bool:
+        return self._transport is not None
 
     # ------------------------------------------------------------ picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        transport.underlying_transport.set_write_buffer_limits(high=self._limits.max_unsent_bytes)
         self._listener.on_open(self)
+
+    def pause_writing(self) -> None:
+        """What we write is pongs and a subscription: nobody reads it."""
+        self.drop(DEAF)
+
+    def resume_writing(self) -> None:
+        """Of a connection that is dropped already."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._dropped:
             return
         if self._fresh_read:
             self._recv_ts = self._clock()
+            self._began = monotonic()
         self._fresh_read = frame.last_in_buffer
+        if self._fresh_read and monotonic() - self._began > TURN_S:
+            self._give_way(transport)
         if frame.payload_size > self._max_bytes:
             self._too_large()
         elif frame.msg_type == TEXT and frame.fin:
@@ -115,6 +142,16 @@ class _Connection(WSListener):
             reason = self._why(transport)
             self._closed.set_result(None)
             self._listener.on_closed(reason)
+
+    def _give_way(self, transport: WSTransport) -> None:
+        reading = transport.underlying_transport
+        if not reading.is_closing():
+            reading.pause_reading()
+            self._loop.call_soon(self._read_on, reading)
+
+    def _read_on(self, reading: asyncio.Transport) -> None:
+        if not reading.is_closing():
+            reading.resume_reading()
 
     # ------------------------------------------------------------ the rarer frames
 
@@ -134,11 +171,12 @@ class _Connection(WSListener):
         if frame.msg_type != CONT:
             self._fragment_is_text = frame.msg_type == TEXT
         self._fragments.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._fragments)) > self._max_bytes:
+        self._fragments_cost += frame.payload_size + FRAGMENT_BYTES
+        if self._fragments_cost > self._max_bytes + FRAGMENT_BYTES:
             self._too_large()
         elif frame.fin:
             whole = b"".join(self._fragments)
-            self._fragments = []
+            self._fragments, self._fragments_cost = [], 0
             if self._fragment_is_text:
                 self._listener.on_text(whole, self._recv_ts)
             else:

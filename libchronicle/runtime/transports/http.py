@@ -19,6 +19,7 @@ __all__ = ["HttpLimits", "HttpResponse", "get"]
 
 LINE_BYTES = 16 << 10
 HEADERS = 200
+INTERIM = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class HttpResponse:
     def retry_after_s(self) -> float | None:
         """What the server asks for with 429, 418 or 503."""
         value = self.headers.get("retry-after", "")
-        return float(value) if value.isdigit() else None
+        return float(value) if value.isascii() and value.isdigit() else None
 
 
 async def get(
@@ -96,9 +97,13 @@ def _request(target: str, host: str) -> bytes:
 
 async def _response(reader: asyncio.StreamReader, limits: HttpLimits) -> HttpResponse:
     status = _status(await _line(reader))
-    while 100 <= status < 200:
+    for _ in range(INTERIM):
+        if not 100 <= status < 200:
+            break
         await _headers(reader)
         status = _status(await _line(reader))
+    else:
+        raise ValueError(f"more than {INTERIM} interim answers")
     headers = await _headers(reader)
     if headers.get("content-encoding", "identity") != "identity":
         raise ValueError(f"content coding {headers['content-encoding']} was not asked for")

@@ -7,7 +7,7 @@ Rules
 - `on_open` comes once, before the first frame; `on_closed` exactly once after it, and nothing after that. Both may come before
   `connect` returns. A `connect` that fails calls neither.
 - A ping of the server is answered by the client itself. A connection that is silent gets a ping of ours after
-  `ping_after_s`, and is dropped after `dead_after_s`.
+  `ping_after_s`, and is dropped after `dead_after_s`. A server that asks and asks and does not take the answers is dropped too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Buffer", "FrameListener", "Limits", "WebSocket"]
+__all__ = ["DEAF", "FRAGMENT_BYTES", "TURN_S", "Buffer", "FrameListener", "Limits", "WebSocket"]
+
+FRAGMENT_BYTES = 64
+"""What each part of a fragmented message counts beside its payload: parts that are empty are not free to keep."""
+
+TURN_S = 0.005
+"""A read whose frames took longer lets the rest of the loop have its turn: a flood holds up no heartbeat and no stop."""
+
+DEAF = "the server does not take our answers"
 
 Buffer = bytes | bytearray | memoryview
 
@@ -27,6 +35,7 @@ class Limits:
     close_timeout_s: float = 0.5
     ping_after_s: float = 20.0
     dead_after_s: float = 60.0
+    max_unsent_bytes: int = 1 << 20  # pongs that a server which pings does not take
 
 
 class FrameListener(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from time import monotonic
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -20,7 +21,14 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from libchronicle.errors import ConnectFailed
-from libchronicle.runtime.transports.interface import FrameListener, Limits, WebSocket
+from libchronicle.runtime.transports.interface import (
+    DEAF,
+    FRAGMENT_BYTES,
+    TURN_S,
+    FrameListener,
+    Limits,
+    WebSocket,
+)
 
 __all__ = ["open_sans_io"]
 
@@ -76,6 +84,7 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] = []
+        self._fragments_cost = 0
         self._fragment_kind: Opcode | None = None
         self._read_at = loop.time()
         self._pinged = False
@@ -93,6 +102,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         recv_ts = self._clock()
+        began = monotonic()
         self._read_at = self._loop.time()
         protocol = self._protocol
         protocol.receive_data(data)
@@ -109,6 +119,19 @@ class _Connection(asyncio.Protocol):
             self._flush()
         if protocol.parser_exc is not None:
             self._failed(protocol.parser_exc)
+        elif monotonic() - began > TURN_S:
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """uvloop reads a socket up to 32 times in a row."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.pause_reading()
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         self._protocol.receive_eof()
@@ -146,10 +169,13 @@ class _Connection(asyncio.Protocol):
             if frame.opcode is not CONT:
                 self._fragment_kind = frame.opcode
             self._fragments.append(bytes(frame.data))
-            if not frame.fin:
+            self._fragments_cost += len(frame.data) + FRAGMENT_BYTES
+            if self._fragments_cost > self._limits.max_frame_bytes + FRAGMENT_BYTES:
+                self._too_large()
+            if not frame.fin or not self._fragments:
                 return
             whole, kind = b"".join(self._fragments), self._fragment_kind
-            self._fragments = []
+            self._fragments, self._fragments_cost = [], 0
             if kind is TEXT:
                 self._listener.on_text(whole, recv_ts)
             else:
@@ -159,6 +185,14 @@ class _Connection(asyncio.Protocol):
         elif frame.opcode is CLOSE:
             # Answered by the protocol; the server should end the connection now, but may not.
             self._loop.call_later(self._limits.close_timeout_s, self.drop, "")
+
+    def _too_large(self) -> None:
+        """Of parts too many and too small for the protocol to mind."""
+        if not self._reason:
+            self._reason = "message too large"
+            self._listener.on_too_large()
+        self._fragments, self._fragments_cost = [], 0
+        self.drop(self._reason)
 
     def _failed(self, error: Exception) -> None:
         """The protocol has queued a close frame and reads no more."""
@@ -225,6 +259,8 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(data)
             else:
                 self._transport.close()
+        if self._transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
+            self.drop(DEAF)
 
 
 def _handshake_reason(error: Exception) -> str:

@@ -8,12 +8,13 @@ the billion, quotes in small currencies) are they coarser, by a rule that looks 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
 
-from libchronicle.errors import UnknownSymbol, VenueDataError
+from libchronicle.errors import DecimalError, EncodeError, FixedPointOverflow, UnknownSymbol, VenueDataError
 from libchronicle.protocol import BookMode, Instrument, instrument_id, parse_decimal
 from libchronicle.venues.binance.profile import Profile
 
@@ -50,6 +51,9 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[_Symbol]
 
 
+_PLAIN = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
+"""As venues write amounts. Decimal takes more: NaN, infinities and exponents that no memory holds."""
+
 _decoder = msgspec.json.Decoder(_ExchangeInfo)
 
 
@@ -64,7 +68,26 @@ def parse_instruments(
         listed = {entry.symbol: entry for entry in _decoder.decode(body).symbols}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise VenueDataError(venue=profile.venue, what="exchangeInfo", reason=str(error)) from None
-    return [_instrument(_look_up(listed, symbol, profile), profile, known or {}) for symbol in symbols]
+    if not listed:  # a venue out of order, not one without our symbols
+        raise VenueDataError(venue=profile.venue, what="exchangeInfo", reason="lists no symbol at all")
+    return [_definition(_look_up(listed, symbol, profile), profile, known or {}) for symbol in symbols]
+
+
+def _definition(entry: _Symbol, profile: Profile, known: Mapping[int, Instrument]) -> Instrument:
+    odd = [text for f in entry.filters for text in _figures(f) if not _PLAIN.fullmatch(text)]
+    what = f"exchangeInfo of {entry.symbol}"
+    if odd:
+        raise VenueDataError(venue=profile.venue, what=what, reason=f"{odd[0][:40]!r} is no decimal")
+    try:
+        made = _instrument(entry, profile, known)
+        made.encode()
+        return made
+    except (DecimalError, EncodeError, FixedPointOverflow) as error:
+        raise VenueDataError(venue=profile.venue, what=what, reason=str(error)) from None
+
+
+def _figures(f: _Filter) -> tuple[str, ...]:
+    return (f.minPrice, f.maxPrice, f.tickSize, f.minQty, f.maxQty, f.stepSize, f.minNotional, f.notional)
 
 
 def _look_up(listed: Mapping[str, _Symbol], symbol: str, profile: Profile) -> _Symbol:

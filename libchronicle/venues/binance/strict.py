@@ -6,7 +6,7 @@ written again in the usual form, so that one piece of code only turns text into 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -61,12 +61,16 @@ class Control(msgspec.Struct):
     event: msgspec.Raw = msgspec.Raw()
 
 
+Id = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)]  # so many nanoseconds still fit
+
+
 class _Snapshot(msgspec.Struct):
-    lastUpdateId: int
+    lastUpdateId: Id
     bids: msgspec.Raw
     asks: msgspec.Raw
-    E: int = 0
-    T: int = 0
+    E: Millis = 0
+    T: Millis = 0
 
 
 _envelope: Final = msgspec.json.Decoder(_Envelope)
