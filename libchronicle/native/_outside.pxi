@@ -34,9 +34,11 @@ def parse_reader(bytes page not None):
     cdef chr_slot slot
     cdef uint64_t generation = 0
     cdef int which
+    cdef uint8_t boot[16]
     if len(page) < sizeof(chr_reader_page) or r.magic != CHR_MAGIC_READER:
         return None
     memset(&slot, 0, sizeof(slot))
+    chr_boot_id(boot)
     which = chr_page_read(r, &slot, &generation)
     return {
         "version": r.version,
@@ -44,6 +46,7 @@ def parse_reader(bytes page not None):
         "start_time": r.start_time,
         "boot_id": (<bytes>(<const char *>r.boot_id)[:16]),
         "heartbeat_ns": r.heartbeat_ns,
+        "heartbeat_age_ns": chr_beat_age(r.boot_id, boot, r.heartbeat_ns),
         "slot": which,
         "generation": generation,
         "queue_id": slot.queue_id,

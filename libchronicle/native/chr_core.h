@@ -306,6 +306,7 @@ void chr_word_look(chr_subscriber *s, int64_t now);    /* if it is time; some sy
 typedef enum { CHR_GONE_NOT, CHR_GONE_LOCK, CHR_GONE_STALE, CHR_GONE_SEGMENT, CHR_GONE_REPLACED } chr_gone;
 int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns);
 int64_t chr_heartbeat_age(const chr_control *c);
+int64_t chr_beat_age(const uint8_t boot_then[16], const uint8_t boot_now[16], int64_t beat_ns); /* INT64_MAX: it says nothing */
 
 extern const chr_reader_ops chr_reader_operations;
 int chr_reader_gone(chr_subscriber *s); /* 0, or < 0 with why the handle is dead */

@@ -121,6 +121,7 @@ cdef extern from "chr_core.h" nogil:
 
     void chr_platform_probe(int fd, chr_platform_facts *out)
     int64_t chr_heartbeat_age(const chr_control *c)
+    int64_t chr_beat_age(const uint8_t *boot_then, const uint8_t *boot_now, int64_t beat_ns)
     int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns)
 
     ctypedef struct chr_pages:

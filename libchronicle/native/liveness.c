@@ -18,13 +18,21 @@ static bool present(const chr_subscriber *s, uint64_t number)
     return access(path, F_OK) == 0;
 }
 
+/* One that was never made, is of another boot, or lies in the future (a damaged page, or a stranger's) says nothing: it must neither keep a writer alive
+ * nor hold back retention for ever. */
+int64_t chr_beat_age(const uint8_t boot_then[16], const uint8_t boot_now[16], int64_t beat_ns)
+{
+    int64_t now = chr_monotonic_ns();
+    if (memcmp(boot_then, boot_now, 16) != 0 || beat_ns <= 0 || beat_ns > now)
+        return INT64_MAX;
+    return now - beat_ns;
+}
+
 int64_t chr_heartbeat_age(const chr_control *c)
 {
     uint8_t boot[16];
     chr_boot_id(boot);
-    if (memcmp(boot, c->boot_id, 16) != 0)
-        return INT64_MAX;
-    return chr_monotonic_ns() - (int64_t)chr_load_relaxed64((const uint64_t *)&c->heartbeat_ns);
+    return chr_beat_age(c->boot_id, boot, (int64_t)chr_load_relaxed64((const uint64_t *)&c->heartbeat_ns));
 }
 
 int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns)

@@ -2,7 +2,7 @@
  *
  * Two slots, written in turn, each with a checksum: a crash in the middle of one leaves the other, and the highest valid generation wins. A slot's
  * generation is stored last, so a crash in the middle of the very first store leaves a page on which nothing was ever committed, not a damaged one.
- * The owner holds an OFD lock on the page; nobody takes a page over by time.
+ * The owner holds a lock on the page; nobody takes a page over by time, and nobody reads by a page that another user made.
  */
 #include "chr_core.h"
 
@@ -37,6 +37,27 @@ int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generati
 
 static uint32_t holder(const chr_map *map) { return ((const chr_reader_page *)map->base)->pid; }
 
+/* readers/ is writable by the group, so anybody in it may have put anything there, under any name: a pipe, a link, or a page that it can write itself
+ * and so move the reader that trusts it. Root may use a page of another's that nobody but its owner can write. */
+static int open_own(const char *path, struct stat *st, chr_error *e)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
+        return chr_fail(e, CHR_E_PERMISSION, path, "not a file: it was put there by somebody else; remove it", 0, 0, 0);
+    if (fd < 0)
+        return chr_fail_sys(e, path, "open", 0);
+    uid_t me = geteuid();
+    const char *why = NULL;
+    if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))
+        why = "not a file: it was put there by somebody else; remove it";
+    else if (st->st_uid != me && (me != 0 || st->st_mode & (S_IWGRP | S_IWOTH)))
+        why = "this reader's page was made by another user; remove it";
+    if (why == NULL)
+        return fd;
+    close(fd);
+    return chr_fail(e, CHR_E_PERMISSION, path, why, 0, 0, 0);
+}
+
 int chr_page_open(chr_subscriber *s, chr_error *e)
 {
     char dir[640], name[128], path[768];
@@ -49,10 +70,10 @@ int chr_page_open(chr_subscriber *s, chr_error *e)
     chr_join(path, sizeof path, dir, name);
     if (chr_create_once(dir, name, 0640, &blank, sizeof blank, e) < 0)
         return -1;
-    int fd = open(path, O_RDWR | O_CLOEXEC);
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return chr_fail_sys(e, path, "open", 0);
+    int fd = open_own(path, &st, e);
+    if (fd < 0)
+        return -1;
     if (st.st_size < CHR_PAGE) {
         close(fd);
         return chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0);

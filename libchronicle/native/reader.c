@@ -8,6 +8,7 @@
 #include "chr_core.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -237,6 +238,14 @@ void chr_reader_close(chr_reader *r)
 
 /* ---------------------------------------------------------------- commit */
 
+static int page_gone(chr_subscriber *s)
+{
+    char name[160], path[640];
+    snprintf(name, sizeof name, "readers/%s.meta", s->name);
+    chr_join(path, sizeof path, s->dir, name);
+    return chr_fail(&s->hot.error, CHR_E_BROKEN, path, "its bytes are gone; this reader's position is not kept", 0, 0, 0);
+}
+
 int chr_reader_commit(chr_reader *r)
 {
     chr_subscriber *s = subscriber(r);
@@ -253,7 +262,7 @@ int chr_reader_commit(chr_reader *r)
         slot.position = chr_reader_position(r);
     }
     chr_page_store(s, &slot);
-    return 0;
+    return CHR_UNLIKELY(s->page->broken) ? page_gone(s) : 0;
 }
 
 int chr_reader_flush(chr_reader *r)

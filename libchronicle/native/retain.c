@@ -128,7 +128,7 @@ static int read_page(const char *dir, const char *file, chr_reader_page *page)
 {
     char path[1024];
     chr_join(path, sizeof path, dir, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* of a pipe that somebody put there an open would wait for ever */
     if (fd < 0)
         return -1;
     ssize_t n = pread(fd, page, sizeof *page, 0);
@@ -139,7 +139,7 @@ static int read_page(const char *dir, const char *file, chr_reader_page *page)
 static bool alive(const chr_publisher *p, const chr_reader_page *page, const chr_slot *slot, const uint8_t boot[16])
 {
     uint64_t head = chr_load_acquire64(&p->hot.control->head);
-    if (memcmp(page->boot_id, boot, 16) != 0 || chr_monotonic_ns() - page->heartbeat_ns > p->config.reader_ttl_ns)
+    if (chr_beat_age(page->boot_id, boot, page->heartbeat_ns) > p->config.reader_ttl_ns)
         return false;
     return p->config.max_lag_bytes == 0 || slot->position >= head || head - slot->position <= p->config.max_lag_bytes;
 }

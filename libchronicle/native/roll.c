@@ -27,8 +27,12 @@ int chr_writer_gone(chr_publisher *p)
     if (p->forked)
         return chr_fail(&w->error, CHR_E_FORKED, p->dir, NULL, (uint64_t)p->owner, 0, 0);
     uint32_t epoch = chr_load_relaxed32(&w->control->epoch);
-    if (*w->broken || p->pages.control->broken)
-        return chr_fail(&w->error, CHR_E_BROKEN, p->dir, "segment or control page lost its file", 0, 0, 0);
+    if (*w->broken || p->pages.control->broken) {
+        char name[32], path[640];
+        chr_segment_name(name, p->number, "q");
+        chr_join(path, sizeof path, p->dir, *w->broken ? name : "control.meta");
+        return chr_fail(&w->error, CHR_E_BROKEN, path, "its bytes are gone", p->number, 0, 0);
+    }
     if (epoch != w->epoch)
         return chr_fail(&w->error, CHR_E_FENCED, p->dir, NULL, epoch, w->epoch, 0);
     return 0;

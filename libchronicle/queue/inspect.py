@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,7 @@ import msgspec
 
 from libchronicle.errors import CorruptControl, NotReady
 from libchronicle.native.binding import (
-    boot_id,
     lock_held,
-    monotonic_ns,
     parse_control,
     parse_reader,
     parse_segment,
@@ -94,8 +93,12 @@ def _segments(path: Path, live: int) -> tuple[SegmentInfo, ...]:
     found = []
     for file in sorted(path.glob("[0-9]*.q")):
         number = int(file.stem)
-        with file.open("rb") as handle:
-            facts = parse_segment(handle.read(128))
+        try:
+            with file.open("rb") as handle:
+                facts = parse_segment(handle.read(128))
+                size = os.fstat(handle.fileno()).st_size
+        except FileNotFoundError:
+            continue  # retention is at work
         if facts is None or not facts["sound"]:
             state = "damaged"
         elif facts["sealed"]:
@@ -108,7 +111,7 @@ def _segments(path: Path, live: int) -> tuple[SegmentInfo, ...]:
             SegmentInfo(
                 number=number,
                 path=str(file),
-                bytes=file.stat().st_size,
+                bytes=size,
                 state=state,
                 first_seq=facts["first_seq"] if facts and begun else None,
                 last_seq=facts["last_seq"] if facts and sealed else None,
@@ -118,17 +121,28 @@ def _segments(path: Path, live: int) -> tuple[SegmentInfo, ...]:
     return tuple(found)
 
 
-def _reader(file: Path, control: dict[str, Any], boot: bytes) -> ReaderInfo:
-    with file.open("rb") as handle:
-        facts = parse_reader(handle.read(4096))
-        active = lock_held(handle.fileno())
+def _page(file: Path) -> tuple[dict[str, Any] | None, bool]:
+    """(facts, is its lock held) of a reader page; no facts of what is none: anybody of the group puts files there."""
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None, False
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None, False
+        return parse_reader(os.pread(fd, 4096, 0)), lock_held(fd)
+    finally:
+        os.close(fd)
+
+
+def _reader(file: Path, control: dict[str, Any]) -> ReaderInfo:
+    facts, active = _page(file)
     name = decode_name(file.name.removesuffix(".meta"))
     slot = -2 if facts is None else facts["slot"]
     state = {-1: "new", -2: "corrupt"}.get(slot, "ok")
     if facts and state == "ok" and facts["queue_id"] != control["queue_id"]:
         state = "foreign"
-    facts = facts or {"pid": 0, "position": 0, "seq": 0, "boot_id": b"", "heartbeat_ns": 0}
-    age_ns = monotonic_ns() - facts["heartbeat_ns"] if facts["boot_id"] == boot else _NEVER_NS
+    facts = facts or {"pid": 0, "position": 0, "seq": 0, "heartbeat_age_ns": _NEVER_NS}
     return ReaderInfo(
         name=name,
         pid=facts["pid"],
@@ -139,7 +153,7 @@ def _reader(file: Path, control: dict[str, Any], boot: bytes) -> ReaderInfo:
         seq=facts["seq"],
         lag_bytes=max(0, control["head"] - facts["position"]) if state == "ok" else 0,
         lag_records=max(0, control["next_seq"] - facts["seq"]) if state == "ok" else 0,
-        heartbeat_age_s=_age_s(age_ns),
+        heartbeat_age_s=_age_s(facts["heartbeat_age_ns"]),
     )
 
 
@@ -162,7 +176,6 @@ def inspect(path: str | os.PathLike[str]) -> QueueInfo:
         raise NotReady(path=str(where)) from None
     if control is None or not control["sound"]:
         raise CorruptControl(path=str(where), reason="magic number or checksum of its geometry")
-    boot = boot_id()
     readers = sorted((where / "readers").glob("*.meta"))
     return QueueInfo(
         path=str(where),
@@ -183,6 +196,6 @@ def inspect(path: str | os.PathLike[str]) -> QueueInfo:
         budget_used=control["bytes"] / control["budget_bytes"] if control["budget_bytes"] else 0.0,
         metrics={key: control[key] for key in _COUNTERS},
         segments=_segments(where, control["head"] // control["segment_size"]),
-        readers=tuple(_reader(file, control, boot) for file in readers),
+        readers=tuple(_reader(file, control) for file in readers),
         quarantine=_quarantine(where),
     )
