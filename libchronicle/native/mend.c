@@ -35,7 +35,7 @@ static ssize_t read_head(const char *dir, const char *name, void *out, size_t si
 {
     char path[768];
     chr_join(path, sizeof path, dir, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* in readers/ may stand a pipe, of which an open waits for ever */
     ssize_t n = fd < 0 ? -1 : pread(fd, out, size, 0);
     if (fd >= 0)
         close(fd);

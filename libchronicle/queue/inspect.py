@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from libchronicle.native.binding import (
     parse_segment,
 )
 from libchronicle.queue.names import decode_name, encode_name
+from libchronicle.queue.reader_pages import read_reader_page
 
 
 class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,22 +121,9 @@ def _segments(path: Path, live: int) -> tuple[SegmentInfo, ...]:
     return tuple(found)
 
 
-def _page(file: Path) -> tuple[dict[str, Any] | None, bool]:
-    """(facts, is its lock held) of a reader page; no facts of what is none: anybody of the group puts files there."""
-    try:
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None, False
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None, False
-        return parse_reader(os.pread(fd, 4096, 0)), lock_held(fd)
-    finally:
-        os.close(fd)
-
-
 def _reader(file: Path, control: dict[str, Any]) -> ReaderInfo:
-    facts, active = _page(file)
+    page, active = read_reader_page(file)
+    facts = parse_reader(page)
     name = decode_name(file.name.removesuffix(".meta"))
     slot = -2 if facts is None else facts["slot"]
     state = {-1: "new", -2: "corrupt"}.get(slot, "ok")

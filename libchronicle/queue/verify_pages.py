@@ -11,6 +11,7 @@ import msgspec
 
 from libchronicle.native.binding import frame_at, parse_control, parse_notify, parse_reader, reader_slots
 from libchronicle.queue.names import decode_name
+from libchronicle.queue.reader_pages import read_reader_page
 from libchronicle.queue.report import Severity
 from libchronicle.queue.verify_segments import FIRST_FRAME, SegmentWalk, Subject
 
@@ -172,7 +173,7 @@ def _lock(subject: Subject, control: dict[str, Any] | None) -> None:
 
 def _reader(subject: Subject, walk: SegmentWalk, control: dict[str, Any] | None, file: Path) -> None:
     name = decode_name(file.name.removesuffix(".meta"))
-    page = file.read_bytes()[:_PAGE]
+    page, _ = read_reader_page(file)
     facts = parse_reader(page)
     lost = f"reader {name!r}: its position is lost; it begins at the oldest record"
     if facts is None or len(page) < _PAGE or facts["slot"] == -2:
