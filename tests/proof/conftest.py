@@ -100,7 +100,9 @@ _WARNINGS = ("-Wall", "-Wextra", "-Wno-format-truncation", "-Wno-tsan", "-Werror
 _LINKED = ("-Wall", "-Wextra", "-Werror")
 _BASE = ("-std=gnu11", "-g", "-O1", "-msse4.2", "-mpclmul", "-pthread", f"-I{NATIVE}", f"-I{HARNESS}")
 _ANNOUNCED = ("-fsanitize=thread", "-Dmemcpy=steps_memcpy", "-Dmemset=steps_memset")
-_WRAPPED = ["open", "mkdir", "link", "rename", "unlink", "fallocate", "posix_fallocate", "write", "pwrite", "fsync", "fdatasync", "msync", "ftruncate", "mmap", "munmap", "pthread_create"]
+_WRAPPED = (
+    "open mkdir link rename unlink fallocate posix_fallocate write pwrite fsync fdatasync msync ftruncate mmap munmap pthread_create"
+).split()
 
 
 def _build(into: Path, name: str, more: tuple[str, ...]) -> Path:
