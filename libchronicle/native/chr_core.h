@@ -128,7 +128,8 @@ void chr_segment_begin(chr_map *map, uint64_t first_seq, int64_t first_ts, uint3
 bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id);
 bool chr_seal_valid(const chr_map *map);
 void chr_segment_seal(chr_map *map, uint32_t end, uint32_t flags, uint32_t crc_seed);
-bool chr_index_sound(const chr_map *index, uint64_t slot);
+uint64_t chr_segment_next_good(const chr_map *map, uint32_t crc_seed, uint64_t from, uint64_t upto, uint64_t seq);
+bool chr_index_whole(const chr_map *index, uint64_t last_slot);
 void chr_index_rebuild(chr_map *index, const chr_map *segment, uint32_t crc_seed, uint64_t upto);
 void chr_index_fill(chr_map *index, uint64_t first_slot, uint64_t last_slot, const chr_map *segment, uint64_t offset);
 
@@ -269,6 +270,12 @@ struct chr_subscriber {
     pthread_mutex_t making;
     chr_task prepare;
     uint64_t crossings, gaps;
+    chr_lost hole;                /* of hole.c: while pending, the cursor stands behind it and next_seq before it */
+    int64_t hole_ts_ns;
+    uint32_t hole_epoch;
+    int32_t hole_pending;
+    uint64_t told_1;              /* position + 1 of the damage told last */
+    chr_error late;               /* of opening: to be told by the first next() */
     chr_subscriber *next_open;
     int event_fd, ring_fd;        /* of fileno(), -1 = none: the end to poll, and the one to ring */
     uint32_t armed;
@@ -290,6 +297,12 @@ int chr_reader_seek_time(chr_reader *r, int64_t ts_ns);
 int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64_t seq, chr_error *e);
 int chr_reader_alive(chr_subscriber *s);
 void chr_reader_set_step(chr_subscriber *s);
+void chr_reader_note_quarantine(chr_subscriber *s);
+int chr_reader_cross(chr_subscriber *s);
+int chr_hole_skip(chr_subscriber *s);
+void chr_hole_note(chr_subscriber *s, uint64_t upto, int64_t ts_ns, uint32_t epoch); /* [next_seq, upto) is missing */
+int chr_hole_give(chr_subscriber *s, chr_frame *out);
+void chr_notes_free(void *notes);
 uint64_t chr_reader_position(const chr_reader *r);
 int chr_reader_wait(chr_reader *r, int64_t timeout_ns); /* 1 ready, 0 time is up, -EINTR a signal came: call again */
 int chr_readers_wait(chr_reader **readers, int count, int64_t timeout_ns);

@@ -46,6 +46,7 @@ typedef struct chr_map {
     int32_t slot;               /* in the SIGBUS handler's table */
     int32_t sealed;             /* sealing is done, nothing to do at release but unmap */
     int fd;
+    void *notes;                /* of hole.c: records made by this reader, about this segment */
 } chr_map;
 
 typedef struct {

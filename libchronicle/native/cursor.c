@@ -6,7 +6,7 @@
  *   a record              hot path
  *   padding               cross into the next segment (mapped ahead by the prepare thread)
  *   LOST                  given to the caller as a record; next_seq jumps to what it declares
- *   anything else         in a quarantined segment at its seal's end: cross; else Corrupt, again at every call until the caller seeks
+ *   anything else         damage: Corrupt, once; then the record behind it, after a LOST record for what is missing (hole.c)
  *
  * A hole nobody declared (segments removed, missing or shortened) is told once, as Evicted or Broken; the cursor then stands behind it.
  */
@@ -77,11 +77,16 @@ int64_t chr_ahead_run(void *owner)
     return again;
 }
 
-/* A quarantined segment ends where nothing may seem to stand, so every empty look must take the slow path. */
-static void note_quarantine(chr_subscriber *s)
+static bool quarantined(const chr_subscriber *s)
 {
     const chr_seal *seal = (const chr_seal *)(s->hot.base + sizeof(chr_segment_header));
-    s->hot.look_always = s->event_fd >= 0 || (chr_seal_valid(s->hot.map) && (seal->flags & CHR_SEAL_QUARANTINED));
+    return chr_seal_valid(s->hot.map) && (seal->flags & CHR_SEAL_QUARANTINED);
+}
+
+/* A quarantined segment ends where nothing may seem to stand, so every empty look must take the slow path. */
+void chr_reader_note_quarantine(chr_subscriber *s)
+{
+    s->hot.look_always = s->event_fd >= 0 || quarantined(s);
 }
 
 static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
@@ -91,7 +96,7 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
     s->hot.base = map->base;
     s->hot.offset = offset;
     s->hot.back = 0;
-    note_quarantine(s);
+    chr_reader_note_quarantine(s);
     chr_reader_set_step(s);
     chr_map_release(old);
 }
@@ -133,7 +138,7 @@ static void fail_missing(chr_subscriber *s, uint32_t number)
 }
 
 /* 1 in the next segment, 0 it is not there yet, < 0 error. */
-static int cross(chr_subscriber *s)
+int chr_reader_cross(chr_subscriber *s)
 {
     chr_error *e = &s->hot.error;
     uint32_t number = s->hot.map->number + 1;
@@ -160,12 +165,6 @@ static int cross(chr_subscriber *s)
         return -1;
     uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
     return oldest > number ? tell_gone(s, oldest) : skip_broken(s, number);
-}
-
-static bool at_quarantine(const chr_subscriber *s)
-{
-    const chr_seal *seal = (const chr_seal *)(s->hot.base + sizeof(chr_segment_header));
-    return chr_seal_valid(s->hot.map) && (seal->flags & CHR_SEAL_QUARANTINED) && seal->end_offset == s->hot.offset;
 }
 
 /* Retention has passed the cursor. */
@@ -226,17 +225,37 @@ static bool was_there(chr_subscriber *s)
     return memcmp(boot, control_of(s)->boot_id, 16) == 0;
 }
 
-/* Brings the cursor onto a record: 1 there is one, 0 none yet, < 0 error. */
-static int settle(chr_subscriber *s, uint64_t *next)
+/* 1 the cursor stands behind it, 0 so it will, < 0 told. Who only looks has not been told. */
+static int pass_damage(chr_subscriber *s, int verdict, bool tell)
+{
+    uint64_t position_1 = chr_reader_position(&s->hot) + 1;
+    bool known = quarantined(s);
+    if (!known && s->told_1 != position_1) {
+        s->told_1 = tell ? position_1 : 0;
+        return complain(s, verdict);
+    }
+    int skipped = chr_hole_skip(s);
+    return skipped == 0 && !known ? complain(s, verdict) : skipped;
+}
+
+/* Brings the cursor onto a record: 1 there is one (or a hole to tell of), 0 none yet, < 0 error. */
+static int settle(chr_subscriber *s, uint64_t *next, bool tell)
 {
     chr_reader *r = &s->hot;
+    if (s->late.code) { /* found when the reader was opened */
+        r->error = s->late;
+        s->late.code = tell ? 0 : s->late.code;
+        return -1;
+    }
+    if (s->hole_pending)
+        return 1;
     for (;;) {
         const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
         int verdict = chr_examine_full(r->base, r->offset, s->segment_size, r->crc_seed, next);
         if (verdict == CHR_FRAME_OK && f->type_id == CHR_TYPE_LOST && f->seq >= r->next_seq)
             return 1;
         if (verdict == CHR_FRAME_OK && f->seq != r->next_seq)
-            return complain(s, CHR_FRAME_BAD_CRC - 1);
+            verdict = CHR_FRAME_BAD_CRC - 1;
         if (verdict == CHR_FRAME_OK && f->type_id != CHR_TYPE_PADDING)
             return 1;
         bool left = verdict == CHR_FRAME_OK;
@@ -249,19 +268,9 @@ static int settle(chr_subscriber *s, uint64_t *next)
             if (head / s->segment_size <= r->map->number && !was_there(s))
                 return 0;
         }
-        if (!left && !at_quarantine(s))
-            return complain(s, verdict);
-        int crossed = cross(s);
-        if (crossed <= 0)
-            return crossed;
-        const chr_segment_header *h = (const chr_segment_header *)r->base;
-        const chr_frame_header *first = (const chr_frame_header *)(r->base + CHR_SEGMENT_DATA);
-        if (!left && h->first_seq > r->next_seq && first->type_id != CHR_TYPE_LOST) {
-            uint64_t hole = r->next_seq; /* segments after the quarantined one were kept: told once, then read on */
-            r->next_seq = h->first_seq;
-            s->gaps++;
-            return chr_fail(&r->error, CHR_E_EVICTED, s->dir, s->name, hole, h->first_seq - 1, 0);
-        }
+        int rc = left ? chr_reader_cross(s) : pass_damage(s, verdict, tell);
+        if (rc <= 0 || s->hole_pending)
+            return rc;
     }
 }
 
@@ -282,12 +291,14 @@ static int slow_next(chr_reader *r, chr_frame *out)
     uint64_t next;
     if (chr_reader_gone(s) < 0)
         return -1;
-    int rc = settle(s, &next);
+    int rc = settle(s, &next, true);
     if (rc <= 0)
         return rc < 0 ? rc : slow_idle(r);
-    const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
     if (chr_cycles() >= r->beat_cycles && chr_reader_alive(s) < 0)
         return -1;
+    if (s->hole_pending)
+        return chr_hole_give(s, out);
+    const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
     *out = (chr_frame){.payload = (const uint8_t *)(f + 1), .size = f->commit & CHR_LENGTH_MASK, .type_id = f->type_id};
     out->flags = f->flags;
     out->version = f->version;
@@ -315,7 +326,7 @@ int chr_reader_peek(chr_reader *r)
         return 0;
     if (chr_reader_gone(subscriber(r)) < 0)
         return -1;
-    int rc = settle(subscriber(r), &next);
+    int rc = settle(subscriber(r), &next, false);
     return rc ? rc : slow_idle(r);
 }
 
@@ -340,7 +351,10 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
     const chr_segment_header *h = (const chr_segment_header *)map->base;
     s->hot.offset = offset;
     s->hot.back = 0;
-    note_quarantine(s);
+    s->hole_pending = 0;
+    s->late.code = 0;
+    s->told_1 = 0;
+    chr_reader_note_quarantine(s);
     chr_reader_set_step(s);
     if (seq != CHR_SEQ_UNKNOWN)
         s->hot.next_seq = seq;

@@ -152,6 +152,7 @@ static void unmap(chr_map *map)
         munmap(map->base + at, map->size - at < CHR_CHUNK ? map->size - at : CHR_CHUNK);
     if (map->fd >= 0)
         close(map->fd);
+    chr_notes_free(map->notes);
     free(map);
     __atomic_fetch_sub(&maps_alive, 1, __ATOMIC_RELAXED);
 }

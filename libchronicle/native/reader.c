@@ -19,6 +19,25 @@ static chr_subscriber *subscriber(const chr_reader *r) { return (chr_subscriber 
 
 static const chr_control *control_of(const chr_subscriber *s) { return (const chr_control *)s->pages.control->base; }
 
+/* The segment to begin in cannot be read: stand at the first one behind it that can, and let next() tell of it and of what is lost with it. */
+static int place_behind(chr_subscriber *s, uint64_t broken, uint64_t from, chr_error *e)
+{
+    const chr_control *c = control_of(s);
+    chr_error why = *e;
+    for (uint64_t number = broken + 1; number <= chr_load_acquire64(&c->head) / s->segment_size; number++) {
+        if (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
+            continue;
+        const chr_segment_header *h = (const chr_segment_header *)s->hot.base;
+        uint64_t upto = s->hot.next_seq;
+        s->late = why;
+        s->hot.next_seq = from < upto ? from : upto;
+        chr_hole_note(s, upto, h->first_ts, h->prev_epoch);
+        return 0;
+    }
+    *e = why;
+    return -1;
+}
+
 static int place_oldest(chr_subscriber *s, chr_error *e)
 {
     for (int attempt = 0; attempt < 64; attempt++) { /* retention may be at work: look again */
@@ -27,6 +46,8 @@ static int place_oldest(chr_subscriber *s, chr_error *e)
             return 0;
         if (e->sys == ENOENT && chr_segment_range(s->dir, &found, &highest) && chr_reader_place(s, found, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) == 0)
             return 0;
+        if (e->code == CHR_E_BROKEN || e->code == CHR_E_CORRUPT)
+            return place_behind(s, oldest, chr_load_acquire64(&control_of(s)->oldest_seq), e);
         if (e->sys != ENOENT)
             return -1;
     }
@@ -103,7 +124,7 @@ static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
         return chr_fail(e, CHR_E_EVICTED, s->dir, s->name, slot.seq, s->hot.next_seq - 1, 0);
     }
     if (s->hot.map == NULL)
-        return -1;
+        return e->code == CHR_E_BROKEN || e->code == CHR_E_CORRUPT ? place_behind(s, number, slot.seq, e) : -1;
     if (!slot_matches(s, &slot))
         return rewound(s, &slot, e);
     s->hot.epoch = slot.epoch;
@@ -251,8 +272,8 @@ int chr_reader_commit(chr_reader *r)
     chr_subscriber *s = subscriber(r);
     if (CHR_UNLIKELY(chr_reader_gone(s) < 0))
         return -1;
-    if (s->page == NULL)
-        return 0;
+    if (s->page == NULL || s->hole_pending)
+        return 0; /* before a hole that has not been told the last commit stands */
     chr_slot slot = {.queue_id = s->queue_id, .seq = r->next_seq, .epoch = r->epoch, .back = (uint32_t)r->back};
     const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
     if (chr_load_acquire32(&f->commit) != 0 && f->type_id == CHR_TYPE_PADDING) {

@@ -8,9 +8,14 @@
  *   nothing valid with a higher seq follows, and no reader can have seen one      torn tail: zeroed up to `touched` (other boot: to the end)
  *   a valid frame follows; or (same boot) the control page counted further, or (another boot) `synced` stands beyond     corruption: quarantine
  *
- * Quarantine: the segment is sealed as it is, with the seal's end at the bad frame, and listed in quarantine.json. Later segments that were begun are
- * kept and walked. If there is none, writing goes on in the next segment above every seq known to have been used; its first record is LOST.
- * Nothing that was committed is ever zeroed.
+ * Quarantine: the segment is sealed as it is, with the seal's end at the first bad frame, and listed in quarantine.json. The walk goes on at the next valid
+ * frame, in this segment or a later one that was begun: one bad frame costs that frame, and readers are told of it where it stood. A
+ * quarantined segment is not written again. If it was the last, writing goes on in the next one, above every seq known to have been used; what is
+ * missing at the end is declared by its first record, LOST. Nothing that was committed is ever zeroed.
+ *
+ * Another boot may also find records in a segment whose header never reached the disk, and bytes of torn frames in segments behind the tail. The former is
+ * begun by the seq that must stand at its start; the latter, where nothing valid follows, are zeroed like a torn tail, so that no frame of a life that is over
+ * can ever stand where the next one's writer is about to arrive.
  */
 #include "chr_core.h"
 
@@ -29,6 +34,7 @@ typedef struct {
     chr_map *map;       /* segment tail->number */
     uint32_t size, seed;
     bool same_boot, seq_known;
+    uint64_t hurt;      /* number + 1 of the segment that was quarantined last */
 } walk;
 
 const char *chr_verdict_text(int verdict)
@@ -82,6 +88,10 @@ static int list_quarantine(walk *w, const char *reason)
     ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 512);
     if (fd >= 0)
         close(fd);
+    text[n > 0 ? n : 0] = 0;
+    snprintf(line, sizeof line, "{\"segment\": %llu, \"offset\": %llu, ", (unsigned long long)w->tail->number, (unsigned long long)w->tail->offset);
+    if (strstr(text, line) != NULL)
+        return 0; /* by a recovery that was cut off, or before another boot */
     while (n > 0 && text[n - 1] != '}')
         n--; /* drop "]" and what follows the last entry */
     snprintf(line, sizeof line, "{\"segment\": %llu, \"offset\": %llu, \"seq\": %llu, \"reason\": \"%s\", \"found_ns\": %lld}",
@@ -101,8 +111,11 @@ static int walk_segment(walk *w)
         int verdict = chr_examine_full(w->map->base, t->offset, w->size, w->seed, &next);
         if (verdict != CHR_FRAME_OK)
             return verdict;
-        if (f->type_id == CHR_TYPE_PADDING)
+        if (f->type_id == CHR_TYPE_PADDING) {
+            t->seq = w->seq_known ? t->seq : f->seq;
+            w->seq_known = true;
             return CHR_FRAME_OK;
+        }
         if (w->seq_known && f->seq != t->seq && !(f->type_id == CHR_TYPE_LOST && f->seq > t->seq))
             return CHR_FRAME_BAD_CRC - 1;
         t->seq = f->seq + 1;
@@ -114,21 +127,21 @@ static int walk_segment(walk *w)
     }
 }
 
-/* The highest seq of a valid frame beyond the tail of this segment; 0 = none. */
-static uint64_t scan_on(const walk *w)
+/* Where the next valid frame that goes on from the tail stands in this segment; 0 = there is none. */
+static uint64_t next_good(const walk *w)
 {
-    const chr_tail *t = w->tail;
-    uint64_t highest = 0, next;
-    for (uint64_t at = t->offset + CHR_ALIGN; at + CHR_FRAME_HEADER <= w->size; at += CHR_ALIGN) {
-        const chr_frame_header *f = (const chr_frame_header *)(w->map->base + at);
-        if ((f->commit & ~CHR_LENGTH_MASK) != CHR_COMMIT_TAG || f->seq < t->seq)
-            continue;
-        if (chr_examine_full(w->map->base, at, w->size, w->seed, &next) == CHR_FRAME_OK && f->seq + 1 > highest)
-            highest = f->seq + 1;
-    }
-    return highest;
+    return w->map == NULL ? 0 : chr_segment_next_good(w->map, w->seed, w->tail->offset, w->size, w->tail->seq);
 }
 
+static void zero(uint8_t *from, uint64_t size)
+{
+    static const uint8_t nothing[CHR_ALIGN];
+    for (uint64_t at = 0; at < size; at += CHR_ALIGN) /* a page that is zero already is not dirtied */
+        if (memcmp(from + at, nothing, CHR_ALIGN) != 0)
+            memset(from + at, 0, CHR_ALIGN);
+}
+
+/* The segment goes on at the tail: nothing stands behind it, and no seal over what is still to be written. */
 static void zero_tail(walk *w)
 {
     const chr_control *c = w->control;
@@ -138,15 +151,9 @@ static void zero_tail(walk *w)
         end = c->touched - base;
     if (end < step_end) /* no writer notes less than a step */
         end = step_end < w->size ? step_end : w->size;
-    if (end <= w->tail->offset)
-        return;
-    uint8_t *from = w->map->base + w->tail->offset;
-    for (uint64_t at = 0; at < end - w->tail->offset; at += CHR_ALIGN) /* a page that is zero already is not dirtied */
-        for (int i = 0; i < (int)CHR_ALIGN; i++)
-            if (from[at + i]) {
-                memset(from + at, 0, CHR_ALIGN);
-                break;
-            }
+    if (end > w->tail->offset)
+        zero(w->map->base + w->tail->offset, end - w->tail->offset);
+    zero(w->map->base + sizeof(chr_segment_header), sizeof(chr_seal));
 }
 
 static void begin_at(walk *w, uint64_t number)
@@ -157,15 +164,13 @@ static void begin_at(walk *w, uint64_t number)
     w->tail->fresh = true;
 }
 
-/* A record stands at the start of the segment that was entered, above what is known so far. */
+/* Does the mapped segment hold a record above what is known so far? Another boot may have lost the first ones. */
 static bool holds_more(const walk *w)
 {
-    uint64_t next;
-    const chr_frame_header *f = (const chr_frame_header *)(w->map->base + CHR_SEGMENT_DATA);
-    return chr_examine_full(w->map->base, CHR_SEGMENT_DATA, w->size, w->seed, &next) == CHR_FRAME_OK && f->seq >= w->tail->seq;
+    return chr_segment_next_good(w->map, w->seed, CHR_SEGMENT_DATA, w->same_boot ? CHR_SEGMENT_DATA + CHR_ALIGN : w->size, w->tail->seq) != 0;
 }
 
-/* Enters the first segment from `number` on that holds records: 1 entered, 0 there is none, < 0 error. `map` is another one after it. */
+/* Enters the first segment from `number` on that holds records: 1 entered, 0 there is none, < 0 error. */
 static int enter_later(walk *w, uint64_t number)
 {
     uint64_t lowest, highest;
@@ -175,36 +180,9 @@ static int enter_later(walk *w, uint64_t number)
         int entered = enter(w, number);
         if (entered < 0)
             return -1;
-        if (entered && holds_more(w))
+        if (w->map != NULL && holds_more(w))
             return 1;
     }
-    return 0;
-}
-
-/* The segment cannot be continued. Go on in a later one that holds records, or after all. */
-static int quarantine(walk *w, int verdict, uint64_t highest)
-{
-    chr_tail *t = w->tail;
-    uint64_t first_lost = t->seq, number = t->number + 1;
-    if (list_quarantine(w, chr_verdict_text(verdict)) < 0)
-        return -1;
-    if (w->map != NULL)
-        chr_segment_seal(w->map, (uint32_t)t->offset, CHR_SEAL_QUARANTINED, w->seed);
-    int entered = enter_later(w, number);
-    if (entered < 0)
-        return -1;
-    if (entered) {
-        begin_at(w, w->map->number);
-        t->fresh = false;
-        t->seq = ((const chr_segment_header *)w->map->base)->first_seq;
-        w->seq_known = true;
-        return 1; /* walk on */
-    }
-    if (w->control->next_seq > highest)
-        highest = w->control->next_seq;
-    begin_at(w, number);
-    t->seq = highest > first_lost ? highest : first_lost + 1;
-    t->lost_from = first_lost;
     return 0;
 }
 
@@ -219,6 +197,56 @@ static bool goes_on_later(const walk *w)
     if (probe.map != NULL)
         chr_map_release_now(probe.map);
     return found;
+}
+
+/* The walk goes on at the start of the segment that was entered, begun now if that did not reach the disk. */
+static int go_on(walk *w)
+{
+    chr_tail *t = w->tail;
+    const chr_segment_header *h = (const chr_segment_header *)w->map->base;
+    if (h->first_seq == CHR_SEQ_UNKNOWN)
+        chr_segment_begin(w->map, t->seq, t->last_ts, t->last_epoch);
+    begin_at(w, w->map->number);
+    t->fresh = false;
+    return 1;
+}
+
+/* The segment cannot be continued. Go on in a later one that holds records, or after all; `lost` = so many are missing at least. */
+static int leave(walk *w, uint64_t lost)
+{
+    chr_tail *t = w->tail;
+    uint64_t first_lost = t->seq, number = t->number + 1;
+    int entered = enter_later(w, number);
+    if (entered < 0)
+        return -1;
+    if (entered) {
+        go_on(w);
+        t->seq = ((const chr_segment_header *)w->map->base)->first_seq;
+        w->seq_known = true;
+        return 1;
+    }
+    begin_at(w, number);
+    t->seq = w->control->next_seq > first_lost + lost ? w->control->next_seq : first_lost + lost;
+    t->lost_from = t->seq > first_lost ? first_lost : UINT64_MAX;
+    return 0;
+}
+
+/* A bad frame, or none where one was. The walk goes on behind it. */
+static int quarantine(walk *w, int verdict)
+{
+    chr_tail *t = w->tail;
+    if (list_quarantine(w, chr_verdict_text(verdict)) < 0)
+        return -1;
+    w->hurt = t->number + 1;
+    if (w->map != NULL)
+        chr_segment_seal(w->map, (uint32_t)t->offset, CHR_SEAL_QUARANTINED, w->seed);
+    uint64_t at = next_good(w);
+    if (at == 0)
+        return leave(w, verdict != CHR_FRAME_NONE);
+    t->offset = at;
+    t->seq = ((const chr_frame_header *)(w->map->base + at))->seq;
+    w->seq_known = true;
+    return 1;
 }
 
 /* Was the frame that should stand at the tail known to be there? Two words must say so: one flipped bit declares nothing lost. */
@@ -258,6 +286,18 @@ static int start_anew(walk *w)
     }
 }
 
+/* Retention may have gone beyond the mark (unsynced segments go too), and its unlinks reached the disk before `oldest` did. */
+static void skip_removed(walk *w)
+{
+    uint64_t lowest = 0, highest = 0, oldest = w->control->oldest;
+    if (chr_segment_range(w->dir, &lowest, &highest) && lowest > oldest)
+        oldest = lowest;
+    if (w->tail->number >= oldest)
+        return;
+    w->tail->number = oldest;
+    w->tail->offset = CHR_SEGMENT_DATA;
+}
+
 /* The walk begins in the segment of the mark, or the last before it that exists. */
 static int start_of_walk(walk *w)
 {
@@ -267,6 +307,7 @@ static int start_of_walk(walk *w)
     t->number = from / w->size;
     t->offset = w->same_boot ? from % w->size : CHR_SEGMENT_DATA;
     t->last_ts = c->last_ts;
+    skip_removed(w);
     int entered = enter(w, t->number);
     if (entered == 0 && t->number > 0 && exists(w, t->number - 1)) {
         t->offset = CHR_SEGMENT_DATA;
@@ -276,6 +317,9 @@ static int start_of_walk(walk *w)
         entered = start_anew(w);
     if (entered < 0)
         return -1;
+    t->seq = c->oldest_seq;
+    if (!entered && w->map != NULL && !w->same_boot && holds_more(w))
+        entered = go_on(w);
     if (entered) {
         const chr_segment_header *h = (const chr_segment_header *)w->map->base;
         w->seq_known = t->offset == CHR_SEGMENT_DATA;
@@ -291,7 +335,7 @@ static int start_of_walk(walk *w)
     if (c->next_seq == c->oldest_seq || (c->next_seq == 0 && c->head == CHR_SEGMENT_DATA))
         return 0; /* a queue without a record */
     t->seq = c->oldest_seq; /* every segment is missing */
-    return quarantine(w, CHR_FRAME_NONE, c->next_seq);
+    return quarantine(w, CHR_FRAME_NONE);
 }
 
 /* Behind a padding: into the next segment, or the tail stands at its start. */
@@ -302,17 +346,46 @@ static int walk_on(walk *w)
     if (entered < 0)
         return -1;
     begin_at(w, t->number + 1);
-    if (entered) {
-        const chr_segment_header *h = (const chr_segment_header *)w->map->base;
-        t->fresh = false;
-        w->seq_known = w->seq_known && h->first_seq == t->seq;
+    if (entered || (w->map != NULL && !w->same_boot && holds_more(w))) {
+        go_on(w);
+        w->seq_known = w->seq_known && ((const chr_segment_header *)w->map->base)->first_seq == t->seq;
         return 1;
     }
     bool hole = goes_on_later(w) || (w->map == NULL && was_committed(w));
     if (w->map != NULL)
         chr_map_release_now(w->map); /* only prepared: nothing in it to seal */
     w->map = NULL;
-    return hole ? quarantine(w, CHR_FRAME_NONE, 0) : 0;
+    return hole ? quarantine(w, CHR_FRAME_NONE) : 0;
+}
+
+/* What the walk stopped at is the tail, or a hole behind which it goes on. */
+static int judge(walk *w, int verdict)
+{
+    bool hurt = w->hurt == w->tail->number + 1;
+    if (!w->seq_known && verdict == CHR_FRAME_NONE)
+        w->tail->seq = w->control->next_seq;
+    if (next_good(w) || (w->same_boot && verdict != CHR_FRAME_NONE))
+        return quarantine(w, verdict);
+    if (hurt)
+        return leave(w, 0);
+    if (goes_on_later(w) || was_committed(w))
+        return quarantine(w, verdict);
+    zero_tail(w);
+    return 0;
+}
+
+/* Another boot: no valid frame stands in the segments behind the tail, so whatever bytes do are of torn ones. */
+static void clear_behind(walk *w)
+{
+    uint64_t lowest, highest;
+    if (!chr_segment_range(w->dir, &lowest, &highest))
+        return;
+    for (uint64_t number = w->tail->number + !w->tail->fresh; number <= highest; number++) {
+        if (enter(w, number) < 0)
+            w->error->code = 0; /* told when it is that segment's turn */
+        if (w->map != NULL)
+            zero(w->map->base + sizeof(chr_segment_header), w->size - sizeof(chr_segment_header));
+    }
 }
 
 int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error *e)
@@ -332,16 +405,10 @@ int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error
             going = walk_on(&w);
             continue;
         }
-        if (!w.seq_known && verdict == CHR_FRAME_NONE)
-            tail->seq = control->next_seq;
-        uint64_t highest = scan_on(&w);
-        if (highest || goes_on_later(&w) || was_committed(&w) || (w.same_boot && verdict != CHR_FRAME_NONE)) {
-            going = quarantine(&w, verdict, highest);
-            continue;
-        }
-        zero_tail(&w);
-        going = 0;
+        going = judge(&w, verdict);
     }
+    if (going == 0 && !w.same_boot)
+        clear_behind(&w);
     if (w.map != NULL)
         chr_map_release_now(w.map);
     return going < 0 ? -1 : 0;

@@ -39,9 +39,7 @@ static chr_retired *take_retired(chr_publisher *p)
 
 static bool sync_pair(const chr_publisher *p, const chr_map *segment, const chr_map *index)
 {
-    if (!p->config.sync)
-        return true;
-    bool good = chr_sync_data(segment->fd) == 0 && chr_sync_data(index->fd) == 0;
+    bool good = chr_sync_data(segment->fd) == 0 && (index == NULL || chr_sync_data(index->fd) == 0);
     if (!good)
         chr_fetch_add64(&p->hot.control->sync_errors, 1);
     return good;
@@ -62,11 +60,13 @@ static int mark_synced(chr_publisher *p, uint64_t position)
 }
 
 /* One segment that was left: its seal, and the medium. */
-static bool finish(chr_publisher *p, chr_map *segment, chr_map *index, uint32_t end)
+static bool finish(chr_publisher *p, chr_map *segment, chr_map *index, uint32_t end, bool sync)
 {
-    chr_segment_seal(segment, end, 0, p->hot.crc_seed);
-    futimens(segment->fd, NULL); /* the age rule counts from here: stores into a map leave no trace in mtime */
-    return sync_pair(p, segment, index);
+    if (!chr_seal_valid(segment)) {
+        chr_segment_seal(segment, end, 0, p->hot.crc_seed);
+        futimens(segment->fd, NULL); /* the age rule counts from here: stores into a map leave no trace in mtime */
+    }
+    return !sync || sync_pair(p, segment, index);
 }
 
 static void seal_retired(chr_publisher *p)
@@ -74,7 +74,7 @@ static void seal_retired(chr_publisher *p)
     for (chr_retired *r = take_retired(p), *next; r != NULL; r = next) {
         next = r->next;
         uint64_t number = r->segment->number;
-        bool good = finish(p, r->segment, r->index, r->end);
+        bool good = finish(p, r->segment, r->index, r->end, p->config.sync);
         if (good && p->config.sync && p->hot.control->synced / p->segment_size >= number)
             mark_synced(p, chr_position(p->segment_size, number + 1, CHR_SEGMENT_DATA));
         chr_map_release_now(r->segment);
@@ -83,35 +83,62 @@ static void seal_retired(chr_publisher *p)
     }
 }
 
-/* Segments a crash left behind unsealed or not synced. */
-static void catch_up(chr_publisher *p)
+/* Where the padding stands, or where the frames end without one; over bad frames, which the seal does not hide. */
+static uint64_t end_of(const chr_map *segment, uint32_t crc_seed)
+{
+    uint64_t next = 0, end = CHR_SEGMENT_DATA, at = CHR_SEGMENT_DATA;
+    while (at != 0 && at + CHR_FRAME_HEADER <= segment->size) {
+        const chr_frame_header *f = (const chr_frame_header *)(segment->base + at);
+        if (chr_examine_full(segment->base, at, segment->size, crc_seed, &next) != CHR_FRAME_OK)
+            at = chr_segment_next_good(segment, crc_seed, at, segment->size, 0);
+        else if (f->type_id == CHR_TYPE_PADDING)
+            return at;
+        else
+            end = at = next;
+    }
+    return end;
+}
+
+/* One segment before the live one: sealed if it was not, and on the medium if asked. */
+static bool catch_up_one(chr_publisher *p, uint64_t number, bool sync)
 {
     chr_error e;
-    uint64_t live = p->first_number, number = p->config.sync ? p->hot.control->synced / p->segment_size : live - (live > 0);
-    if (number < p->hot.control->oldest)
-        number = p->hot.control->oldest;
+    chr_map *segment = chr_segment_open(p->dir, number, p->segment_size, p->queue_id, true, &e);
+    if (segment == NULL)
+        return true; /* what is missing will not come by waiting for it */
+    chr_map *index = chr_index_open(p->dir, number, p->segment_size, p->queue_id, true, &e);
+    uint64_t end = chr_seal_valid(segment) ? 0 : end_of(segment, p->hot.crc_seed);
+    bool good = finish(p, segment, index, (uint32_t)end, sync);
+    chr_map_release_now(index);
+    chr_map_release_now(segment);
+    return good;
+}
+
+static bool is_sealed(const chr_publisher *p, uint64_t number)
+{
+    chr_error e;
+    chr_map *segment = chr_segment_open(p->dir, number, p->segment_size, p->queue_id, false, &e);
+    bool sealed = segment == NULL || chr_seal_valid(segment);
+    chr_map_release_now(segment);
+    return sealed;
+}
+
+/* Segments before `live` that a crash left unsealed, or that are not on the medium yet. False: `sync` was asked for and failed. */
+static bool catch_up(chr_publisher *p, uint64_t live, bool sync)
+{
+    chr_control *c = p->hot.control;
+    uint64_t number = sync ? c->synced / p->segment_size : live;
+    while (!sync && number > c->oldest && !is_sealed(p, number - 1))
+        number--;
+    if (number < c->oldest)
+        number = c->oldest;
     for (; number < live; number++) {
-        chr_map *segment = chr_segment_open(p->dir, number, p->segment_size, p->queue_id, true, &e);
-        chr_map *index = segment ? chr_index_open(p->dir, number, p->segment_size, p->queue_id, true, &e) : NULL;
-        bool good = index == NULL; /* what is missing will not come by waiting for it */
-        if (index != NULL) {
-            uint64_t next = 0, end = CHR_SEGMENT_DATA;
-            const chr_frame_header *f = (const chr_frame_header *)(segment->base + end);
-            while (!chr_seal_valid(segment) && chr_examine_full(segment->base, end, p->segment_size, p->hot.crc_seed, &next) == CHR_FRAME_OK &&
-                   f->type_id != CHR_TYPE_PADDING) {
-                end = next;
-                f = (const chr_frame_header *)(segment->base + end);
-            }
-            good = finish(p, segment, index, (uint32_t)end);
-            chr_map_release_now(index);
-        }
-        if (segment != NULL)
-            chr_map_release_now(segment);
-        if (!good)
-            return;
-        if (p->config.sync)
-            mark_synced(p, chr_position(p->segment_size, number + 1, CHR_SEGMENT_DATA));
+        if (!catch_up_one(p, number, sync))
+            return false;
+        if (sync && mark_synced(p, chr_position(p->segment_size, number + 1, CHR_SEGMENT_DATA)) != 0)
+            return false;
     }
+    return true;
 }
 
 /* ---------------------------------------------------------------- who counts */
@@ -326,7 +353,7 @@ void chr_clean_run(chr_publisher *p)
         p->cleaned_once = 1;
         mend_headers(p);
         adopt_oldest(p);
-        catch_up(p);
+        catch_up(p, p->first_number, p->config.sync);
     }
     seal_retired(p);
     retain(p);
@@ -394,10 +421,9 @@ int chr_writer_flush(chr_writer *w, bool all)
 {
     chr_publisher *p = (chr_publisher *)w;
     uint64_t head = w->position_base + w->offset;
-    uint64_t errors = w->control->sync_errors;
     pthread_mutex_lock(&p->cleaning);
     seal_retired(p);
-    int rc = w->control->sync_errors == errors ? 0 : -1;
+    int rc = catch_up(p, p->number, true) ? 0 : -1; /* also what an earlier writer left, and what failed before */
     if (rc == 0 && all)
         rc = chr_sync_data(p->segment->fd) == 0 && chr_sync_data(p->index->fd) == 0 ? mark_synced(p, head) : -1;
     if (rc != 0)

@@ -140,24 +140,6 @@ static uint64_t hint(const chr_subscriber *s, const target *t, const chr_map *in
     return best;
 }
 
-/* Over a damaged place: the caller asked for something behind it, so it has been told. Stands at the next good frame of the segment, 0 = there is none. */
-static int resync(chr_subscriber *s)
-{
-    chr_reader *r = &s->hot;
-    uint64_t next;
-    for (uint64_t at = r->offset + CHR_ALIGN; at + CHR_FRAME_HEADER <= s->segment_size; at += CHR_ALIGN) {
-        const chr_frame_header *f = (const chr_frame_header *)(r->base + at);
-        if ((chr_load_acquire32(&f->commit) & ~CHR_LENGTH_MASK) != CHR_COMMIT_TAG || f->seq < r->next_seq)
-            continue;
-        if (chr_examine_full(r->base, at, s->segment_size, r->crc_seed, &next) == CHR_FRAME_OK)
-            return chr_reader_place(s, r->map->number, at, f->seq, &r->error) < 0 ? -1 : 1;
-    }
-    uint64_t head = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
-    if (r->map->number >= head)
-        return 0;
-    return chr_reader_place(s, (uint64_t)r->map->number + 1, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, &r->error) < 0 ? -1 : 1;
-}
-
 /* Records before the target, each looked at once. */
 static void stride(chr_subscriber *s, const target *t)
 {
@@ -186,7 +168,7 @@ static int walk_to(chr_subscriber *s, const target *t)
         uint64_t at = chr_reader_position(r);
         int rc = chr_reader_peek(r);
         if (rc < 0 && r->error.code == CHR_E_CORRUPT)
-            rc = resync(s) <= 0 ? -1 : 2;
+            rc = chr_hole_skip(s) <= 0 ? -1 : 2; /* the caller asked for something behind it, so it has been told */
         else if (rc < 0 && (r->error.code == CHR_E_EVICTED || (r->error.code == CHR_E_BROKEN && !r->map->broken)))
             rc = chr_reader_position(r) != at ? 2 : -1; /* a hole before the target: the cursor stands behind it, if there is anything */
         if (rc <= 0)
@@ -194,7 +176,7 @@ static int walk_to(chr_subscriber *s, const target *t)
         if (rc == 2)
             continue;
         const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
-        if (!before(t, f->seq, f->ts_ns))
+        if (s->hole_pending ? !before(t, s->hole.to_seq, s->hole_ts_ns) : !before(t, f->seq, f->ts_ns))
             return 0;
         if (chr_next(r, &frame) < 0)
             return -1;

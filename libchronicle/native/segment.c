@@ -117,10 +117,8 @@ static int publish(const char *dir, const char *name, uint64_t size, const void 
         return -1;
     }
     int made = link(temp, path) == 0; /* unlike rename this never replaces a published file */
-    if (!made && errno != EEXIST)
+    if (!made)
         chr_fail_sys(e, path, "publish", size);
-    else
-        made = 1;
     unlink(temp);
     if (!made) {
         close(fd);
@@ -169,8 +167,9 @@ bool chr_seal_valid(const chr_map *map)
 /* Walks the whole segment once: what a seal vouches for has been looked at. */
 void chr_segment_seal(chr_map *map, uint32_t end, uint32_t flags, uint32_t crc_seed)
 {
-    if (chr_seal_valid(map))
-        return;
+    const chr_seal *old = (const chr_seal *)(map->base + sizeof(chr_segment_header));
+    if (chr_seal_valid(map) && (flags == 0 || (old->flags & CHR_SEAL_QUARANTINED)))
+        return; /* only a seal that a power cut turned into a lie, for the bytes under it are gone, is replaced: by a quarantine */
     const chr_segment_header *h = (const chr_segment_header *)map->base;
     chr_seal s = {.magic = CHR_MAGIC_SEAL, .end_offset = end, .flags = flags, .last_seq = h->first_seq - 1, .last_ts = h->first_ts};
     uint64_t next;
@@ -187,6 +186,20 @@ void chr_segment_seal(chr_map *map, uint32_t end, uint32_t flags, uint32_t crc_s
     memcpy(map->base + sizeof(chr_segment_header), &s, sizeof s);
 }
 
+/* The first valid frame at or behind `from`, before `upto`, with that seq or a higher one; 0 = there is none. A frame's copy inside a payload has a lower
+ * seq than what it stands in. */
+uint64_t chr_segment_next_good(const chr_map *map, uint32_t crc_seed, uint64_t from, uint64_t upto, uint64_t seq)
+{
+    uint64_t next;
+    for (uint64_t at = from; at + CHR_FRAME_HEADER <= map->size && at < upto; at += CHR_ALIGN) {
+        const chr_frame_header *f = (const chr_frame_header *)(map->base + at);
+        if ((chr_load_acquire32(&f->commit) & ~CHR_LENGTH_MASK) == CHR_COMMIT_TAG && f->seq >= seq &&
+            chr_examine_full(map->base, at, map->size, crc_seed, &next) == CHR_FRAME_OK)
+            return at;
+    }
+    return 0;
+}
+
 /* ---------------------------------------------------------------- index */
 
 chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e)
@@ -199,8 +212,11 @@ chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_
     chr_index_header want = {.magic = CHR_MAGIC_INDEX, .queue_id = queue_id, .version = CHR_FORMAT_VERSION, .number = (uint32_t)number};
     want.slots = chr_index_slots(size);
     int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    if (fd < 0 && writable && errno == ENOENT)
+    if (fd < 0 && writable && errno == ENOENT) {
         fd = publish(dir, name, bytes, &want, sizeof want, e);
+        if (fd < 0)
+            return NULL;
+    }
     bool there = fd >= 0 && fstat(fd, &st) == 0;
     if (there && (uint64_t)st.st_size < bytes) {
         errno = writable ? chr_reserve_space(fd, bytes) : EIO; /* only a hint: filled up, and begun anew below */
@@ -208,8 +224,6 @@ chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_
     }
     if (!there) {
         chr_fail_sys(e, path, "open", bytes);
-        if (fd >= 0)
-            close(fd);
         return NULL;
     }
     chr_map *map = chr_map_fd(fd, bytes, writable, (uint32_t)number);
@@ -237,10 +251,14 @@ static void put_entry(chr_map *index, uint64_t slot, const chr_map *segment, uin
     memcpy(index->base + sizeof(chr_index_header) + slot * sizeof entry, &entry, sizeof entry);
 }
 
-bool chr_index_sound(const chr_map *index, uint64_t slot)
+/* Every entry up to that slot; a power cut may have taken some of its pages. */
+bool chr_index_whole(const chr_map *index, uint64_t last_slot)
 {
-    const chr_index_entry *entry = (const chr_index_entry *)(index->base + sizeof(chr_index_header)) + slot;
-    return entry->offset != 0 && entry->crc == chr_checksum(entry, offsetof(chr_index_entry, crc));
+    const chr_index_entry *entry = (const chr_index_entry *)(index->base + sizeof(chr_index_header));
+    for (uint64_t slot = 0; slot <= last_slot; slot++, entry++)
+        if (entry->offset == 0 || entry->crc != chr_checksum(entry, offsetof(chr_index_entry, crc)))
+            return false;
+    return true;
 }
 
 /* A lost or damaged index, made again from the segment. */

@@ -43,10 +43,26 @@ static int take_lock(chr_publisher *p, chr_error *e)
     return chr_fail_sys(e, p->dir, "lock", 0);
 }
 
+/* The names of the queue and of its files are worth no more than the one that leads to them. */
+static int sync_parent(const char *dir, chr_error *e)
+{
+    char parent[640];
+    snprintf(parent, sizeof parent, "%s", dir);
+    char *end = parent + strlen(parent);
+    while (end > parent && end[-1] == '/')
+        *--end = 0;
+    char *slash = strrchr(parent, '/');
+    snprintf(slash ? slash + 1 : parent, 2, "%s", slash ? "" : ".");
+    if (chr_sync_dir(parent) == 0 || errno == EACCES)
+        return 0;
+    return chr_fail_sys(e, parent, "sync directory", 0);
+}
+
 static int make_directories(const char *dir, chr_error *e)
 {
-    char readers[640];
+    char readers[640], ready[640];
     chr_join(readers, sizeof readers, dir, "readers");
+    chr_join(ready, sizeof ready, dir, "READY");
     if (mkdir(dir, 0750) == 0)
         chmod(dir, 02750);
     else if (errno != EEXIST)
@@ -55,7 +71,7 @@ static int make_directories(const char *dir, chr_error *e)
         chmod(readers, 03770);
     else if (errno != EEXIST)
         return chr_fail_sys(e, readers, "mkdir", 0);
-    return 0;
+    return access(ready, F_OK) == 0 ? 0 : sync_parent(dir, e);
 }
 
 /* The page there is, a new one for a new queue, or one built from the segments of a queue that has lost its own. */
@@ -105,59 +121,80 @@ static void sign_control(chr_publisher *p)
     memcpy(c->durable, p->config.durable, CHR_DURABLE_BYTES);
 }
 
-/* Where recovery ended, made into marks, head and epoch; the epoch is on the medium before the first append. */
-static int adopt(chr_publisher *p, const chr_tail *tail, chr_error *e)
+static int open_tail(chr_publisher *p, const chr_tail *tail, chr_spare *spare, chr_error *e)
+{
+    spare->number = (uint32_t)tail->number;
+    spare->segment = tail->fresh ? chr_segment_make(p->dir, tail->number, p->segment_size, p->queue_id, e)
+                                 : chr_segment_open(p->dir, tail->number, p->segment_size, p->queue_id, true, e);
+    if (spare->segment == NULL)
+        return -1;
+    spare->index = chr_index_open(p->dir, tail->number, p->segment_size, p->queue_id, true, e);
+    if (spare->index != NULL)
+        return 0;
+    chr_map_release_now(spare->segment);
+    return -1;
+}
+
+/* On the medium before the first append under it: no (epoch, seq) comes twice, not even after power loss. */
+static int take_epoch(chr_publisher *p, uint32_t seen, chr_error *e)
+{
+    chr_control *c = p->hot.control;
+    chr_store_release32(&c->epoch, (c->epoch > seen ? c->epoch : seen) + 1);
+    p->hot.epoch = c->epoch;
+    return msync(c, CHR_PAGE, MS_SYNC) == 0 ? 0 : chr_fail_sys(e, p->dir, "sync control.meta", 0);
+}
+
+/* The first record of a segment that follows one with a lost end. It stands before the marks move: a crash in between finds the hole again. */
+static void declare_lost(chr_publisher *p, const chr_tail *tail)
+{
+    chr_writer *w = &p->hot;
+    chr_lost lost = {tail->lost_from, tail->seq - 1};
+    memcpy(w->base + w->offset + CHR_FRAME_HEADER, &lost, sizeof lost);
+    int64_t now = chr_now_ns(&w->clock);
+    chr_publish(w, CHR_TYPE_LOST, sizeof lost, now > w->last_ts ? now : w->last_ts, 0);
+}
+
+/* The boot id comes last and in one piece: it vouches for the marks, and half of it is nobody's. */
+static void set_marks(chr_publisher *p)
 {
     chr_writer *w = &p->hot;
     chr_control *c = w->control;
-    chr_spare spare = {.number = (uint32_t)tail->number};
-    spare.segment = tail->fresh ? chr_segment_make(p->dir, tail->number, p->segment_size, p->queue_id, e)
-                                : chr_segment_open(p->dir, tail->number, p->segment_size, p->queue_id, true, e);
-    spare.index = spare.segment ? chr_index_open(p->dir, tail->number, p->segment_size, p->queue_id, true, e) : NULL;
-    if (spare.index == NULL) {
-        if (spare.segment)
-            chr_map_release_now(spare.segment);
+    uint8_t boot[16];
+    uint64_t half[2];
+    c->last_ts = w->last_ts;
+    chr_store_release64(&c->touched, w->position_base + w->offset);
+    chr_store_release64(&c->checked, chr_last_position(w));
+    chr_publish_head(w);
+    if (c->synced > c->head) /* it may not stand beyond what is there */
+        c->synced = chr_position(p->segment_size, chr_walk_from(p->dir, 0, p->number), CHR_SEGMENT_DATA);
+    chr_boot_id(boot);
+    memcpy(half, boot, sizeof half);
+    chr_store_release64((uint64_t *)&c->boot_id[0], half[0]);
+    chr_store_release64((uint64_t *)&c->boot_id[8], half[1]);
+}
+
+/* Where recovery ended, made into epoch, head and marks. */
+static int adopt(chr_publisher *p, const chr_tail *tail, chr_error *e)
+{
+    chr_writer *w = &p->hot;
+    chr_spare spare = {0};
+    if (open_tail(p, tail, &spare, e) < 0)
         return -1;
-    }
-    w->seq = tail->lost_from < tail->seq ? tail->lost_from : tail->seq;
-    if (tail->fresh)
-        chr_segment_begin(spare.segment, tail->lost_from < tail->seq ? tail->seq : w->seq, tail->last_ts, tail->last_epoch);
     chr_live_in(p, &spare, tail->offset);
     p->first_number = spare.number;
-    if (chr_spare_prefault(p, &spare, tail->offset, e) < 0)
+    if (chr_spare_prefault(p, &spare, tail->offset, e) < 0 || take_epoch(p, tail->last_epoch, e) < 0)
         return -1;
-    if (!tail->fresh && !chr_index_sound(spare.index, tail->offset / CHR_STEP))
-        chr_index_rebuild(spare.index, spare.segment, w->crc_seed, tail->offset);
     w->last_ts = tail->last_ts;
     w->last_offset = tail->last_offset;
     w->seq = tail->seq;
-    chr_boot_id(c->boot_id);
-    c->epoch = w->epoch = (c->epoch > tail->last_epoch ? c->epoch : tail->last_epoch) + 1;
-    c->last_ts = w->last_ts;
-    c->touched = w->position_base + w->offset;
-    c->checked = chr_last_position(w);
-    chr_publish_head(w);
-    if (c->synced > c->head) /* a mark may not stand beyond what is there */
-        c->synced = chr_position(p->segment_size, chr_walk_from(p->dir, 0, tail->number), CHR_SEGMENT_DATA);
+    if (tail->fresh)
+        chr_segment_begin(spare.segment, tail->seq, tail->last_ts, tail->last_epoch);
+    else if (!chr_index_whole(spare.index, tail->offset / CHR_STEP))
+        chr_index_rebuild(spare.index, spare.segment, w->crc_seed, tail->offset);
+    if (tail->lost_from < tail->seq)
+        declare_lost(p, tail);
+    set_marks(p);
     sign_control(p);
-    if (msync(c, CHR_PAGE, MS_SYNC) != 0)
-        return chr_fail_sys(e, p->dir, "sync control.meta", 0);
-    return 0;
-}
-
-/* The first record of a segment that follows a quarantined one. */
-static int declare_lost(chr_publisher *p, const chr_tail *tail)
-{
-    chr_writer *w = &p->hot;
-    if (tail->lost_from >= tail->seq)
-        return 0;
-    chr_lost lost = {tail->lost_from, tail->seq - 1};
-    void *to = chr_writer_reserve(w, 0, sizeof lost);
-    if (to == NULL)
-        return -1;
-    memcpy(to, &lost, sizeof lost);
-    int64_t now = chr_now_ns(&w->clock);
-    chr_publish(w, CHR_TYPE_LOST, sizeof lost, now > w->last_ts ? now : w->last_ts, 0);
     return 0;
 }
 
@@ -209,10 +246,6 @@ static int start(chr_publisher *p, chr_error *e)
     if (chr_recover(p->dir, w->control, &tail, e) < 0 || adopt(p, &tail, e) < 0)
         return -1;
     p->mended |= tail.mended;
-    if (declare_lost(p, &tail) < 0) {
-        *e = w->error;
-        return -1;
-    }
     return announce(p, e);
 }
 

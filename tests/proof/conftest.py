@@ -100,9 +100,9 @@ _WARNINGS = ("-Wall", "-Wextra", "-Wno-format-truncation", "-Wno-tsan", "-Werror
 _LINKED = ("-Wall", "-Wextra", "-Werror")
 _BASE = ("-std=gnu11", "-g", "-O1", "-msse4.2", "-mpclmul", "-pthread", f"-I{NATIVE}", f"-I{HARNESS}")
 _ANNOUNCED = ("-fsanitize=thread", "-Dmemcpy=steps_memcpy", "-Dmemset=steps_memset")
-_WRAPPED = (
-    "open mkdir link rename unlink fallocate posix_fallocate write pwrite fsync fdatasync msync ftruncate mmap munmap pthread_create"
-).split()
+_WRAPPED = (  # calls that change a file system, or make it durable, or take memory
+    "open,mkdir,link,rename,unlink,fallocate,posix_fallocate,write,pwrite,ftruncate,fsync,fdatasync,msync,mmap,munmap,pthread_create"
+)
 
 
 def _build(into: Path, name: str, more: tuple[str, ...]) -> Path:
@@ -117,7 +117,7 @@ def _build(into: Path, name: str, more: tuple[str, ...]) -> Path:
         objects.append(into / f"{source.stem}.o")
         _run([compiler, *_BASE, *_WARNINGS, *flags, *more, "-c", source, "-o", objects[-1]])
     program = into / name
-    wraps = [f"-Wl,--wrap={call}" for call in _WRAPPED]
+    wraps = [f"-Wl,--wrap={call}" for call in _WRAPPED.split(",")]
     _run([compiler, "-no-pie", "-pthread", *objects, *wraps, "-o", program])
     return program
 

@@ -206,10 +206,8 @@ def test_records_before_an_error_are_handed_out_and_the_error_is_told_next(tmp_p
         with Queue.open_subscriber(path, "a", start="earliest") as reader:
             assert drain(reader) == [0, 1, 2, 3, 4]
             assert reader.wait(0), "there is something to tell"
-            with pytest.raises(Corrupt):
-                reader.commit()
             with pytest.raises(Corrupt) as caught:
-                drain(reader)
+                reader.commit()
             reader.seek_seq(caught.value.seq + 1)
             assert drain(reader) == [6, 7, 8, 9]
 
@@ -246,8 +244,8 @@ def test_a_declared_hole_is_a_row_of_its_own(tmp_path):
     with Queue.open_publisher(path, SMALL) as writer:
         writer.append(1, b"after")
     rows = drained(path)
-    assert [row[3] for row in rows] == [1] * 5 + [LOST_TYPE, 1]
-    assert struct.unpack("<QQ", rows[5][4]) == (5, 9)
+    assert [row[3] for row in rows] == [1] * 5 + [LOST_TYPE] + [1] * 5
+    assert struct.unpack("<QQ", rows[5][4]) == (5, 5)
 
 
 def test_a_reader_beside_a_batching_writer_sees_whole_records_in_order(tmp_path, spawn):

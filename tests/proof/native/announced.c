@@ -76,6 +76,7 @@ ATOMICS(8, uint8_t)
 ATOMICS(16, uint16_t)
 ATOMICS(32, uint32_t)
 ATOMICS(64, uint64_t)
+void __tsan_atomic_signal_fence(int order) { (void)order; __atomic_signal_fence(5); }
 void __tsan_atomic_thread_fence(int order) { (void)order; __atomic_thread_fence(5); }
 
 /* Word by word, as the processor may be stopped between two of them. */

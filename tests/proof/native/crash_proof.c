@@ -1,6 +1,6 @@
 /* Kill -9 at every step.
  *
- *   crash_proof DIR SEED OPERATIONS STRIDE [KEEP]
+ *   crash_proof DIR SEED OPERATIONS STRIDE [STEP]      with STEP: killed at that one only
  *
  * The script of scene.c is run once to count its steps; then again and again in a child that is killed before step 1, 1 + STRIDE, ... Each time the queue is
  * looked at as it lies there (a reader needs no writer), opened by a child that is killed in the middle of its recovery too, then recovered and checked:
@@ -56,7 +56,7 @@ static void recover_only(uint64_t seed)
     chr_writer *w = chr_writer_open(queue, &s.config, &e);
     REQUIRE(w != NULL, "recovery: code %d sys %d %s: %s", e.code, e.sys, e.path, e.reason);
     world->top_epoch = w->epoch;
-    chr_clean_run(w);
+    chr_clean_run((chr_publisher *)w);
     chr_writer_close(w);
 }
 
@@ -127,7 +127,7 @@ static void check_after(uint64_t seed, uint64_t at, uint64_t visible)
     scene_append(&s);
     check_view view = check_read(world, queue, false);
     REQUIRE(view.next == w->seq, "the queue ends at %llu, was read to %llu", (ull)w->seq, (ull)view.next);
-    chr_clean_run(w);
+    chr_clean_run((chr_publisher *)w);
     check_index(queue, view.first > w->control->oldest_seq ? view.first : w->control->oldest_seq, view.next, &rng);
     chr_writer_close(w);
 }
@@ -189,7 +189,8 @@ int main(int argc, char **argv)
     remove_tree(queue);
     run(play, seed, 0);
     sum.steps = steps->taken;
-    for (uint64_t at = 1 + seed % stride; at <= sum.steps; at += stride) {
+    uint64_t first = argc > 5 ? strtoull(argv[5], NULL, 10) : 1 + seed % stride;
+    for (uint64_t at = first; at <= sum.steps && (argc < 6 || at == first); at += stride) {
         uint64_t place = one(seed, at, &sum);
         if (place)
             fprintf(places, "%llx\n", (ull)place);

@@ -223,7 +223,7 @@ static bool under_a_directory(const char *name)
     char parent[256];
     parent_of(name, parent);
     int i = find(parent);
-    return parent[0] == 0 || (i >= 0 && names[i].file == 0);
+    return parent[0] == 0 || (i >= 0 && names[i].file == 0 && under_a_directory(parent));
 }
 
 static void lay_down(const char *into)

@@ -284,14 +284,14 @@ static void do_flush(scene *s)
 static void do_prepare(scene *s)
 {
     uint64_t began = now(), oldest = s->writer->control->oldest;
-    chr_prepare_run(s->writer);
+    chr_prepare_run((chr_publisher *)s->writer);
     note_removal(s, began, oldest);
 }
 
 static void do_clean(scene *s)
 {
     uint64_t began = now(), oldest = s->writer->control->oldest;
-    chr_clean_run(s->writer);
+    chr_clean_run((chr_publisher *)s->writer);
     note_removal(s, began, oldest);
 }
 
