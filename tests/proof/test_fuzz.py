@@ -1,0 +1,100 @@
+"""Queue files changed by a fuzzer: opened, read, sought, recovered and written to without a crash, a hang or a false record.
+
+`native/fuzz_queue.c` says what an input is. `corpus/queue_files.txt` holds one input a line, as hex: the smallest set that
+reaches what all inputs found so far reach. Every run replays it under AddressSanitizer and UBSan; where clang is installed
+libFuzzer then goes on from there, in the long run for half an hour of processor time.
+
+A long run with CHRONICLE_FUZZ_CORPUS=DIR keeps what it finds in DIR; the set is made anew from it by
+`fuzz_queue -merge=1 -set_cover_merge=1 -use_counters=0 SMALL DIR`.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(__file__).with_name("corpus") / "queue_files.txt"
+SANITIZED = ("-Wno-format-truncation", "-O1", "-fno-sanitize-recover=all")
+REPLAY = (*SANITIZED, "-DCHR_REPLAY", "-fsanitize=address,undefined")
+FUZZ = (*SANITIZED, "-Wno-unknown-warning-option", "-fsanitize=fuzzer,address,undefined")
+WRAPS = "mmap munmap getrandom"
+WORKERS = 2
+LONG_CPU_S = 1800
+LONG_WALL_S = 1650
+
+
+@pytest.fixture
+def inputs(tmp_path) -> Path:
+    """The corpus as libFuzzer wants it: a file each."""
+    folder = Path(os.environ.get("CHRONICLE_FUZZ_CORPUS") or tmp_path / "inputs")
+    folder.mkdir(exist_ok=True)
+    for number, line in enumerate(CORPUS.read_text().split()):
+        (folder / f"kept-{number:04}").write_bytes(bytes.fromhex(line))
+    return folder
+
+
+def test_every_input_that_once_mattered_is_replayed(linked, inputs, report):
+    program = linked("fuzz_queue", "guarded_maps", flags=REPLAY, wraps=WRAPS)
+    files = sorted(inputs.glob("kept-*"))
+    done = subprocess.run([program, *files], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{len(files)} inputs\n"), done.stderr[-6000:]
+    report(inputs=len(files))
+
+
+def child_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def fuzz(program: Path, inputs: Path, found: Path, seconds: int, workers: int) -> int:
+    """Runs `workers` of them on one corpus; inputs tried."""
+    command = [program, f"-max_total_time={seconds}", "-max_len=200", "-len_control=10", "-timeout=60"]
+    command += [
+        "-rss_limit_mb=4096",
+        "-reload=1",
+        "-print_final_stats=1",
+        f"-artifact_prefix={found}/",
+        inputs,
+    ]
+    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}  # the agents free in their own time
+    running = [
+        subprocess.Popen(
+            list(map(str, command)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for _ in range(workers)
+    ]
+    tried = 0
+    for child in running:
+        errors = child.communicate()[1]
+        bad = [
+            f"{file.name}: {file.read_bytes().hex()}" for file in found.iterdir() if "slow" not in file.name
+        ]
+        assert child.returncode == 0, "\n".join((*bad, errors[-6000:]))
+        tried += int(errors.split("stat::number_of_executed_units:")[1].split()[0])
+    return tried
+
+
+def test_what_a_fuzzer_makes_of_the_files_of_a_queue_neither_crashes_nor_deceives(
+    linked, inputs, tmp_path, scale, report
+):
+    program = linked("fuzz_queue", "guarded_maps", flags=FUZZ, wraps=WRAPS, compiler="clang")
+    found = tmp_path / "found"
+    found.mkdir()
+    began = child_cpu_s()
+    tried = fuzz(program, inputs, found, scale(3, LONG_WALL_S // 2), scale(1, WORKERS))
+    cpu_s = child_cpu_s() - began
+    if scale.long and cpu_s < LONG_CPU_S:  # the cores were not this test's alone
+        missing = int((LONG_CPU_S - cpu_s) / cpu_s * LONG_WALL_S / 2) + 10
+        tried += fuzz(program, inputs, found, min(missing, LONG_WALL_S // 2), WORKERS)
+        cpu_s = child_cpu_s() - began
+    report(inputs=tried, cpu_seconds=int(cpu_s))
+    assert tried > 0
+    assert not scale.long or cpu_s >= LONG_CPU_S
