@@ -114,7 +114,7 @@ class Opener:
             requests.close()
             raise
         return ClientAttachment(
-            name, requests, reports, last_delivered(self._tail(name, reports)), limits, account
+            name, requests, reports, last_delivered(self._tail(name)), limits, account
         )
 
     def feed(self, name: str) -> FeedAttachment:
@@ -132,17 +132,18 @@ class Opener:
         return FeedAttachment(name, reader, definitions, applied)
 
     def reports_after(self, name: str, after: int) -> Iterator[tuple[ExecutionReport, NewOrder | None]]:
-        """A strategy's delivered reports above an execId, each ack with the order it acknowledges."""
-        with (
-            Queue.open_subscriber(self._paths.orders_in(name), None, start="earliest") as reports,
-            Queue.open_subscriber(self._paths.orders_out(name), None, start="earliest") as requests,
-        ):
-            for message in reports:
-                if message.type_id != ExecutionReport.TEMPLATE_ID:
-                    continue
-                report = ExecutionReport.decode(message)
-                if report.exec_id > after:
-                    yield report, _request(requests, report) if report.exec_type == ExecType.ACK else None
+        """A strategy's delivered reports above an execId, each ack with the order it acknowledges. Reads no more of
+        orders_in than its tail."""
+        newer: list[ExecutionReport] = []
+        for type_id, payload in self._tail(name):
+            if type_id == ExecutionReport.TEMPLATE_ID:
+                report = ExecutionReport.decode(payload)
+                if report.exec_id <= after:
+                    break
+                newer.append(report)
+        with Queue.open_subscriber(self._paths.orders_out(name), None, start="earliest") as requests:
+            for report in reversed(newer):
+                yield report, _request(requests, report) if report.exec_type == ExecType.ACK else None
 
     def _strategy(self, name: str) -> tuple[ConfiguredLimits, str]:
         """Limits and account as its TOML says; the host's where it has none."""
@@ -165,10 +166,10 @@ class Opener:
                 return
         requests.seek_seq(oldest)
 
-    def _tail(self, name: str, reports: Publisher) -> Iterator[Record]:
+    def _tail(self, name: str) -> Iterator[Record]:
         """Records of an orders_in, newest first."""
         with Queue.open_subscriber(self._paths.orders_in(name), None, start="earliest") as reader:
-            last = reports.next_seq
+            last = reader.head_seq
             while last > reader.oldest_seq:
                 first = max(reader.oldest_seq, last - _TAIL)
                 reader.seek_seq(first)

@@ -1,5 +1,5 @@
-"""Reading the router's own journal back: from the last checkpoint to recover, from the beginning to find
-old reports."""
+"""Reading the router's own journal back, from a checkpoint on: the last one to recover, one further back to find old
+reports. What is before it is not read, however long the history."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def session_records(path: Path) -> Iterator[Record]:
     except NotReady:
         return
     with reader:
-        reader.seek_seq(_checkpoint(reader))
+        reader.seek_seq(_checkpoint(reader, reader.head_seq))
         yield from _records(reader)
 
 
 def reports_after(client: Client, path: Path, after: int) -> Iterator[bytes]:
-    """A strategy's committed reports above an execId: from memory where it reaches back far enough, else
-    from the whole journal."""
+    """A strategy's committed reports above an execId: from memory where it reaches back far enough, else from the
+    last checkpoint that has no report above it."""
     known = client.undelivered
     if known and known[0][0] <= after + 1:
         yield from [payload for exec_id, payload in known if exec_id > after]
@@ -45,14 +45,30 @@ def reports_after(client: Client, path: Path, after: int) -> Iterator[bytes]:
 
     replay.on_report = keep
     with Queue.open_subscriber(path, None, start="earliest") as reader:
+        at = _checkpoint(reader, reader.head_seq)
+        while at > reader.oldest_seq and _last_exec_id(reader, at, client.name) > after:
+            at = _checkpoint(reader, at)
+        reader.seek_seq(at)
         replay.run(_records(reader))
     yield from found
 
 
-def _checkpoint(reader: Subscriber) -> int:
-    """Seq of the newest SessionStart whose checkpoint was committed; the oldest record when there is
+def _last_exec_id(reader: Subscriber, at: int, name: str) -> int:
+    """Of a strategy, as the checkpoint at `at` has it; 0 where it was not known yet."""
+    checkpoint = Replay()
+    reader.seek_seq(at)
+    for type_id, payload in _records(reader):
+        checkpoint.feed(type_id, payload)
+        if checkpoint.complete:
+            break
+    known = checkpoint.state.clients.get(name)
+    return known.last_exec_id if known is not None else 0
+
+
+def _checkpoint(reader: Subscriber, last: int) -> int:
+    """Seq of the newest SessionStart before `last` whose checkpoint was committed; the oldest record when there is
     none."""
-    oldest, last, window = reader.oldest_seq, reader.head_seq, _FIRST_WINDOW
+    oldest, window = reader.oldest_seq, _FIRST_WINDOW
     while last > oldest:
         first = max(oldest, last - window)
         reader.seek_seq(first)
