@@ -295,6 +295,14 @@ class StrategyFailed(MisuseError):
     reason: str
 
 
+class StrategyHung(MisuseError):
+    """A stop was asked for and the strategy's code did not return; it was interrupted."""
+
+    template = "{strategy}: {reason} did not return when the host was stopped; its orders were cancelled"
+    strategy: str
+    reason: str
+
+
 # ---------------------------------------------------------------- queue: data
 
 

@@ -10,6 +10,8 @@ from libchronicle.protocol import format_decimal, parse_decimal
 
 __all__ = ["format_amount", "shortest_amount", "to_mantissa"]
 
+_SHOWN = 40  # characters of what cannot be read
+
 
 def to_mantissa(value: Any, exponent: int, instrument: str, error: type[OrderError], what: str) -> int:
     """Mantissa of a str, Decimal or integer-like value; `error` when it is not exact at `exponent`."""
@@ -21,10 +23,10 @@ def to_mantissa(value: Any, exponent: int, instrument: str, error: type[OrderErr
         return index(value)
     text = value if isinstance(value, str) else format(value, "f")
     try:
-        return parse_decimal(text.encode(), exponent)
+        return parse_decimal(text.encode("utf-8", "replace"), exponent)
     except DecimalError as refused:
         raise error(
-            instrument=instrument, value=text, reason=f"is not exact: {refused.fields['reason']}"
+            instrument=instrument, value=text[:_SHOWN], reason=f"is not exact: {refused.fields['reason']}"
         ) from None
 
 

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import StrategyHung
 from libchronicle.runtime.config import StrategyConfig
 from libchronicle.runtime.daemon import Daemon, pin_to_core
 from libchronicle.runtime.logging import Log
 from libchronicle.strategy.base import Strategy
+from libchronicle.strategy.crashes import place_of
 from libchronicle.strategy.live import LiveRunner
+from libchronicle.strategy.stopguard import CallbackHung, StopGuard
 
 __all__ = ["ChronicleApp", "run_live"]
 
@@ -67,7 +70,7 @@ class ChronicleApp:
 def run_live(strategy: Strategy, config: StrategyConfig, paths: BusPaths, log: Log) -> None:
     """Run until a stop signal; the one way a strategy goes live, whoever configured it."""
     pin_to_core(config.core)
-    with Daemon(f"strategy-{config.id}") as daemon:
+    with Daemon(f"strategy-{config.id}") as daemon, StopGuard(daemon, config.file, log) as guard:
         runner = LiveRunner(
             strategy,
             config,
@@ -77,5 +80,14 @@ def run_live(strategy: Strategy, config: StrategyConfig, paths: BusPaths, log: L
             ready=daemon.ready,
             stopping=lambda: daemon.stop_reason,
         )
-        with runner:
-            runner.run()
+        guard.last_words, guard.progress = runner.last_words, runner.progress
+        daemon.on_stop(runner.hurry)
+        try:
+            with runner:
+                try:
+                    runner.run()
+                finally:
+                    guard.disarm()
+        except CallbackHung as hung:
+            place = place_of(hung, config.file) or "the strategy"
+            raise StrategyHung(strategy=config.id, reason=place) from hung

@@ -33,6 +33,7 @@ from libchronicle.strategy.params import Params
 from libchronicle.strategy.refusal import Refusal
 
 KINDS = ("book", "trade", "quote")
+cdef int64_t LONGEST_MS = 10 * 366 * 86_400_000  # ten years: the nanoseconds from now on fit 64 bits
 
 cdef enum:
     NOT_SYNCED = -5
@@ -70,8 +71,10 @@ cdef class Context:
 
     def set_timer(self, str name, *, int64_t every_ms=0, int64_t after_ms=0, int64_t at_ns=0):
         """Call on_timer(name) every `every_ms`, or once after `after_ms`, or once at `at_ns`; replaces its namesake."""
-        if (every_ms > 0) + (after_ms > 0) + (at_ns > 0) != 1:
-            raise MisuseError(reason=f"timer {name!r}: give one of every_ms, after_ms and at_ns, above zero")
+        if (every_ms > 0) + (after_ms > 0) + (at_ns > 0) != 1 or every_ms > LONGEST_MS or after_ms > LONGEST_MS:
+            raise MisuseError(
+                reason=f"timer {name[:32]!r}: give one of every_ms, after_ms and at_ns, above zero; at most {LONGEST_MS} ms"
+            )
         cdef int64_t interval = every_ms * 1_000_000
         self.timers.set(name, at_ns if at_ns else self.now + interval + after_ms * 1_000_000, interval)
 

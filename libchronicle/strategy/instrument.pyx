@@ -5,6 +5,7 @@ a str or Decimal is converted exactly, and a float is refused: it would be round
 before sending is checked here (tick, lot, filters, combinations), so that sending costs nothing but the copy.
 """
 
+from cpython.long cimport PyLong_AsLongLongAndOverflow
 from libc.string cimport memcpy, memset
 
 from libchronicle.protocol.layout cimport (
@@ -29,6 +30,8 @@ from libchronicle.strategy.tracker cimport Position
 from libchronicle.errors import BadCombination, BadPrice, BadQuantity, InstrumentNotDefined
 from libchronicle.protocol import instrument_id
 from libchronicle.strategy.amounts import format_amount, shortest_amount, to_mantissa
+
+cdef int64_t LONGEST_MS = 10 * 366 * 86_400_000  # ten years: the nanoseconds from now on fit 64 bits
 
 cdef extern from *:
     """
@@ -135,14 +138,22 @@ cdef class Instrument:
     # ------------------------------------------------------------ amounts
 
     cdef int64_t _price(self, object value) except? -1:
-        if type(value) is int:
-            return value
-        return to_mantissa(value, self.definition.price_exponent, self.name, BadPrice, "price")
+        cdef int over
+        if type(value) is not int:
+            value = to_mantissa(value, self.definition.price_exponent, self.name, BadPrice, "price")
+        cdef int64_t mantissa = PyLong_AsLongLongAndOverflow(value, &over)
+        if over:
+            raise BadPrice(instrument=self.name, value=_size(value), reason="does not fit 64 bits")
+        return mantissa
 
     cdef int64_t _qty(self, object value) except? -1:
-        if type(value) is int:
-            return value
-        return to_mantissa(value, self.definition.qty_exponent, self.name, BadQuantity, "quantity")
+        cdef int over
+        if type(value) is not int:
+            value = to_mantissa(value, self.definition.qty_exponent, self.name, BadQuantity, "quantity")
+        cdef int64_t mantissa = PyLong_AsLongLongAndOverflow(value, &over)
+        if over:
+            raise BadQuantity(instrument=self.name, value=_size(value), reason="does not fit 64 bits")
+        return mantissa
 
     def price(self, value):
         """Mantissa of a price given as str, Decimal or mantissa. Raises FloatAmount, BadPrice."""
@@ -295,15 +306,16 @@ cdef class Instrument:
 
     cdef int _finish(self, Order order, int64_t valid_for_ms, uint8_t stp, str tag) except -1:
         if valid_for_ms:
-            if valid_for_ms < 0:
-                raise BadCombination(instrument=self.name, reason="valid_for_ms is negative")
+            if not 0 <= valid_for_ms <= LONGEST_MS:
+                reason = "is negative" if valid_for_ms < 0 else f"is above {LONGEST_MS}, ten years"
+                raise BadCombination(instrument=self.name, reason=f"valid_for_ms {reason}")
             order.valid_for_ns = valid_for_ms * 1_000_000
         order.body.stp_mode = stp
         cdef bytes raw
         if tag:
-            raw = tag.encode()
+            raw = tag.encode("utf-8", "replace")
             if len(raw) > sizeof(order.body.tag):
-                raise BadCombination(instrument=self.name, reason=f"tag {tag!r} is longer than 16 bytes")
+                raise BadCombination(instrument=self.name, reason=f"tag {tag[:16]!r}… is longer than 16 bytes")
             memcpy(order.body.tag, <const char *> raw, len(raw))
         return 0
 
@@ -336,6 +348,10 @@ cdef class Instrument:
 
     def __repr__(self):
         return f"<Instrument {self.name}{'' if self.defined else ' (not defined yet)'}>"
+
+
+cdef str _size(value):
+    return f"an int of {value.bit_length()} bits"
 
 
 cdef inline uint16_t _flags(bint post_only, bint reduce_only) noexcept:

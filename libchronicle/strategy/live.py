@@ -12,6 +12,7 @@ for their acknowledgement, on_save, session stop, READY gone.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import time
@@ -42,6 +43,7 @@ from libchronicle.protocol import (
 )
 from libchronicle.queue import Queue, QueueConfig, Subscriber, wait_any
 from libchronicle.runtime.config import StrategyConfig
+from libchronicle.runtime.daemon import ExitCode
 from libchronicle.strategy.base import Strategy
 from libchronicle.strategy.carryover import Carried, carry_over, last_carry_over
 from libchronicle.strategy.commands import Commands
@@ -108,6 +110,8 @@ class LiveRunner:
         self._stop_deadline_ns = 0
         self._asked_stop = ""
         self._carry_at = (0, 0)
+        self._pid = os.getpid()
+        self._strategy_runs = False
         self._closers: list[Callable[[], object]] = []
 
     # ------------------------------------------------------------ start
@@ -116,6 +120,9 @@ class LiveRunner:
         try:
             self._open()
         except BaseException as error:
+            self._leave_if_forked()
+            if self._strategy_runs:
+                self._abandon(error)
             self.__exit__(type(error))
             raise
         return self
@@ -130,7 +137,9 @@ class LiveRunner:
         self._session = self._keep(Queue.open_publisher(paths.session(config.id), SESSION_CONFIG))
         self.metrics = self._keep(HostMetrics(paths, f"strategy-{config.id}"))
         self.recorder = QueueRecorder(self._session)
+        self._closers.append(self.recorder.release)
         self.sink = sink = QueueSink(self._orders)
+        self._closers.append(sink.release)
         self.ctx = Context(sink, params=config.params, account=config.account)
         self.said = self._keep_log(DeferredLog(self.log, self.ctx.now_ns))
         self.ctx.count(self.metrics.orders, self.metrics.refused, self.metrics.tick_to_trade)
@@ -208,8 +217,10 @@ class LiveRunner:
         )
         self._carry_over()
         self._check_kill()
+        self._strategy_runs = True
         self._load_state()
         self.strategy.on_start(self.ctx)
+        self._leave_if_forked()
         self._subscribe(self.ctx.close_subscriptions())
         names = [name for name, one in self.ctx.instruments.items() if name in self._subscribed]
         instruments = [self.ctx.instrument(name) for name in names]
@@ -288,8 +299,10 @@ class LiveRunner:
             gc.disable()
             try:
                 self.loop.run()
+                self._leave_if_forked()
                 self._finish()
             except BaseException as error:
+                self._leave_if_forked()
                 self._abandon(error)
                 raise
             finally:
@@ -378,12 +391,41 @@ class LiveRunner:
         self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=self._stop_reason()[:64]))
 
     def _abandon(self, error: BaseException) -> None:
-        """The strategy or we have failed: no order may stay behind unwatched."""
+        """The strategy or we have failed: no order may stay behind unwatched. What failed is told, not what that breaks."""
         self.metrics.errors.add(1)
-        self.ctx.order_cancel_all(0, f"failed: {type(error).__name__}")
-        self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=f"failed: {type(error).__name__}"))
+        reason = f"failed: {type(error).__name__}"
+        try:
+            self.ctx.order_cancel_all(0, reason)
+        except ChronicleError as broken:
+            self.log.error("orders could not be cancelled", broken)
+        with contextlib.suppress(ChronicleError):
+            self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=reason[:64]))
+
+    def progress(self) -> int:
+        """Grows while the loop turns."""
+        loop = getattr(self, "loop", None)
+        return loop.chores_done if loop is not None else 0
+
+    def hurry(self) -> None:
+        """Somebody wants something: look soon. Safe from a signal handler."""
+        loop = getattr(self, "loop", None)
+        if loop is not None:
+            loop.hurry()
+
+    def last_words(self) -> None:
+        """Cancel everything, from within a callback that does not return: the process ends right after."""
+        self.ctx.order_cancel_all(0, "hung")
+        self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason="hung"))
+        self.metrics.last_word = "FAILED"
+        self.metrics.close()
+
+    def _leave_if_forked(self) -> None:
+        """A strategy that forks and lets its child return has two of us. The child has nothing here to use or to close."""
+        if os.getpid() != self._pid:
+            os._exit(ExitCode.FAILED)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._leave_if_forked()
         if kind is not None and hasattr(self, "metrics"):
             self.metrics.last_word = "FAILED"
         self._close()

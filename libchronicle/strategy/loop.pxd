@@ -20,6 +20,8 @@ cdef class LiveLoop:
     cdef object shell
     cdef StopMonitor monitor         # None but in benchmarks
     cdef readonly bint stopping
+    cdef readonly uint64_t chores_done
+    cdef bint hurried
     cdef readonly uint64_t parks
     cdef readonly uint64_t busy_rounds
     cdef int64_t spin_ns
@@ -33,6 +35,7 @@ cdef class LiveLoop:
     cdef int poll(self, Source source) except -1
     cdef int advance(self, int64_t ts_ns) except -1
     cdef int broken(self, Source source, const chr_frame *f) except -1
+    cdef int squeeze_chores(self) except -1
     cdef int do_chore(self) except -1
     cdef int rehearse(self) except -1
     cdef int keep_house(self) except -1

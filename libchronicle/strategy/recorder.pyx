@@ -20,6 +20,8 @@ from libchronicle.protocol.layout cimport (
     chr_timer_fired_t,
 )
 
+from libchronicle.errors import Closed
+
 
 cdef class Recorder:
     cdef int dispatched(
@@ -84,10 +86,18 @@ cdef class QueueRecorder(Recorder):
 
     def __init__(self, Publisher publisher not None):
         self.publisher = publisher
-        self.writer = publisher.w
+        self.writer = publisher.enter()  # whoever closes it meanwhile waits for release()
+
+    def release(self):
+        """Let the publisher be closed; nothing can be written any more. Idempotent."""
+        if self.writer != NULL:
+            self.writer = NULL
+            self.publisher.leave()
 
     cdef int write(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
         cdef uint32_t size = sizeof(chr_sbe_header_t) + block_size
+        if self.writer == NULL:
+            raise Closed(path=self.publisher.path)
         cdef chr_sbe_header_t *header = <chr_sbe_header_t *> chr_reserve(self.writer, type_id, size)
         if header == NULL:
             raise_writer(self.publisher)

@@ -10,6 +10,7 @@ class OrderSink:
 
 class QueueSink(OrderSink):
     def __init__(self, publisher: Publisher) -> None: ...
+    def release(self) -> None: ...
 
 class MemorySink(OrderSink):
     messages: list[tuple[int, bytes]]

@@ -10,6 +10,8 @@ from libchronicle.protocol.layout cimport (
     chr_sbe_header_t,
 )
 
+from libchronicle.errors import Closed
+
 
 cdef inline void _fill(void *to, uint16_t type_id, const void *block, uint16_t block_size) noexcept nogil:
     cdef chr_sbe_header_t *header = <chr_sbe_header_t *> to
@@ -30,13 +32,16 @@ cdef class QueueSink(OrderSink):
 
     def __init__(self, Publisher publisher not None):
         self.publisher = publisher
-        self.writer = publisher.w
+        self.writer = publisher.enter()  # whoever closes it meanwhile waits for release()
         self.queue_id = publisher.queue_id
         self.epoch = self.writer.epoch
 
     cdef int put(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
         cdef uint32_t size = sizeof(chr_sbe_header_t) + block_size
-        cdef void *to = chr_reserve(self.writer, type_id, size)
+        cdef void *to
+        if self.writer == NULL:
+            raise Closed(path=self.publisher.path)
+        to = chr_reserve(self.writer, type_id, size)
         if to == NULL:
             raise_writer(self.publisher)
         _fill(to, type_id, block, block_size)
@@ -49,6 +54,12 @@ cdef class QueueSink(OrderSink):
         self.seq = <uint64_t> seq
         self.ts_ns = self.writer.last_ts
         return 0
+
+    def release(self):
+        """Let the publisher be closed; nothing can be put any more. Idempotent."""
+        if self.writer != NULL:
+            self.writer = NULL
+            self.publisher.leave()
 
 
 cdef class MemorySink(OrderSink):

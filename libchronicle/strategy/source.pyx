@@ -17,7 +17,7 @@ cdef class Source:
         self.queue_id = reader.queue_id
         self.epoch = 0                 # of the last record read: not known yet
         self.next_seq = reader.next_seq
-        self.r = reader.r
+        self.r = reader.enter()        # whoever closes it meanwhile waits for detach
 
     def detach(self):
         """Close the reader; nothing is read until the next attach."""
@@ -25,6 +25,7 @@ cdef class Source:
         self.control = NULL
         reader, self.reader = self.reader, None
         if reader is not None:
+            reader.leave()
             reader.close()
 
     @property

@@ -14,11 +14,11 @@ cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFFLL
 cdef class Timer:
     def __init__(self, str name, int64_t deadline_ns, int64_t interval_ns=0):
         self.name = name
-        self.raw_name = name.encode()
+        self.raw_name = name.encode("utf-8", "replace")
         self.deadline_ns = deadline_ns
         self.interval_ns = interval_ns
         if not 0 < len(self.raw_name) <= 32:
-            raise MisuseError(reason=f"timer name {name!r} must have 1 to 32 bytes")
+            raise MisuseError(reason=f"timer name {name[:32]!r} must have 1 to 32 bytes")
         if interval_ns < 0:
             raise MisuseError(reason=f"timer {name!r}: the interval is negative")
 
