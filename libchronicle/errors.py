@@ -353,7 +353,7 @@ class Evicted(CorruptError):
 
 
 class QueueReplaced(CorruptError):
-    template = "{path}: the queue is now {queue_id:#018x}, the position belongs to {expected:#018x}"
+    template = "{path}: the queue is now {queue_id:#018x} (0: there is none), the position or handle is of {expected:#018x}"
     path: str
     queue_id: int
     expected: int

@@ -204,6 +204,8 @@ struct chr_publisher {
     uint64_t queue_id;
     pid_t owner;
     int32_t closed, forked, failed;
+    uint32_t replaced;            /* another control.meta, or none, stands under the name; then the live segment counts as broken */
+    uint64_t replaced_by;         /* that one's queue_id, 0 = none */
     int64_t began_ns;             /* CLOCK_MONOTONIC when the live segment got its first frame, 0 = none */
     int64_t beat_every_ns;
     pthread_mutex_t making, cleaning;

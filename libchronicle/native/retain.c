@@ -327,6 +327,27 @@ static void mend_headers(const chr_publisher *p)
     }
 }
 
+/* A directory emptied, moved away or made anew under its writer: what is appended from now on nobody would find. */
+static bool taken_away(chr_publisher *p)
+{
+    char path[640];
+    struct stat own, there;
+    chr_join(path, sizeof path, p->dir, "control.meta");
+    if (fstat(p->pages.fd, &own) != 0)
+        return false;
+    if (stat(path, &there) != 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    if (own.st_dev == there.st_dev && own.st_ino == there.st_ino)
+        return false;
+    static _Thread_local chr_control now;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0 && pread(fd, &now, sizeof now, 0) == (ssize_t)sizeof now)
+        p->replaced_by = now.queue_id;
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
 /* What a stranger may have done to the files of a live writer. Not under `cleaning`: a roll holds `making` and may ask for that. */
 static void watch_files(chr_publisher *p)
 {
@@ -336,6 +357,10 @@ static void watch_files(chr_publisher *p)
         return;
     if (fstat(p->segment->fd, &st) == 0 && (uint64_t)st.st_size < p->segment_size)
         chr_store_release32(&p->segment->broken, 1); /* stores into its last page would go on without a fault, and reach no disk */
+    if (taken_away(p)) {
+        chr_store_release32(&p->replaced, 1);
+        chr_store_release32(&p->segment->broken, 1); /* which the next append looks at */
+    }
     pthread_mutex_unlock(&p->making);
 }
 

@@ -26,6 +26,8 @@ int chr_writer_gone(chr_publisher *p)
         return chr_fail(&w->error, CHR_E_CLOSED, p->dir, NULL, 0, 0, 0);
     if (p->forked)
         return chr_fail(&w->error, CHR_E_FORKED, p->dir, NULL, (uint64_t)p->owner, 0, 0);
+    if (chr_load_acquire32(&p->replaced))
+        return chr_fail(&w->error, CHR_E_REPLACED, p->dir, NULL, p->replaced_by, p->queue_id, 0);
     uint32_t epoch = chr_load_relaxed32(&w->control->epoch);
     if (*w->broken || p->pages.control->broken) {
         char name[32], path[640];

@@ -37,8 +37,11 @@ static int take_lock(chr_publisher *p, chr_error *e)
     int held = chr_lock_exclusive(p->pages.fd);
     if (held == 0)
         return 0;
-    if (held > 0)
-        return chr_writer_active(p->dir, e);
+    if (held > 0) {
+        chr_writer_active(p->dir, e);
+        e->a = e->a ? e->a : ((const chr_control *)p->pages.control->base)->pid; /* somebody removed writer.lock */
+        return -1;
+    }
     errno = -held;
     return chr_fail_sys(e, p->dir, "lock", 0);
 }
