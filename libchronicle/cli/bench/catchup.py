@@ -29,9 +29,18 @@ def _drained(reader: Subscriber) -> tuple[int, int]:
     return perf_counter_ns() - began, count
 
 
+def _columns(reader: Subscriber) -> tuple[int, int]:
+    drain, count = reader.drain_columns, 0
+    began = perf_counter_ns()
+    while got := len(drain(1000)):
+        count += got
+    return perf_counter_ns() - began, count
+
+
 _WAYS: dict[str, Callable[[Subscriber], tuple[int, int]]] = {
     "next": read.python_loop,
     "drain": _drained,
+    "columns": _columns,
     "native": _natively,
 }
 

@@ -43,7 +43,7 @@ def _times(reader: Subscriber, seqs: list[int]) -> list[tuple[int, int]]:
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    count = 50 if options.tiny else 2_000
+    count = 50 if options.tiny else 5_000
     seed = 20240611
     kept = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {options.pair()[0]})

@@ -32,8 +32,8 @@ def open_receiver(where: str, channel: str) -> Any:
 
 def open_batch_sender(where: str, channel: str) -> Any:
     append_many = _publisher(where, channel).append_many
-    return lambda batch: append_many(1, batch)
+    return lambda batch: append_many(1, b"".join(batch), item_size=len(batch[0]))
 
 
 def open_batch_receiver(where: str, channel: str) -> Any:
-    return _subscriber(where, channel).drain
+    return _subscriber(where, channel).drain_columns

@@ -9,7 +9,7 @@ mmbus: Any = importlib.import_module("mmbus")
 
 PACKAGE = "mmbus"
 FULL = mmbus.BusFullError
-POLL_MANY = "len(receive(1000, 0.1))"
+POLL_MANY = "receive()"
 _MESSAGES = 1 << 16
 _keep: list[Any] = []
 
@@ -56,4 +56,5 @@ def open_batch_sender(where: str, channel: str) -> Any:
 
 
 def open_batch_receiver(where: str, channel: str) -> Any:
-    return _subscription(where, channel).recv_batch
+    receive, buffer = _subscription(where, channel).recv_into_buffer, bytearray(1000 * 64)
+    return lambda: receive(buffer, 64, 0.1)
