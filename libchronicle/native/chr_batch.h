@@ -58,8 +58,7 @@ static inline int chr_append_after(chr_writer *w, uint16_t type_id, const void *
 {
     if (CHR_UNLIKELY(w->offset + chr_frame_bytes(size) > w->end || ts_ns < w->last_ts))
         return 0;
-    memcpy(w->base + w->offset + CHR_FRAME_HEADER, payload, size);
-    chr_complete(w, type_id, size, ts_ns, 0);
+    chr_complete(w, type_id, payload, size, ts_ns, 0);
     return 1;
 }
 

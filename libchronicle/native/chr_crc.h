@@ -101,4 +101,29 @@ static inline uint32_t chr_crc32c(uint32_t state, const void *data, size_t size)
 /* The finished checksum of one buffer. */
 static inline uint32_t chr_checksum(const void *data, size_t size) { return ~chr_crc32c(~0u, data, size); }
 
+/* Copies while it sums: every word is read once, so what is stored is what was summed, and nothing stored is read back. */
+static inline uint32_t chr_crc_copy(uint32_t state, void *to, const void *from, size_t size)
+{
+    uint8_t *out = to;
+    const uint8_t *in = from;
+    uint64_t word;
+#ifdef CHR_CRC_LANES_FROM
+    if (size >= CHR_CRC_LANES_FROM) {
+        memcpy(out, in, size);
+        return chr_crc32c(state, out, size);
+    }
+#endif
+    for (; size >= 8; size -= 8, in += 8, out += 8) {
+        memcpy(&word, in, 8);
+        state = chr_crc_u64(state, word);
+        memcpy(out, &word, 8);
+    }
+    for (; size > 0; size--, in++, out++) {
+        uint8_t byte = *in;
+        state = chr_crc_u8(state, byte);
+        *out = byte;
+    }
+    return state;
+}
+
 #endif

@@ -23,10 +23,14 @@
 #ifndef CHR_HOT_H
 #define CHR_HOT_H
 
+#include <stdbool.h>
+
 #include "chr_atomic.h"
 #include "chr_clock.h"
 #include "chr_crc.h"
 #include "chr_layout.h"
+
+#define CHR_WRITE_AHEAD 512u /* bytes ahead of the tail whose lines are asked for */
 
 typedef struct {
     int32_t code;               /* chr_code of chr_core.h; 0 = none */
@@ -113,17 +117,20 @@ struct chr_reader {
 /* State of a CRC to which a frame's 28 header bytes and payload are added. */
 static inline uint32_t chr_crc_seed(uint64_t queue_id) { return chr_crc_u64(~0u, queue_id); }
 
+/* The header's part of it. `kind` is type_id, flags and version as the four bytes they are. */
+static inline uint32_t chr_header_crc(uint32_t seed, uint32_t commit, uint32_t kind, uint64_t seq, int64_t ts_ns, uint32_t epoch)
+{
+    uint32_t crc = chr_crc_u64(seed, (uint64_t)kind << 32 | commit);
+    crc = chr_crc_u64(crc, seq);
+    crc = chr_crc_u64(crc, (uint64_t)ts_ns);
+    return chr_crc_u32(crc, epoch);
+}
+
 static inline uint32_t chr_frame_crc(uint32_t seed, uint32_t commit, const chr_frame_header *f, const void *payload, uint32_t size)
 {
-    uint64_t first, rest[2];
-    memcpy(&first, f, 8);
-    memcpy(rest, (const uint8_t *)f + 8, 16);
-    first = (first & 0xFFFFFFFF00000000ull) | commit;
-    uint32_t crc = chr_crc_u64(seed, first);
-    crc = chr_crc_u64(crc, rest[0]);
-    crc = chr_crc_u64(crc, rest[1]);
-    crc = chr_crc_u32(crc, f->epoch);
-    return ~chr_crc32c(crc, payload, size);
+    uint32_t kind;
+    memcpy(&kind, &f->type_id, sizeof kind);
+    return ~chr_crc32c(chr_header_crc(seed, commit, kind, f->seq, f->ts_ns, f->epoch), payload, size);
 }
 
 typedef enum {
@@ -159,28 +166,40 @@ static inline chr_verdict chr_examine(const uint8_t *base, uint64_t offset, uint
 
 /* ---------------------------------------------------------------- append */
 
+static inline bool chr_has_room(const chr_writer *w, uint16_t type_id, uint32_t size)
+{
+    return CHR_LIKELY(w->offset + chr_frame_bytes(size) <= w->end && type_id < CHR_TYPE_RESERVED && !w->reserved);
+}
+
 static inline void *chr_reserve(chr_writer *w, uint16_t type_id, uint32_t size)
 {
-    if (CHR_UNLIKELY(w->offset + chr_frame_bytes(size) > w->end || type_id >= CHR_TYPE_RESERVED || w->reserved))
+    if (CHR_UNLIKELY(!chr_has_room(w, type_id, size)))
         return w->ops->reserve(w, type_id, size);
     w->reserved_type = type_id;
     w->reserved = (uint64_t)size + 1;
     return w->base + w->offset + CHR_FRAME_HEADER;
 }
 
-/* Without the checks: the frame whose payload stands there is complete when this returns, though the control page does not count it yet. */
-static inline void chr_complete(chr_writer *w, uint16_t type_id, uint32_t size, int64_t ts_ns, uint8_t flags)
+/* Without the checks: the frame is complete when this returns, though the control page does not count it yet. Its payload comes from `from`, or
+ * stands there already (NULL).
+ *
+ * Nothing is read back that was just stored: a load that spans two stores waits until both have reached the cache, which is a miss each time the
+ * tail enters a new line. For the same reason lines ahead of the tail are asked for before they are written, or the fence of every append would
+ * wait for one. */
+static inline void chr_complete(chr_writer *w, uint16_t type_id, const void *from, uint32_t size, int64_t ts_ns, uint8_t flags)
 {
     chr_frame_header *f = (chr_frame_header *)(w->base + w->offset);
     uint64_t seq = w->seq;
-    uint32_t commit = CHR_COMMIT_TAG | size;
-    f->type_id = type_id;
-    f->flags = flags;
-    f->version = CHR_FRAME_VERSION;
+    uint32_t commit = CHR_COMMIT_TAG | size, kind = type_id | (uint32_t)flags << 16 | CHR_FRAME_VERSION << 24;
+    __builtin_prefetch((const uint8_t *)f + CHR_WRITE_AHEAD, 1);
+    __builtin_prefetch((const uint8_t *)f + CHR_WRITE_AHEAD + 64, 1);
+    uint32_t crc = chr_header_crc(w->crc_seed, commit, kind, seq, ts_ns, w->epoch);
+    crc = ~(from ? chr_crc_copy(crc, f + 1, from, size) : chr_crc32c(crc, f + 1, size));
+    memcpy(&f->type_id, &kind, sizeof kind);
     f->seq = seq;
     f->ts_ns = ts_ns;
     f->epoch = w->epoch;
-    f->crc = chr_frame_crc(w->crc_seed, commit, f, f + 1, size);
+    f->crc = crc;
     chr_store_release32(&f->commit, commit);
     w->reserved = 0;
     w->last_offset = w->offset;
@@ -206,33 +225,46 @@ static inline int64_t chr_tell(chr_writer *w)
 }
 
 /* Both: the seq, or < 0. */
-static inline int64_t chr_publish(chr_writer *w, uint16_t type_id, uint32_t size, int64_t ts_ns, uint8_t flags)
+static inline int64_t chr_publish(chr_writer *w, uint16_t type_id, const void *from, uint32_t size, int64_t ts_ns, uint8_t flags)
 {
     int64_t seq = (int64_t)w->seq;
-    chr_complete(w, type_id, size, ts_ns, flags);
+    chr_complete(w, type_id, from, size, ts_ns, flags);
     return CHR_LIKELY(chr_tell(w) == 0) ? seq : -1;
+}
+
+/* Is this still the queue's writer, and may a record bear that time? A negative one is replaced by the clock's. */
+static inline bool chr_stamp(chr_writer *w, int64_t *ts_ns, uint8_t *flags)
+{
+    *flags = 0;
+    if (CHR_UNLIKELY(chr_load_relaxed32(&w->control->epoch) != w->epoch))
+        return false;
+    if (*ts_ns >= 0)
+        return *ts_ns >= w->last_ts;
+    *ts_ns = chr_now_ns(&w->clock);
+    if (CHR_UNLIKELY(*ts_ns < w->last_ts)) {
+        *ts_ns = w->last_ts;
+        *flags = CHR_FLAG_CLAMPED;
+    }
+    return true;
+}
+
+static inline int64_t chr_publish_and_beat(chr_writer *w, uint16_t type_id, const void *from, uint32_t size, int64_t ts_ns, uint8_t flags)
+{
+    int64_t seq = chr_publish(w, type_id, from, size, ts_ns, flags);
+    if (CHR_UNLIKELY(ts_ns >= w->beat_ts))
+        w->ops->beat(w, ts_ns);
+    return seq;
 }
 
 static inline int64_t chr_commit(chr_writer *w, uint32_t size, int64_t ts_ns)
 {
-    uint8_t flags = 0;
-    if (CHR_UNLIKELY(size >= w->reserved || chr_load_relaxed32(&w->control->epoch) != w->epoch))
-        return w->ops->refuse(w, size, ts_ns);
-    if (ts_ns < 0) {
-        ts_ns = chr_now_ns(&w->clock);
-        if (CHR_UNLIKELY(ts_ns < w->last_ts)) {
-            ts_ns = w->last_ts;
-            flags = CHR_FLAG_CLAMPED;
-        }
-    } else if (CHR_UNLIKELY(ts_ns < w->last_ts)) {
-        return w->ops->refuse(w, size, ts_ns);
-    }
+    uint8_t flags;
+    int64_t asked_ns = ts_ns;
+    if (CHR_UNLIKELY(size >= w->reserved || !chr_stamp(w, &ts_ns, &flags)))
+        return w->ops->refuse(w, size, asked_ns);
     if (CHR_UNLIKELY(size + 1 != w->reserved)) /* bytes beyond the tail are always zero */
         memset(w->base + w->offset + CHR_FRAME_HEADER + size, 0, w->reserved - 1 - size);
-    int64_t seq = chr_publish(w, w->reserved_type, size, ts_ns, flags);
-    if (CHR_UNLIKELY(ts_ns >= w->beat_ts))
-        w->ops->beat(w, ts_ns);
-    return seq;
+    return chr_publish_and_beat(w, w->reserved_type, NULL, size, ts_ns, flags);
 }
 
 /* Give the open reservation back; it leaves no trace. */
@@ -243,16 +275,26 @@ static inline void chr_abort(chr_writer *w)
     w->reserved = 0;
 }
 
-static inline int64_t chr_append(chr_writer *w, uint16_t type_id, const void *payload, uint32_t size, int64_t ts_ns)
+/* Across the end of a step, and whatever is refused. */
+static __attribute__((noinline, unused)) int64_t chr_append_slow(chr_writer *w, uint16_t type_id, const void *payload, uint32_t size, int64_t ts_ns)
 {
     void *to = chr_reserve(w, type_id, size);
-    if (CHR_UNLIKELY(to == NULL))
+    if (to == NULL)
         return -1;
     memcpy(to, payload, size);
     int64_t seq = chr_commit(w, size, ts_ns);
-    if (CHR_UNLIKELY(seq < 0))
+    if (seq < 0)
         chr_abort(w);
     return seq;
+}
+
+static inline int64_t chr_append(chr_writer *w, uint16_t type_id, const void *payload, uint32_t size, int64_t ts_ns)
+{
+    uint8_t flags;
+    int64_t stamp_ns = ts_ns;
+    if (CHR_UNLIKELY(!chr_has_room(w, type_id, size) || !chr_stamp(w, &stamp_ns, &flags)))
+        return chr_append_slow(w, type_id, payload, size, ts_ns);
+    return chr_publish_and_beat(w, type_id, payload, size, stamp_ns, flags);
 }
 
 /* ---------------------------------------------------------------- read */
