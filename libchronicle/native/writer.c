@@ -152,9 +152,8 @@ static void declare_lost(chr_publisher *p, const chr_tail *tail)
 {
     chr_writer *w = &p->hot;
     chr_lost lost = {tail->lost_from, tail->seq - 1};
-    memcpy(w->base + w->offset + CHR_FRAME_HEADER, &lost, sizeof lost);
     int64_t now = chr_now_ns(&w->clock);
-    chr_publish(w, CHR_TYPE_LOST, sizeof lost, now > w->last_ts ? now : w->last_ts, 0);
+    chr_publish(w, CHR_TYPE_LOST, &lost, sizeof lost, now > w->last_ts ? now : w->last_ts, 0);
 }
 
 /* The boot id comes last and in one piece: it vouches for the marks, and half of it is nobody's. */
