@@ -10,7 +10,7 @@ EXTRAS ?= fast
 SOURCES := pyproject.toml ops/setup.py $(shell find libchronicle services -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \
 	-o -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.xml')
 
-.PHONY: help up down status test test-machine proof lint typecheck build dev bench clean
+.PHONY: native help up down status test test-machine proof lint typecheck build dev bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make lint    ruff, import-linter, mypy, pyright"
 	@echo "make proof   the long versions of the proofs in tests/proof (about an hour on 2 cores)"
 	@echo "make test-machine   the units on a machine that systemd boots (root)"
+	@echo "make native  the queues as a C library, in build/native"
 	@echo "make bench   all benchmarks        make clean   remove what was built"
 
 $(VENV)/.created: deploy/requirements.lock
@@ -77,6 +78,10 @@ lint: dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# The queues for other languages: libchronicle.a, libchronicle.so and chronicle.h in build/native.
+native: build
+	@$(BIN)/chronicle native --build build/native
 
 bench: build
 	@for name in $$($(BIN)/chronicle bench --list); do $(BIN)/chronicle bench $$name --json | tail -n 1; done

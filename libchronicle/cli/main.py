@@ -282,6 +282,41 @@ def torture(
     run_torturing(path, minutes=minutes, seed=seed, rounds=rounds, faults=faults, as_json=as_json)
 
 
+@app.command()
+def native(
+    cflags: Annotated[bool, typer.Option("--cflags", help="Flags to compile with.")] = False,
+    sources: Annotated[bool, typer.Option("--sources", help="C files of the core.")] = False,
+    libs: Annotated[bool, typer.Option("--libs", help="What to link with.")] = False,
+    header: Annotated[bool, typer.Option("--header", help="Where chronicle.h is.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Where the example in C is.")] = False,
+    build: Annotated[
+        str | None,
+        typer.Option(
+            "--build",
+            metavar="DIR",
+            help="Make libchronicle.a, libchronicle.so, chronicle.h and chronicle.pc there.",
+        ),
+    ] = None,
+) -> None:
+    """The queues from C, and from whatever calls C: flags, sources, or a library with a stable interface.
+
+    \b
+    Examples:
+      cc -o app app.c $(chronicle native --cflags --sources --libs)
+      chronicle native --build /usr/local/lib/chronicle
+    """
+    from libchronicle.cli.native_build import run_native
+
+    run_native(
+        cflags_wanted=cflags,
+        sources_wanted=sources,
+        libs_wanted=libs,
+        header=header,
+        example=example,
+        build=build,
+    )
+
+
 app.add_typer(queue_app, name="queue")
 
 

@@ -43,9 +43,16 @@ def test_the_wheel_holds_every_module_stub_and_header(wheel: zipfile.ZipFile, pr
         assert any(name.startswith(stem + ".") and name.endswith(".so") for name in held), stem
 
 
-def test_the_wheel_holds_no_sources_of_extensions_and_no_scraps(wheel: zipfile.ZipFile) -> None:
-    scraps = (".pyx", ".c", ".o", ".pyc", ".orig")
+def test_the_wheel_holds_the_core_in_c_and_no_other_sources_or_scraps(
+    wheel: zipfile.ZipFile, project_root: Path
+) -> None:
+    scraps = (".pyx", ".o", ".pyc", ".orig")
     assert [name for name in wheel.namelist() if name.endswith(scraps)] == []
+    core = {
+        str(path.relative_to(project_root))
+        for path in (project_root / "libchronicle" / "native").rglob("*.c")
+    }
+    assert {name for name in wheel.namelist() if name.endswith(".c")} == core
 
 
 def test_it_is_private_and_its_daemons_are_console_scripts(wheel: zipfile.ZipFile) -> None:
