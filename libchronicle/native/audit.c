@@ -175,7 +175,7 @@ static void compare_seal(chr_audit *a, const uint8_t *base, uint64_t limit)
 {
     const chr_seal *s = (const chr_seal *)(base + sizeof(chr_segment_header));
     uint32_t wrong = 0;
-    if (a->seal != CHR_SEAL_GOOD && a->seal != CHR_SEAL_CLOSED)
+    if (a->seal != CHR_SEAL_GOOD) /* that of a quarantined segment ends at the first damage */
         return;
     if (s->end_offset != a->end)
         wrong = 1;
@@ -201,8 +201,7 @@ void chr_audit_segment(chr_audit *a, const uint8_t *base, uint64_t bytes, uint32
         return;
     look_at_seal(a, base);
     look_at_spare(a, base);
-    uint64_t stop = a->seal == CHR_SEAL_CLOSED && a->seal_end < upto ? a->seal_end : upto; /* readers leave a quarantined one there */
-    walk(a, base, limit, segment_size, seed, stop);
+    walk(a, base, limit, segment_size, seed, upto);
     if (a->end < upto) /* else the walk was called off, and the seal may be of this moment */
         compare_seal(a, base, limit);
     a->tail_clean = a->stopped != CHR_FRAME_NONE || a->seal == CHR_SEAL_CLOSED || all_zero(base + a->end, base + limit);

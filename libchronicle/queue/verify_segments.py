@@ -282,19 +282,7 @@ class SegmentWalk:
                     Severity.REPAIR, "seal", file, reason, remedy="seal", segment=number, offset=offset
                 )
             elif kind == "frame":
-                if until == 0 and self._torn is None:
-                    self._torn = len(subject.findings)
-                lost = (seq, to_seq) if self.audit.next_seq is not None else (None, None)
-                subject.find(
-                    Severity.DAMAGE,
-                    "frame",
-                    file,
-                    detail,
-                    segment=number,
-                    offset=offset,
-                    seq=lost[0],
-                    to_seq=lost[1],
-                )
+                self._damaged(number, found, detail, offset, until, seq, to_seq)
             else:
                 severity, part, reason = _REASONS[kind]
                 if kind == "seq" and offset == FIRST_FRAME and self._after_quarantine():
@@ -304,6 +292,29 @@ class SegmentWalk:
                 subject.find(
                     severity, part, file, reason, segment=number, offset=offset, seq=seq, to_seq=to_seq
                 )
+
+    def _damaged(
+        self, number: int, found: dict[str, Any], detail: str, offset: int, until: int, seq: int, to_seq: int
+    ) -> None:
+        """In a quarantined segment readers know of it already, and give a LOST record for it."""
+        known = found["seal"] == "quarantined"
+        if until == 0 and self._torn is None and not known:
+            self._torn = len(self._subject.findings)
+        lost: tuple[int | None, int | None] = (seq, to_seq)
+        if self.audit.next_seq is None or (
+            known and until == 0
+        ):  # the next segment says what the end of this one cost
+            lost = (None, None)
+        self._subject.find(
+            Severity.HOLE if known else Severity.DAMAGE,
+            "frame",
+            self._subject.file(number),
+            f"{detail}, in quarantine: readers get a LOST record for it" if known else detail,
+            segment=number,
+            offset=offset,
+            seq=lost[0],
+            to_seq=lost[1],
+        )
 
     def _after_quarantine(self) -> bool:
         begun = [segment for segment in self.segments if segment.state != "prepared"]
@@ -327,7 +338,7 @@ class SegmentWalk:
                 segment=number,
             )
         elif found["seal"] == "quarantined":
-            reason = "quarantined: reading ends here and goes on in the next segment"
+            reason = "quarantined: damaged from here on; readers get what is good in it"
             subject.find(Severity.HOLE, "segment", file, reason, segment=number, offset=found["seal_end"])
 
     def _index(self, number: int, there: int) -> None:

@@ -1,4 +1,4 @@
-"""The stable C interface: the example as printed, both ways and at once with Python; the library through its own symbols only."""
+"""The stable C interface: the example as printed, beside Python and both ways; the library by its own symbols only."""
 
 from __future__ import annotations
 
