@@ -97,7 +97,10 @@ class RestApi:
 
     def respond(self, method: str, target: str, body: bytes = b"") -> Response:
         """The answer to one request; never raises."""
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:  # //[x
+            parts = urlsplit("")
         if not parts.path.startswith(self._prefix + "/"):
             return Response(404, b"<html><body>404 Not Found</body></html>", content_type="text/html")
         route = self._routes.get(parts.path[len(self._prefix) :])

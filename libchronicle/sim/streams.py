@@ -66,7 +66,7 @@ class Subscriptions:
     def _parse(self, text: str | bytes) -> dict[str, Any]:
         try:
             request = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: nested without end
             raise ControlError(3, "Invalid JSON: expected value at line 1 column 1") from None
         if not isinstance(request, dict):
             raise ControlError(2, "Invalid request: expected an object")
@@ -131,8 +131,11 @@ def _valid_id(request: dict[str, Any]) -> bool:
 
 
 def parse_target(market: str, target: str) -> Subscriptions | None:
-    """Subscriptions a WebSocket path asks for; None if the venue serves no streams there."""
-    parts = urlsplit(target)
+    """Subscriptions a WebSocket path asks for; None if the venue serves no streams there, or not so many."""
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # //[x
+        return None
     path = parts.path
     limit = LIMITS[market].streams_per_connection
     if market != SPOT:
@@ -140,11 +143,12 @@ def parse_target(market: str, target: str) -> Subscriptions | None:
             if path.startswith(prefix + "/"):
                 path = path[len(prefix) :]
     if path.rstrip("/") == "/stream":
-        streams = parse_qs(parts.query).get("streams", [""])[0]
-        return Subscriptions(_split(streams), True, limit)
-    if path == "/ws" or path.startswith("/ws/"):
-        return Subscriptions(_split(path[len("/ws") :]), False, limit)
-    return None
+        names, combined = _split(parse_qs(parts.query).get("streams", [""])[0]), True
+    elif path == "/ws" or path.startswith("/ws/"):
+        names, combined = _split(path[len("/ws") :]), False
+    else:
+        return None
+    return Subscriptions(names, combined, limit) if len(names) <= limit else None
 
 
 def _split(streams: str) -> list[str]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_REQUEST_BYTES = 64 << 10
 MAX_MESSAGE_BYTES = 64 << 10
 HIGH_WATER_BYTES = 1 << 20
+FRAGMENT_BYTES = 64  # what each part of a message counts beside its payload: empty parts are not free
+REQUEST_TIMEOUT_S = 60.0
 
 
 def encode_message(payload: bytes, opcode: Opcode = Opcode.TEXT) -> bytes:
@@ -41,7 +43,11 @@ def encode_message(payload: bytes, opcode: Opcode = Opcode.TEXT) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """`subscriptions` is None until the WebSocket handshake."""
+    """`subscriptions` is None until the WebSocket handshake.
+
+    One request is answered at a turn of the loop, and none while the answers before it are not taken: whoever asks without end
+    and reads nothing waits by itself.
+    """
 
     def __init__(self, server: MarketServer) -> None:
         self.server = server
@@ -51,13 +57,17 @@ class Connection(asyncio.Protocol):
         self.paused = False
         self.injector: FaultInjector | None = None
         self.silent_until = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._asked_at = self._loop.time()
+        self._held = False
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_REQUEST_BYTES)
         self._head = b""
         self._target = ""
         self._method = ""
         self._body = b""
         self._ws: ServerProtocol | None = None
-        self._fragments = b""
+        self._fragments: list[bytes] = []
+        self._fragments_cost = 0
         self._message_times: deque[float] = deque()
         self._timers: list[asyncio.TimerHandle] = []
         self._pong_due: asyncio.TimerHandle | None = None
@@ -67,7 +77,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
-        self.server.connected(self)
+        if self.server.connected(self):
+            self._every(REQUEST_TIMEOUT_S / 4, self._end_if_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in self._timers:
@@ -83,6 +94,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.paused = False
         self.server.room.set()
+        if self._held and self._ws is None:
+            self._next_request()
 
     def data_received(self, data: bytes) -> None:
         if self._ws is not None:
@@ -91,37 +104,67 @@ class Connection(asyncio.Protocol):
         self._head += data
         try:
             self._http.receive_data(data)
-            self._receive_requests()
         except h11.RemoteProtocolError as error:
-            self._answer(Response(error.error_status_hint, b'{"code":-1000,"msg":"Malformed request."}'))
-            self.transport.close()
+            self._malformed(error)
+            return
+        self._next_request()
 
     # ------------------------------------------------------------ HTTP
 
-    def _receive_requests(self) -> None:
+    def _next_request(self) -> None:
+        """Answers at most one; the next one, if it is there already, has its turn when this answer is on its way."""
+        if self.transport.is_closing() or self._ws is not None:
+            return
+        try:
+            more = self._receive_request()
+        except h11.RemoteProtocolError as error:
+            self._malformed(error)
+            return
+        if more and not self._held:
+            self._held = True
+            self.transport.pause_reading()
+        elif self._held and not more and not self.transport.is_closing():
+            self._held = False
+            self.transport.resume_reading()
+        if more and not self.paused:
+            self._loop.call_soon(self._next_request)
+
+    def _malformed(self, error: h11.RemoteProtocolError) -> None:
+        self._answer(Response(error.error_status_hint, b'{"code":-1000,"msg":"Malformed request."}'))
+        self.transport.close()
+
+    def _end_if_idle(self) -> None:
+        """Who connects and asks nothing, or asks so slowly, takes a descriptor from somebody else."""
+        if self.subscriptions is None and self._loop.time() - self._asked_at > REQUEST_TIMEOUT_S:
+            self.abort("idle")
+
+    def _receive_request(self) -> bool:
+        """True: one was answered, and there are bytes after it."""
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 self._method, self._target = event.method.decode(), event.target.decode("latin-1")
                 if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in event.headers):
                     self._upgrade()
-                    return
+                    return False
                 self._body = b""
             elif isinstance(event, h11.Data):
                 self._body += event.data
                 if len(self._body) > MAX_REQUEST_BYTES:
                     self._answer(Response(413, b'{"code":-1000,"msg":"Request too large."}'))
                     self.transport.close()
-                    return
+                    return False
             elif isinstance(event, h11.EndOfMessage):
                 self._answer(self.server.respond(self._method, self._target, self._body))
                 if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                     self.transport.close()
-                    return
+                    return False
+                self._asked_at = self._loop.time()
                 self._http.start_next_cycle()
                 self._head = self._http.trailing_data[0]
-            else:  # needs more data, is paused until the answer went out, or the client is gone
-                return
+                return bool(self._head)
+            else:  # needs more data, or the client is gone
+                return False
 
     def _answer(self, response: Response) -> None:
         headers = [
@@ -175,16 +218,22 @@ class Connection(asyncio.Protocol):
         for event in events:
             if not isinstance(event, WsFrame):
                 continue
-            if event.opcode in (Opcode.TEXT, Opcode.PING, Opcode.PONG) and self._too_many_messages():
+            if event.opcode not in (Opcode.CONT, Opcode.CLOSE) and self._too_many_messages():
                 self.server.count("message_limit")
                 self.close(1008, "Too many requests")
+                self.transport.pause_reading()  # it has said enough; cut off if it does not go
                 return
             if event.opcode is Opcode.PONG:
                 self._pong()
             elif event.opcode in (Opcode.TEXT, Opcode.CONT, Opcode.BINARY):
-                self._fragments += event.data
+                self._fragments.append(bytes(event.data))
+                self._fragments_cost += len(event.data) + FRAGMENT_BYTES
+                if self._fragments_cost > MAX_MESSAGE_BYTES + FRAGMENT_BYTES:
+                    self.close(1009, "message too large")
+                    self.transport.pause_reading()
+                    return
                 if event.fin:
-                    text, self._fragments = self._fragments, b""
+                    text, self._fragments, self._fragments_cost = b"".join(self._fragments), [], 0
                     self._control(text)
 
     def _control(self, text: bytes) -> None:
@@ -195,7 +244,7 @@ class Connection(asyncio.Protocol):
         self.server.subscribed(self)
 
     def _too_many_messages(self) -> bool:
-        times, now = self._message_times, asyncio.get_running_loop().time()
+        times, now = self._message_times, self._loop.time()
         times.append(now)
         while times[0] < now - 1.0:
             times.popleft()
@@ -215,7 +264,7 @@ class Connection(asyncio.Protocol):
         self.transport.write(encode_message(b"%d" % self.server.now_ms(), Opcode.PING))
         if self._pong_due is None:
             timeout_s = LIMITS[self.server.market].pong_timeout_s
-            self._pong_due = asyncio.get_running_loop().call_later(timeout_s, self.abort, "pong_timeout")
+            self._pong_due = self._loop.call_later(timeout_s, self.abort, "pong_timeout")
 
     def _pong(self) -> None:
         self.server.count("pongs")
@@ -224,7 +273,7 @@ class Connection(asyncio.Protocol):
             self._pong_due = None
 
     def _after(self, delay_s: float, action: Any) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(delay_s, action))
+        self._timers.append(self._loop.call_later(delay_s, action))
 
     def _every(self, interval_s: float, action: Any) -> None:
         def run() -> None:
@@ -233,7 +282,7 @@ class Connection(asyncio.Protocol):
             if not self.transport.is_closing():
                 self._every(interval_s, action)
 
-        handle = asyncio.get_running_loop().call_later(interval_s, run)
+        handle = self._loop.call_later(interval_s, run)
         self._timers.append(handle)
 
     # ------------------------------------------------------------ what the server calls
@@ -247,7 +296,7 @@ class Connection(asyncio.Protocol):
         if self.injector is None:
             self.outbox.append(encoded)
             return
-        if self.transport.is_closing() or self.silent_until > asyncio.get_running_loop().time():
+        if self.transport.is_closing() or self.silent_until > self._loop.time():
             return
         for action in self.injector.feed(payload):
             if action.kind == "text":
@@ -259,7 +308,7 @@ class Connection(asyncio.Protocol):
                 self.abort("fault_disconnect")
                 return
             else:
-                self.silent_until = asyncio.get_running_loop().time() + self.server.options.faults.stall_s
+                self.silent_until = self._loop.time() + self.server.options.faults.stall_s
                 return
 
     def flush(self) -> None:

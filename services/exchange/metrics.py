@@ -14,6 +14,8 @@ EVENTS = {
     "connections": "TCP connections accepted",
     "requests": "REST requests answered",
     "slow_consumer": "subscribers cut off because they did not read",
+    "refused": "connections cut off because there were too many",
+    "idle": "connections cut off because they asked nothing for a minute",
     "message_limit": "subscribers cut off for too many control messages",
     "pong_timeout": "subscribers cut off because they did not answer a ping",
 }

@@ -39,6 +39,8 @@ class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Without a pace: how long one subscriber may hold back the others before it is cut off."""
     first_book_wait_s: float = 5.0
     """Without a pace: how long the player waits, once it has a book, until somebody fetched it by REST."""
+    max_connections: int = 1000
+    """Of a market; more are cut off."""
     max_connection_s: float = 24 * 3600.0
     ping_interval_s: float = 0.0
     """0 = the venue's own."""

@@ -71,9 +71,14 @@ class MarketServer:
 
     # ------------------------------------------------------------ connections
 
-    def connected(self, connection: Connection) -> None:
+    def connected(self, connection: Connection) -> bool:
+        """False: there are too many, and this one was cut off."""
+        if len(self.connections) >= self.options.max_connections:
+            connection.abort("refused")
+            return False
         self.connections.add(connection)
         self.count("connections")
+        return True
 
     def disconnected(self, connection: Connection) -> None:
         self.connections.discard(connection)

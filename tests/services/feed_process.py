@@ -60,6 +60,13 @@ class Process:
             assert time.monotonic() < deadline, f"never: {what}\n{self.log[-4000:]}"
             time.sleep(0.01)
 
+    def rss(self) -> int:
+        """Private bytes in memory: mapped queues do not count."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        private = re.search(r"RssAnon:\s+(\d+) kB", status)
+        assert private is not None
+        return int(private.group(1)) << 10
+
     def end(self, number: int) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout=20)
@@ -111,12 +118,6 @@ class FeedProcess(Process):
     def counted(self) -> float:
         names = ("feed_frames_total", "feed_rejected_total")
         return sum(sample.value for sample in self._snapshot().samples if sample.name in names)
-
-    def rss(self) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        private = re.search(r"RssAnon:\s+(\d+) kB", status)
-        assert private is not None
-        return int(private.group(1)) << 10
 
     def check_well(self, growth: int, after: str) -> None:
         """It runs, its loop beats, and it holds no more memory than `growth` above what it began with."""
