@@ -327,7 +327,7 @@ extern const chr_reader_ops chr_reader_operations;
 int chr_reader_gone(chr_subscriber *s); /* 0, or < 0 with why the handle is dead */
 int64_t chr_ahead_run(void *subscriber);
 
-int chr_page_open(chr_subscriber *s, chr_error *e);
+int chr_page_open(chr_subscriber *s, bool strict, chr_error *e); /* strict: a page that is no use is an error, else it begins anew */
 int chr_page_read(const chr_reader_page *page, chr_slot *out, uint64_t *generation); /* slot index, -1 none was ever written, -2 both bad */
 void chr_page_store(chr_subscriber *s, const chr_slot *slot);
 void chr_page_beat(chr_subscriber *s);

@@ -58,7 +58,45 @@ static int open_own(const char *path, struct stat *st, chr_error *e)
     return chr_fail(e, CHR_E_PERMISSION, path, why, 0, 0, 0);
 }
 
-int chr_page_open(chr_subscriber *s, chr_error *e)
+/* A header with one flipped bit above a slot of this queue: what it said is known. */
+static bool header_known(const chr_reader_page *page, uint64_t queue_id)
+{
+    int flipped = __builtin_popcountll(page->magic ^ CHR_MAGIC_READER) + __builtin_popcount(page->version ^ CHR_FORMAT_VERSION);
+    bool ours = false;
+    for (int i = 0; i < 2; i++)
+        ours = ours || (slot_valid(&page->slots[i]) && page->slots[i].queue_id == queue_id);
+    return flipped == 1 && ours;
+}
+
+/* The page begins anew; what was in it stays beside it as <name>.meta.damaged-<time>. Its position is lost: only for who says where to begin. */
+static int begin_anew(const char *dir, const char *name, int fd, const chr_reader_page *blank, chr_error *e)
+{
+    static _Thread_local uint8_t old[CHR_PAGE];
+    char aside[160];
+    ssize_t n = pread(fd, old, sizeof old, 0);
+    snprintf(aside, sizeof aside, "%s.damaged-%lld", name, (long long)chr_realtime_ns());
+    if (n > 0 && chr_create_once(dir, aside, 0640, old, (size_t)n, e) < 0)
+        return -1;
+    if (ftruncate(fd, 0) == 0 && ftruncate(fd, CHR_PAGE) == 0 && pwrite(fd, blank, sizeof *blank, 0) == (ssize_t)sizeof *blank)
+        return 0;
+    return chr_fail_sys(e, dir, "write reader page", CHR_PAGE);
+}
+
+/* 0 the locked page can be used, perhaps only now. `strict`: its position is wanted, so it may not be lost on the way. */
+static int make_good(const chr_subscriber *s, const char *dir, const char *name, int fd, const chr_reader_page *blank, bool strict, chr_error *e)
+{
+    static _Thread_local chr_reader_page page;
+    ssize_t n = pread(fd, &page, sizeof page, 0);
+    if (n == (ssize_t)sizeof page && page.magic == CHR_MAGIC_READER && page.version == CHR_FORMAT_VERSION)
+        return 0;
+    if (n == (ssize_t)sizeof page && header_known(&page, s->queue_id))
+        return pwrite(fd, blank, offsetof(chr_reader_page, pid), 0) > 0 ? 0 : chr_fail_sys(e, dir, "write reader page", CHR_PAGE);
+    if (n == (ssize_t)sizeof page && page.magic == CHR_MAGIC_READER)
+        return chr_fail(e, CHR_E_VERSION, dir, "reader page", page.version, CHR_FORMAT_VERSION, 0);
+    return strict ? chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0) : begin_anew(dir, name, fd, blank, e);
+}
+
+int chr_page_open(chr_subscriber *s, bool strict, chr_error *e)
 {
     char dir[640], name[128], path[768];
     static _Thread_local chr_reader_page blank;
@@ -74,11 +112,15 @@ int chr_page_open(chr_subscriber *s, chr_error *e)
     int fd = open_own(path, &st, e);
     if (fd < 0)
         return -1;
-    if (st.st_size < CHR_PAGE) {
-        close(fd);
-        return chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0);
-    }
     int held = chr_lock_exclusive(fd);
+    if (held <= 0 && make_good(s, dir, name, fd, &blank, strict, e) < 0) {
+        close(fd);
+        return -1;
+    }
+    if (held > 0 && st.st_size < CHR_PAGE) {
+        close(fd);
+        return chr_fail(e, CHR_E_READER_ACTIVE, s->dir, s->name, 0, 0, 0);
+    }
     chr_map *map = chr_map_fd(fd, CHR_PAGE, true, 0);
     if (map == NULL)
         return chr_fail_sys(e, path, "map", CHR_PAGE);
@@ -86,10 +128,6 @@ int chr_page_open(chr_subscriber *s, chr_error *e)
     int rc = 0;
     if (held > 0)
         rc = chr_fail(e, CHR_E_READER_ACTIVE, s->dir, s->name, holder(map), 0, 0);
-    else if (page->magic != CHR_MAGIC_READER)
-        rc = chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0);
-    else if (page->version != CHR_FORMAT_VERSION)
-        rc = chr_fail(e, CHR_E_VERSION, path, "reader page", page->version, CHR_FORMAT_VERSION, 0);
     if (rc < 0) {
         chr_map_release_now(map);
         return -1;

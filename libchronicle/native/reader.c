@@ -105,9 +105,9 @@ static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
     chr_slot slot;
     uint64_t generation, seq;
     int have = chr_page_read((const chr_reader_page *)s->page->base, &slot, &generation);
-    if (have == -2)
+    if (have == -2 && !or_oldest)
         return chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0);
-    if (have == -1)
+    if (have < 0)
         return place_oldest(s, e);
     if (slot.queue_id != s->queue_id)
         return chr_fail(e, CHR_E_REPLACED, s->dir, s->name, s->queue_id, slot.queue_id, 0);
@@ -193,7 +193,7 @@ static int begin(chr_subscriber *s, int start, uint64_t seq, int64_t ts_ns, chr_
     s->hot.crc_seed = chr_crc_seed(s->queue_id);
     s->durable = s->name[0] && is_durable(c, s->name);
     s->read_only = !s->pages.notify->writable;
-    if (s->name[0] && chr_page_open(s, e) < 0)
+    if (s->name[0] && chr_page_open(s, start == CHR_START_RESUME, e) < 0)
         return -1;
     if (place_start(s, start, seq, ts_ns, e) < 0)
         return -1;

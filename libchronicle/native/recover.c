@@ -274,10 +274,10 @@ static bool mark_holds(const walk *w)
 static int start_anew(walk *w)
 {
     uint64_t lowest, highest;
-    w->tail->mended |= CHR_MENDED_MARKS;
     w->tail->offset = CHR_SEGMENT_DATA;
     if (!chr_segment_range(w->dir, &lowest, &highest))
         return 0;
+    w->tail->mended |= CHR_MENDED_MARKS;
     for (uint64_t number = chr_walk_from(w->dir, lowest, highest);; number--) {
         int entered = enter(w, number);
         w->tail->number = entered ? number : w->tail->number;

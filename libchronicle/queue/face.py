@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,8 @@ from libchronicle.errors import HostError, InvalidArgument, NoPermission, NotRea
 from libchronicle.native.binding import Publisher, Subscriber
 from libchronicle.queue.config import QueueConfig
 from libchronicle.queue.names import encode_name
+
+_LOG = logging.getLogger("chronicle.queue")
 
 Start = Literal["resume", "resume_or_oldest", "latest", "earliest"]
 
@@ -41,7 +44,8 @@ class Queue:
     def open_publisher(path: str | os.PathLike[str], config: QueueConfig | None = None) -> Publisher:
         """Become the writer, making the queue if there is none.
 
-        Raises WriterAlreadyActive, UnsupportedVersion, CorruptControl, NoSpace, NoPermission; InvalidArgument for a path
+        What is damaged of the pages that the writer owns is put right: `Publisher.mended` says what, and so does the log
+        `chronicle.queue`. Raises WriterAlreadyActive, UnsupportedVersion, NoSpace, NoPermission; InvalidArgument for a path
         that is a file, lies below one, or holds a NUL.
         """
         where = Path(_directory(path))
@@ -57,7 +61,10 @@ class Queue:
             raise HostError(path=str(where), reason=f"mkdir: {error.strerror}") from error
         config = config or QueueConfig()
         durable = tuple(encode_name(name) for name in config.durable)
-        return Publisher(str(where), msgspec.structs.replace(config, durable=durable))
+        publisher = Publisher(str(where), msgspec.structs.replace(config, durable=durable))
+        if publisher.mended:
+            _LOG.warning("%s was damaged: %s", where, publisher.mended)
+        return publisher
 
     @staticmethod
     def open_subscriber(

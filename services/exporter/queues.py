@@ -3,7 +3,7 @@
 chronicle_queue_records_total, _bytes, _segments, _budget_ratio{queue}
 chronicle_queue_writer_up{queue}           1 while a writer holds the queue's lock
 chronicle_queue_rolls_total, _roll_stalls_total, _wakes_total, _evicted_total, _full_total, _forgotten_total,
-_sync_errors_total{queue}
+_sync_errors_total, _rescues_total{queue}
 chronicle_queue_reader_lag_records, _lag_bytes, _reader_up{queue,reader}
 """
 
@@ -29,6 +29,7 @@ EVENTS = {
     "full": "Times that no room could be made for a segment.",
     "forgotten": "Readers given up: silent for too long, or too far behind.",
     "sync_errors": "Failed syncs of sealed segments.",
+    "rescues": "Control pages that were damaged and built anew from the segments.",
 }
 
 

@@ -66,6 +66,8 @@ class FeedService:
         self._metrics = FeedMetrics(options.paths, options.daemon, options.name)
         self._receiver = ControlReceiver(options.paths, options.daemon)
         self._metrics.state("starting")
+        if self._publisher.mended:
+            self._metrics.errors.record(f"{options.queue} was damaged: {self._publisher.mended}")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -113,9 +113,7 @@ class Opener:
         except BaseException:
             requests.close()
             raise
-        return ClientAttachment(
-            name, requests, reports, last_delivered(self._tail(name)), limits, account
-        )
+        return ClientAttachment(name, requests, reports, last_delivered(self._tail(name)), limits, account)
 
     def feed(self, name: str) -> FeedAttachment:
         """A feed's raw queue with its books rebuilt, muted. Raises NotReady while it is not there, and

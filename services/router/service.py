@@ -81,6 +81,8 @@ class RouterService:
         self.metrics = RouterMetrics(self.paths.counters("router"), self.paths.errors("router"), "router")
         self.switch = KillSwitch(self.paths.kill_word)
         self.session: Publisher = Queue.open_publisher(self.paths.session("router"), SESSION)
+        if self.session.mended:
+            self.metrics.errors.record(f"{self.session.path} was damaged: {self.session.mended}")
         self.requests = FanIn()
         self.attached: dict[str, ClientAttachment] = {}
         self.was_killed = False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from libchronicle.errors import QueueReplaced, UnsupportedVersion, WriterAlreadyActive
+from libchronicle.errors import CorruptReader, QueueReplaced, UnsupportedVersion, WriterAlreadyActive
 from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, inspect, verify
 from tests.queue.damage import CONFIG, SIZE, all_records, cut, flip, make, places, put
 
@@ -291,3 +291,66 @@ def test_a_rescued_queue_keeps_its_segment_size_whatever_the_config_says(tmp_pat
     cut(path / "control.meta", 0)
     with Queue.open_publisher(path, QueueConfig(segment_size=1 << 20)) as writer:
         assert writer.segment_size == SIZE
+
+
+def reader_at(path: Path, name: str, seq: int) -> Path:
+    with Queue.open_subscriber(path, name) as reader:
+        reader.drain(seq - 1)
+        reader.commit()
+        reader.next()
+        reader.commit()
+    return path / "readers" / f"{name}.meta"
+
+
+@pytest.mark.parametrize("start", ["latest", "earliest", "resume_or_oldest"])
+@pytest.mark.parametrize("damage", ["emptied", "cut", "no magic", "both slots"])
+def test_a_reader_that_says_where_to_begin_is_not_stopped_by_its_page(
+    tmp_path: Path, damage: str, start
+) -> None:
+    path = tmp_path / "q"
+    make(path, 100)
+    page = reader_at(path, "a", 50)
+    old = page.read_bytes()
+    if damage == "both slots":
+        flip(page, 64 + 20)
+        flip(page, 128 + 20)
+    elif damage == "no magic":
+        put(page, 0, "<Q", 7)
+    else:
+        cut(page, 0 if damage == "emptied" else 100)
+    with Queue.open_subscriber(path, "a", start=start) as reader:
+        assert reader.next_seq == (100 if start == "latest" else 0)
+        reader.commit()
+    if damage == "cut":
+        assert [file.read_bytes() for file in page.parent.glob("a.meta.damaged-*")] == [old[:100]]
+    with Queue.open_subscriber(path, "a") as reader:
+        assert reader.next_seq == (100 if start == "latest" else 0)
+
+
+def test_a_reader_that_wants_its_position_is_told_that_it_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "q"
+    make(path, 100)
+    cut(reader_at(path, "a", 50), 100)
+    for _ in range(2):
+        with pytest.raises(CorruptReader):
+            Queue.open_subscriber(path, "a")
+
+
+@pytest.mark.parametrize(("offset", "bit"), [(0, 0), (5, 7), (8, 2), (9, 0), (11, 7)])
+def test_a_flipped_bit_in_the_head_of_a_reader_page_costs_nothing(
+    tmp_path: Path, offset: int, bit: int
+) -> None:
+    path = tmp_path / "q"
+    make(path, 100)
+    flip(reader_at(path, "a", 50), offset, bit)
+    with Queue.open_subscriber(path, "a") as reader:
+        assert reader.next_seq == 50
+
+
+def test_what_was_mended_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "q"
+    make(path, 10)
+    cut(path / "control.meta", 0)
+    Queue.open_publisher(path, CONFIG).close()
+    (record,) = [record for record in caplog.records if record.name == "chronicle.queue"]
+    assert record.getMessage() == f"{path} was damaged: control page built anew from the segments"
