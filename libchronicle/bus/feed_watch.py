@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from libchronicle.bus.feed_states import FeedState, Observation, advance
-from libchronicle.errors import NotReadyError, QueueReplaced
+from libchronicle.errors import CorruptControl, NotReadyError, QueueReplaced
 from libchronicle.queue import DisconnectReason, Queue, QueueConfig, Subscriber
 from libchronicle.queue.face import Start
 
@@ -144,7 +144,7 @@ class FeedWatch:
     def _open(self) -> bool:
         try:
             self.reader = Queue.open_subscriber(self.path, self.name, self._config, self._start)
-        except NotReadyError:
+        except (NotReadyError, CorruptControl):  # its next writer builds a damaged control page anew
             return False
         except QueueReplaced:  # our position belongs to the queue that stood here before
             self.reader = Queue.open_subscriber(self.path, self.name, self._config, "earliest")

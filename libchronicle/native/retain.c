@@ -355,8 +355,17 @@ static void watch_files(chr_publisher *p)
     chr_word_keep(p);
     if (pthread_mutex_trylock(&p->making) != 0)
         return;
-    if (fstat(p->segment->fd, &st) == 0 && (uint64_t)st.st_size < p->segment_size)
-        chr_store_release32(&p->segment->broken, 1); /* stores into its last page would go on without a fault, and reach no disk */
+    bool cut = fstat(p->segment->fd, &st) == 0 && (uint64_t)st.st_size < p->segment_size;
+    if (fstat(p->pages.fd, &st) == 0 && (st.st_size < CHR_PAGE || st.st_nlink == 0)) {
+        chr_store_release32(&p->pages.control->broken, 1); /* no new reader can open: the next writer builds it anew */
+        cut = true;
+    }
+    if (cut) /* stores into its last page would go on without a fault, and reach no disk */
+        chr_store_release32(&p->segment->broken, 1);
+    if (fstat(p->pages.fd, &st) == 0 && st.st_size < CHR_PAGE) {
+        chr_store_release32(&p->pages.control->broken, 1); /* no new reader can open the queue: its next writer builds the page anew */
+        chr_store_release32(&p->segment->broken, 1);       /* which the next append looks at */
+    }
     if (taken_away(p)) {
         chr_store_release32(&p->replaced, 1);
         chr_store_release32(&p->segment->broken, 1); /* which the next append looks at */

@@ -296,12 +296,17 @@ chr_writer *chr_writer_open(const char *dir, const chr_config *config, chr_error
 /* For the day when control.meta is gone: then writer.lock is all that tells whether this process still writes. */
 static void say_closed(const chr_publisher *p)
 {
-    char path[640];
+    char path[640], text[256] = "", mine[48], epoch[24];
     chr_join(path, sizeof path, p->dir, "writer.lock");
-    FILE *f = fopen(path, "ae");
+    snprintf(mine, sizeof mine, "pid=%d ", (int)p->owner);
+    snprintf(epoch, sizeof epoch, "epoch=%u\n", p->hot.epoch);
+    FILE *f = fopen(path, "r+e");
     if (f == NULL)
         return;
-    fputs("closed\n", f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    text[n] = 0;
+    if (strstr(text, mine) == text && strstr(text, epoch) != NULL && fseek(f, 0, SEEK_END) == 0) /* else another has come since */
+        fputs("closed\n", f);
     fclose(f);
 }
 
@@ -320,8 +325,8 @@ void chr_writer_close(chr_writer *w)
             chr_store_release64(&c->checked, chr_last_position(w));
             c->heartbeat_ns = chr_monotonic_ns();
             c->closed = 1;
-            say_closed(p);
         }
+        say_closed(p);
         chr_unlock(p->pages.fd);
     }
     dispose(p);

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import struct
+import time
 from pathlib import Path
 
 import pytest
 
-from libchronicle.errors import CorruptReader, QueueReplaced, UnsupportedVersion, WriterAlreadyActive
+from libchronicle.errors import Broken, CorruptReader, QueueReplaced, UnsupportedVersion, WriterAlreadyActive
 from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, inspect, verify
 from tests.queue.damage import CONFIG, SIZE, all_records, cut, flip, make, places, put
 
@@ -354,3 +355,20 @@ def test_what_was_mended_is_in_the_log(tmp_path: Path, caplog: pytest.LogCapture
     Queue.open_publisher(path, CONFIG).close()
     (record,) = [record for record in caplog.records if record.name == "chronicle.queue"]
     assert record.getMessage() == f"{path} was damaged: control page built anew from the segments"
+
+
+def test_a_writer_whose_control_page_is_cut_stops_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    """Stores into what is left of the page would go on without a fault, and no reader could open the queue."""
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, CONFIG) as writer:
+        writer.append(1, b"x")
+        cut(path / "control.meta", 100)
+        deadline = time.monotonic() + 10
+        with pytest.raises(Broken):
+            while time.monotonic() < deadline:
+                time.sleep(0.01)
+                writer.heartbeat()
+                writer.append(1, b"y")
+    with Queue.open_publisher(path, CONFIG) as writer:
+        seq = writer.append(1, b"z")
+    assert [seq for seq, _ in all_records(path)] == list(range(seq + 1))
