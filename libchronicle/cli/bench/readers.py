@@ -26,6 +26,7 @@ from libchronicle.native.bench import append_loop
 from libchronicle.queue import Publisher, Queue, QueueConfig
 
 _READERS = 4
+_STRETCH = 2_000
 _CONFIG = QueueConfig(segment_size=64 << 20, retain_segments=8)
 _ROLES = {"parked": "doze", "lagging": "trail", "killed": "sleep", "spinning": "spin"}
 
@@ -34,11 +35,12 @@ _ROLES = {"parked": "doze", "lagging": "trail", "killed": "sleep", "spinning": "
 def _beside(kind: str, where: Path, core: int) -> Iterator[None]:
     """With four readers of a kind."""
     if kind == "none":
+        time.sleep(0.2)  # until the next segment is prepared, as with the others
         yield
         return
     peers = [_queue_peer.start(_ROLES[kind], where, core, 0, f"r{n}") for n in range(_READERS)]
     try:
-        time.sleep(0.05)  # until they are where they should be
+        time.sleep(0.2)  # until they are where they should be
         if kind == "killed":
             for peer in peers:
                 peer.kill()
@@ -50,19 +52,24 @@ def _beside(kind: str, where: Path, core: int) -> Iterator[None]:
 
 
 def _burst(writer: Publisher, count: int) -> tuple[float, float]:
-    return python_loop(writer, count) / count, append_loop(writer, PAYLOAD, count) / count
+    """Medians over stretches shorter than a time slice, so that what else the machine does falls on few of them."""
+    stretches = count // _STRETCH
+    in_python = median(python_loop(writer, _STRETCH) for _ in range(stretches))
+    in_c = median(append_loop(writer, PAYLOAD, _STRETCH) for _ in range(stretches))
+    return in_python / _STRETCH, in_c / _STRETCH
 
 
 def _one(options: BenchOptions, kind: str, core: int, count: int) -> tuple[float, float]:
-    """Nanoseconds of an append in a Python loop and in a native one."""
+    """Nanoseconds of an append in a Python loop and in a native one, both within one segment that is all there."""
     with options.scratch() as where, Queue.open_publisher(where / "q", _CONFIG) as writer:
         append_loop(writer, PAYLOAD, 2 * _CONFIG.segment_size // 96)  # something to lag behind in
+        writer.roll()
         with _beside(kind, where / "q", core):
             return _burst(writer, count)
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    count = 20_000 if options.tiny else 500_000
+    count = 20_000 if options.tiny else 300_000
     kept = os.sched_getaffinity(0)
     near, far = options.pair()
     os.sched_setaffinity(0, {near})
