@@ -170,9 +170,11 @@ static int walk_to(chr_subscriber *s, const target *t)
         if (rc < 0 && r->error.code == CHR_E_CORRUPT)
             rc = chr_hole_skip(s) <= 0 ? -1 : 2; /* the caller asked for something behind it, so it has been told */
         else if (rc < 0 && (r->error.code == CHR_E_EVICTED || (r->error.code == CHR_E_BROKEN && !r->map->broken)))
-            rc = chr_reader_position(r) != at ? 2 : -1; /* a hole before the target: the cursor stands behind it, if there is anything */
+            rc = 2; /* a hole before the target: the cursor stands behind it */
         if (rc <= 0)
             return rc;
+        if (rc == 2 && chr_reader_position(r) == at && !s->hole_pending)
+            return -1; /* nothing stands behind it */
         if (rc == 2)
             continue;
         const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
