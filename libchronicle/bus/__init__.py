@@ -1,4 +1,4 @@
-"""Every path name, endpoints, liveness, discovery, fan-in, order and control channels, the kill word.
+"""Every path name, endpoints, liveness, discovery, fan-in, the control channel, the kill word.
 
 Names are loaded on first use, so that a tool that only asks for a path loads no queue and no codec.
 """
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from libchronicle.bus.kill_word import KillSwitch, KillWord
     from libchronicle.bus.lease import Liveness
     from libchronicle.bus.logring import LogRing
-    from libchronicle.bus.orders import OrderChannel
     from libchronicle.bus.paths import BusPaths
     from libchronicle.bus.scanner import RemoteDiscovery
     from libchronicle.bus.sidecar import Attach, Detach, Sidecar
@@ -46,7 +45,6 @@ _HOMES = {
     "KillWord": "kill_word",
     "Liveness": "lease",
     "LogRing": "logring",
-    "OrderChannel": "orders",
     "RemoteDiscovery": "scanner",
     "Removed": "discovery",
     "Sidecar": "sidecar",
@@ -80,7 +78,6 @@ __all__ = [
     "KillWord",
     "Liveness",
     "LogRing",
-    "OrderChannel",
     "RemoteDiscovery",
     "Removed",
     "Sidecar",

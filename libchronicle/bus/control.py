@@ -10,6 +10,7 @@ younger than `max_age_s`, else passed over and counted: yesterday's PAUSE must n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import socket
@@ -25,7 +26,7 @@ from libchronicle.errors import Busy, ConfigError, DecodeError, WriterAlreadyAct
 from libchronicle.protocol import Command, ControlCommand
 from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
 
-__all__ = ["CONTROL_CONFIG", "DIRECTORY_MODE", "ControlReceiver", "send_command"]
+__all__ = ["CONTROL_CONFIG", "DIRECTORY_MODE", "ControlReceiver", "make_control_queue", "send_command"]
 
 CONTROL_CONFIG: Final = QueueConfig(segment_size=65536, prefault=False, prepare=False)
 DIRECTORY_MODE: Final = 0o2775
@@ -84,6 +85,15 @@ def _open_sender(path: Path, patience_s: float) -> Publisher:
                 raise Busy(path=str(path), pid=error.pid, waited_s=waited_s) from error
         time.sleep(pause_s * (0.5 + random.random()))
         pause_s = min(2 * pause_s, _RETRY_MOST_S)
+
+
+def make_control_queue(paths: BusPaths, daemon: str) -> None:
+    """For a hot daemon, before its loop: the queue is there before the first command, since looking for a file that is not
+    would cost system calls."""
+    path = paths.control(daemon)
+    make_directory(path, DIRECTORY_MODE)
+    with contextlib.suppress(WriterAlreadyActive):  # somebody is sending: it is there
+        Queue.open_publisher(path, CONTROL_CONFIG).close()
 
 
 class ControlReceiver:

@@ -4,7 +4,7 @@
  *     The bytes are the text itself: lines need no frame, since put() takes whole lines or nothing.
  *
  * A full ring drops the line and counts it; what was dropped is told in the log itself once there is room, so nobody reads a log with
- * holes as a whole one. No system call on the producer's side: the consumer looks every 10 ms.
+ * holes as a whole one. No system call on the producer's side: the consumer looks every 25 ms.
  */
 #ifndef CHR_LOGRING_H
 #define CHR_LOGRING_H
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHR_LOGRING_PERIOD_NS 10000000l
+#define CHR_LOGRING_PERIOD_NS 25000000l
 
 typedef struct {
     uint8_t *bytes;

@@ -46,7 +46,7 @@ from libchronicle.errors import (
     StrategyFailed,
 )
 from libchronicle.runtime.config import HostConfig, load_host
-from libchronicle.runtime.logging import Log, configure_logging
+from libchronicle.runtime.logging import Log, log_to_stderr
 from libchronicle.runtime.notify import Notifier
 
 __all__ = ["Daemon", "ExitCode", "exit_code", "pin_to_core", "run_daemon", "told"]
@@ -232,11 +232,13 @@ def run_daemon(
     arguments: Callable[[argparse.ArgumentParser], object] | None = None,
     load: Callable[[argparse.Namespace], HostConfig] | None = None,
     argv: Sequence[str] | None = None,
+    hot: bool = False,
 ) -> int:
     """Parse the arguments, load the configuration, run `body`; the exit code of the process.
 
     `program` is "chronicle-feed"; `arguments` adds options beside --config, --log-format and --log-level; `load`
-    makes the configuration where it may come from elsewhere than --config.
+    makes the configuration where it may come from elsewhere than --config. A `hot` daemon's log lines are written out
+    by a native thread: its loop makes no system call for them and never waits for who reads the log.
     """
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument(
@@ -247,7 +249,16 @@ def run_daemon(
     if arguments is not None:
         arguments(parser)
     options = parser.parse_args(argv)
-    configure_logging(options.log_format, options.log_level)
+    with log_to_stderr(options.log_format, options.log_level, ring=hot):
+        return _run(program, body, load, options)
+
+
+def _run(
+    program: str,
+    body: Callable[[HostConfig, argparse.Namespace, Log], None],
+    load: Callable[[argparse.Namespace], HostConfig] | None,
+    options: argparse.Namespace,
+) -> int:
     log = Log(program.removeprefix("chronicle-"))
     try:
         config = load(options) if load is not None else load_host(options.config)

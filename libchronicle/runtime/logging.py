@@ -10,16 +10,18 @@ form.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TextIO
 
 import msgspec
 
+from libchronicle.bus.logring import LogRing
 from libchronicle.errors import ChronicleError
 
 __all__ = ["Log", "LogFormat", "Seldom", "configure_logging"]
@@ -27,6 +29,7 @@ __all__ = ["Log", "LogFormat", "Seldom", "configure_logging"]
 LogFormat = Literal["text", "json"]
 
 _ROOT = "chronicle"
+RING_BYTES = 1 << 18  # some two thousand lines
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/+@%,[]")
 
 
@@ -109,7 +112,7 @@ class _Formatter(logging.Formatter):
 
 
 def configure_logging(
-    form: LogFormat | None = None, level: str | None = None, stream: TextIO | None = None
+    form: LogFormat | None = None, level: str | None = None, stream: TextIO | LogRing | None = None
 ) -> None:
     """Send every log line of this process to `stream` (stderr). CHRONICLE_LOG and CHRONICLE_LOG_LEVEL give
     the defaults.
@@ -122,6 +125,21 @@ def configure_logging(
     )
     logging.getLogger("websockets").setLevel(logging.WARNING)  # a line per connection says nothing new
     logging.captureWarnings(True)
+
+
+@contextlib.contextmanager
+def log_to_stderr(form: LogFormat | None, level: str | None, *, ring: bool) -> Iterator[None]:
+    """configure_logging to stderr; with `ring` by way of a LogRing, whose last lines are out when the block ends."""
+    configure_logging(form, level)
+    if not ring:
+        yield
+        return
+    with LogRing(sys.stderr.fileno(), RING_BYTES) as lines:
+        configure_logging(form, level, lines)
+        try:
+            yield
+        finally:
+            configure_logging(form, level)
 
 
 def _level(name: str | None) -> int:

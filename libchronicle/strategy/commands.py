@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from libchronicle.bus.control import CONTROL_CONFIG, DIRECTORY_MODE, ControlReceiver
-from libchronicle.bus.files import make_directory
+from libchronicle.bus.control import ControlReceiver, make_control_queue
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ChronicleError, MisuseError, WriterAlreadyActive
+from libchronicle.errors import ChronicleError, MisuseError
 from libchronicle.protocol import Command, ControlCommand
-from libchronicle.queue import Queue
 from libchronicle.strategy.context import Context
 from libchronicle.strategy.lifecycle import Lifecycle
 
@@ -34,7 +32,7 @@ class Commands:
     """Reads `control/queue/<daemon>` and obeys."""
 
     def __init__(self, paths: BusPaths, daemon: str, host: _Host) -> None:
-        _make_queue(paths, daemon)
+        make_control_queue(paths, daemon)
         self._receiver = ControlReceiver(paths, daemon)
         self._host = host
 
@@ -71,13 +69,3 @@ class Commands:
 
     def close(self) -> None:
         self._receiver.close()
-
-
-def _make_queue(paths: BusPaths, daemon: str) -> None:
-    """The queue must be there before the first command: looking for a file that is not would cost system calls."""
-    path = paths.control(daemon)
-    make_directory(path, DIRECTORY_MODE)
-    try:
-        Queue.open_publisher(path, CONTROL_CONFIG).close()
-    except WriterAlreadyActive:
-        return  # somebody is sending: it is there

@@ -24,6 +24,7 @@ cdef class Instrument:
     cdef Position _position
 
     cdef int define(self, const chr_instrument_t *definition) except -1
+    cdef int64_t _mantissa(self, object value, int exponent, object error, str what) except? -1
     cdef int64_t _price(self, object value) except? -1
     cdef int64_t _qty(self, object value) except? -1
     cdef Order _build(self, uint8_t type, uint8_t side, int64_t price, int64_t qty, uint8_t tif, uint16_t flags)

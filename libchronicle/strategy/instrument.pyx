@@ -137,23 +137,20 @@ cdef class Instrument:
 
     # ------------------------------------------------------------ amounts
 
-    cdef int64_t _price(self, object value) except? -1:
+    cdef int64_t _mantissa(self, object value, int exponent, object error, str what) except? -1:
         cdef int over
         if type(value) is not int:
-            value = to_mantissa(value, self.definition.price_exponent, self.name, BadPrice, "price")
+            value = to_mantissa(value, exponent, self.name, error, what)
         cdef int64_t mantissa = PyLong_AsLongLongAndOverflow(value, &over)
         if over:
-            raise BadPrice(instrument=self.name, value=_size(value), reason="does not fit 64 bits")
+            raise error(instrument=self.name, value=f"an int of {value.bit_length()} bits", reason="does not fit 64 bits")
         return mantissa
 
+    cdef int64_t _price(self, object value) except? -1:
+        return self._mantissa(value, self.definition.price_exponent, BadPrice, "price")
+
     cdef int64_t _qty(self, object value) except? -1:
-        cdef int over
-        if type(value) is not int:
-            value = to_mantissa(value, self.definition.qty_exponent, self.name, BadQuantity, "quantity")
-        cdef int64_t mantissa = PyLong_AsLongLongAndOverflow(value, &over)
-        if over:
-            raise BadQuantity(instrument=self.name, value=_size(value), reason="does not fit 64 bits")
-        return mantissa
+        return self._mantissa(value, self.definition.qty_exponent, BadQuantity, "quantity")
 
     def price(self, value):
         """Mantissa of a price given as str, Decimal or mantissa. Raises FloatAmount, BadPrice."""
@@ -348,10 +345,6 @@ cdef class Instrument:
 
     def __repr__(self):
         return f"<Instrument {self.name}{'' if self.defined else ' (not defined yet)'}>"
-
-
-cdef str _size(value):
-    return f"an int of {value.bit_length()} bits"
 
 
 cdef inline uint16_t _flags(bint post_only, bint reduce_only) noexcept:

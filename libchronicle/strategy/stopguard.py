@@ -2,8 +2,8 @@
 
     0.00 s   the signal: the loop sees it and ends in order, almost always; nothing below happens then
     0.50 s   a callback has not returned for a while: CallbackHung is raised in it, so the host cancels and ends
-    0.75 s   it was swallowed, or on_stop or on_save hangs: once more
-    0.90 s   the last words (cancel all) are said from here, and the process ends without asking the strategy
+    0.70 s   it was swallowed, or on_stop or on_save hangs: once more
+    0.85 s   the last words (cancel all) are said from here, and the process ends without asking the strategy
     0.97 s   the interpreter itself does not come back, from a call into C that looks at no signal: the kernel ends the
              process (SIGXCPU), with the place it hung at in the log; its orders stay, as after kill -9
 
@@ -17,7 +17,6 @@ import contextlib
 import faulthandler
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,8 @@ from libchronicle.runtime.daemon import Daemon, ExitCode
 __all__ = ["CallbackHung", "StopGuard"]
 
 _TICK_S = 0.05
-_FIRST_S, _SECOND_S, _LAST_S = 0.5, 0.75, 0.9
+_FIRST_S, _SECOND_S, _LAST_S = 0.5, 0.7, 0.85
+_LOG_S = 0.04  # until the last line is out
 _STILL_S = 0.2
 _KERNEL_MS = 970
 _HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "live.py")
@@ -106,5 +106,5 @@ class StopGuard:
         with contextlib.suppress(BaseException):
             place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}" if frame else ""
             self._log.error("a callback did not return; ended", at=place)
-            sys.stderr.flush()
+            time.sleep(_LOG_S)
         os._exit(ExitCode.FAILED)

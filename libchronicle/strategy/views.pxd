@@ -4,24 +4,22 @@ from libchronicle.protocol.layout cimport chr_best_bid_ask_t, chr_execution_repo
 from libchronicle.strategy.tracker cimport WorkingOrder
 
 
-cdef class Trade:
+cdef class _View:
     cdef readonly object instrument
     cdef readonly uint64_t seq
     cdef readonly int64_t ts_ns
+    cdef object copied(self)
+
+
+cdef class Trade(_View):
     cdef chr_trade_t body
 
 
-cdef class Quote:
-    cdef readonly object instrument
-    cdef readonly uint64_t seq
-    cdef readonly int64_t ts_ns
+cdef class Quote(_View):
     cdef chr_best_bid_ask_t body
 
 
-cdef class OrderUpdate:
-    cdef readonly object instrument
-    cdef readonly uint64_t seq
-    cdef readonly int64_t ts_ns
+cdef class OrderUpdate(_View):
     cdef readonly WorkingOrder order
     cdef chr_execution_report_t body
 

@@ -10,7 +10,17 @@ from libchronicle.strategy.tracker cimport order_id
 from libchronicle.protocol.enums import ExecType, Liquidity, RejectCode, Side
 
 
-cdef class Trade:
+cdef class _View:
+    """One record of a queue."""
+
+    cdef object copied(self):
+        """Another view of the same record; the body is the subclass's to copy."""
+        cdef _View other = type(self).__new__(type(self))
+        other.instrument, other.seq, other.ts_ns = self.instrument, self.seq, self.ts_ns
+        return other
+
+
+cdef class Trade(_View):
     """A trade of the market."""
 
     @property
@@ -39,12 +49,12 @@ cdef class Trade:
         return self.body.recv_ts
 
     def copy(self):
-        cdef Trade other = Trade.__new__(Trade)
-        other.instrument, other.seq, other.ts_ns, other.body = self.instrument, self.seq, self.ts_ns, self.body
+        cdef Trade other = self.copied()
+        other.body = self.body
         return other
 
 
-cdef class Quote:
+cdef class Quote(_View):
     """Best bid and ask as the venue sends them, apart from the book."""
 
     @property
@@ -85,12 +95,12 @@ cdef class Quote:
         return self.body.recv_ts
 
     def copy(self):
-        cdef Quote other = Quote.__new__(Quote)
-        other.instrument, other.seq, other.ts_ns, other.body = self.instrument, self.seq, self.ts_ns, self.body
+        cdef Quote other = self.copied()
+        other.body = self.body
         return other
 
 
-cdef class OrderUpdate:
+cdef class OrderUpdate(_View):
     """A report on one of the strategy's orders; `order` is the order after it."""
 
     @property
@@ -144,9 +154,8 @@ cdef class OrderUpdate:
         return text_of(self.body.text, sizeof(self.body.text))
 
     def copy(self):
-        cdef OrderUpdate other = type(self).__new__(type(self))
-        other.instrument, other.seq, other.ts_ns, other.body = self.instrument, self.seq, self.ts_ns, self.body
-        other.order = self.order
+        cdef OrderUpdate other = self.copied()
+        other.body, other.order = self.body, self.order
         return other
 
 

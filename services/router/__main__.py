@@ -19,7 +19,7 @@ def body(config: HostConfig, _flags: argparse.Namespace, log: Log) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_daemon("chronicle-router", body, description=__doc__ or "", argv=argv)
+    return run_daemon("chronicle-router", body, description=__doc__ or "", argv=argv, hot=True)
 
 
 if __name__ == "__main__":

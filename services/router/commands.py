@@ -8,15 +8,11 @@ stop            as SIGTERM
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
-from libchronicle.bus.control import CONTROL_CONFIG, DIRECTORY_MODE, ControlReceiver
-from libchronicle.bus.files import make_directory
+from libchronicle.bus.control import ControlReceiver, make_control_queue
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import WriterAlreadyActive
 from libchronicle.protocol import Command, ControlCommand, Parameter, RejectCode
-from libchronicle.queue import Queue
 from libchronicle.runtime.logging import Log
 from services.router.engine import Engine
 from services.router.journal import pause_name
@@ -31,7 +27,7 @@ class Commands:
     """Reads `control/queue/router` and obeys."""
 
     def __init__(self, paths: BusPaths, engine: Engine, log: Log, stop: Callable[[str], None]) -> None:
-        _make_queue(paths)
+        make_control_queue(paths, "router")
         self._receiver = ControlReceiver(paths, "router")
         self._engine = engine
         self._log = log
@@ -77,11 +73,3 @@ class Commands:
 
     def close(self) -> None:
         self._receiver.close()
-
-
-def _make_queue(paths: BusPaths) -> None:
-    """There before the first command, so that the loop never looks for it in vain."""
-    path = paths.control("router")
-    make_directory(path, DIRECTORY_MODE)
-    with contextlib.suppress(WriterAlreadyActive):  # a sender makes it
-        Queue.open_publisher(path, CONTROL_CONFIG).close()

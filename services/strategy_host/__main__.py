@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Runs one strategy.",
         arguments=add_arguments,
         argv=argv,
+        hot=True,
     )
 
 

@@ -39,7 +39,7 @@ import sys
 from libchronicle.bus.control import ControlReceiver, send_command
 from libchronicle.bus.endpoint import Endpoint
 from libchronicle.bus.kill_word import KillSwitch, KillWord
-from libchronicle.bus.orders import OrderChannel
+from libchronicle.bus.orders import ROUTER_READER, STRATEGY_READER, orders_config
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import ChronicleError
 from libchronicle.protocol import Command
@@ -108,14 +108,20 @@ def test_a_reader_page_belongs_to_its_reader_alone(paths: BusPaths) -> None:
 
 @needs_root
 def test_a_strategy_and_the_router_share_orders_that_no_other_strategy_sees(paths: BusPaths) -> None:
-    strategy = "with OrderChannel.for_strategy(paths, 'alpha') as c: c.outgoing.append(20, b'o'); c.connect()"
-    router = (
-        "with OrderChannel.for_router(paths, 'alpha') as c: assert c.connect(); c.outgoing.append(25, b'r')"
-    )
+    strategy = """
+out = Queue.open_publisher(paths.orders_out('alpha'), orders_config(ROUTER_READER))
+out.append(20, b'o')
+reports = Queue.try_open_subscriber(paths.orders_in('alpha'), STRATEGY_READER)
+"""
+    router = """
+requests = Queue.open_subscriber(paths.orders_out('alpha'), ROUTER_READER)
+assert requests.next() is not None
+Queue.open_publisher(paths.orders_in('alpha'), orders_config(STRATEGY_READER)).append(25, b'r')
+"""
     assert attempt(paths, ALPHA, "with Endpoint(paths.endpoint('alpha'), epoch=1): pass") == "ok"
     assert attempt(paths, ALPHA, strategy) == "ok"
     assert attempt(paths, ROUTER, router) == "ok"
-    assert attempt(paths, ALPHA, strategy + "; assert c.incoming") == "ok"
+    assert attempt(paths, ALPHA, strategy + "assert reports.next() is not None") == "ok"
     assert (
         attempt(
             paths, ALPHA, "assert Queue.open_subscriber(paths.orders_in('alpha'), 's').next() is not None"

@@ -189,8 +189,9 @@ def test_a_long_session_carries_over_now_and_then(scene: Scene) -> None:
         one.open_orders for one in blocks if one.open_orders
     )
     assert len([one for one in blocks if one.open_orders]) >= 2
+    before = len(restored(scene))
     scene.host.start()
-    scene.said("start", 2)
+    scene.until(lambda: len(restored(scene)) > before)
     sent, _, open_orders = restored(scene)[-1]
     assert (sent < 15, open_orders) == (True, 25)
 
