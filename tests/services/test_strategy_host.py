@@ -129,7 +129,7 @@ def test_started_in_the_middle_books_are_rebuilt_muted_from_the_newest_snapshot(
 def test_a_strategy_waits_for_a_feed_that_is_not_there_yet(scene: Scene) -> None:
     scene.begin(SENDER, feed=False)
     scene.said("router CONNECTED")
-    assert "state=WAITING_FOR_FEED" in scene.host.log()
+    scene.until(lambda: "state=WAITING_FOR_FEED" in scene.host.log())
     scene.feed = FakeFeed(scene.host.paths)
     scene.feed.ready()
     scene.said("feed binance-spot CONNECTED")

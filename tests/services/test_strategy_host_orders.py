@@ -273,4 +273,5 @@ def test_a_router_that_is_started_anew_has_lost_no_report_and_nobody_says_so(sce
         scene.router.reopen()
         scene.router.report(order, ExecType.PARTIAL_FILL, last_qty=times)
         scene.said("fill", times - 1)
+    scene.rest(0.1)
     assert "missing" not in scene.host.log()
