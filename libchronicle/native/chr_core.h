@@ -248,6 +248,7 @@ void chr_writer_beat(chr_writer *w, int64_t ts_ns);
 
 int64_t chr_clean_task(void *publisher); /* once a second */
 void chr_clean_run(chr_publisher *p);
+void chr_oldest_adopt(chr_publisher *p);              /* `oldest` is what lies there: before any reader goes by it */
 int chr_budget_admit(chr_publisher *p, chr_error *e); /* room for one more segment, or make some */
 bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = nothing more can be freed */
 

@@ -100,6 +100,20 @@ static bool slot_matches(const chr_subscriber *s, const chr_slot *slot)
     return (h->first_seq == slot->seq || f->type_id == CHR_TYPE_LOST) && (slot->epoch == 0 || h->prev_epoch == slot->epoch);
 }
 
+/* The record read last may stand where it stood while its end of the queue was lost and is written elsewhere: then the reader has lost nothing. An epoch
+ * and a seq name one record for ever, and with it all before it. */
+static int find_again(chr_subscriber *s, const chr_slot *slot, chr_error *e)
+{
+    chr_frame f;
+    uint64_t seq;
+    chr_control_tail(control_of(s), &seq);
+    bool known = slot->seq > 0 && slot->epoch != 0 && slot->seq <= seq;
+    if (known && place_oldest(s, e) == 0 && chr_reader_seek_seq(&s->hot, slot->seq - 1) == 0 && chr_next(&s->hot, &f) == 1 &&
+        f.seq + 1 == slot->seq && f.epoch == slot->epoch && f.type_id != CHR_TYPE_LOST)
+        return 0;
+    return rewound(s, slot, e);
+}
+
 static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
 {
     chr_slot slot;
@@ -114,20 +128,19 @@ static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
     const chr_control *c = control_of(s);
     uint64_t head = chr_control_tail(c, &seq), number = slot.position / s->segment_size;
     if (slot.position > head || slot.seq > seq)
-        return rewound(s, &slot, e);
+        return find_again(s, &slot, e);
     if (number < chr_load_acquire64(&c->oldest) ||
         (chr_reader_place(s, number, slot.position % s->segment_size, slot.seq, e) < 0 && e->sys == ENOENT)) {
         if (place_oldest(s, e) < 0)
             return -1;
-        bool all_read = s->hot.next_seq == slot.seq && (slot.epoch == 0 || s->hot.epoch == slot.epoch);
-        if (or_oldest || all_read)
+        if (or_oldest)
             return 0;
         return chr_fail(e, CHR_E_EVICTED, s->dir, s->name, slot.seq, s->hot.next_seq - 1, 0);
     }
     if (s->hot.map == NULL)
         return e->code == CHR_E_BROKEN || e->code == CHR_E_CORRUPT ? place_behind(s, number, slot.seq, e) : -1;
     if (!slot_matches(s, &slot))
-        return rewound(s, &slot, e);
+        return find_again(s, &slot, e);
     s->hot.epoch = slot.epoch;
     s->hot.back = slot.back;
     return 0;

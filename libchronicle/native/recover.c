@@ -114,6 +114,7 @@ static int walk_segment(walk *w)
         if (f->type_id == CHR_TYPE_PADDING) {
             t->seq = w->seq_known ? t->seq : f->seq;
             w->seq_known = true;
+            t->last_ts = f->ts_ns; /* frames before it may be lost */
             return CHR_FRAME_OK;
         }
         if (w->seq_known && f->seq != t->seq && !(f->type_id == CHR_TYPE_LOST && f->seq > t->seq))
@@ -211,6 +212,20 @@ static int go_on(walk *w)
     return 1;
 }
 
+/* Segments that were begun and hold nothing any more, before one that does: readers are to pass through them at once. */
+static void close_empty(const walk *w, uint64_t from, uint64_t below)
+{
+    walk probe = *w;
+    chr_error e = {0};
+    probe.map = NULL;
+    probe.error = &e;
+    for (; from < below; from++)
+        if (enter(&probe, from) > 0)
+            chr_segment_seal(probe.map, CHR_SEGMENT_DATA, CHR_SEAL_QUARANTINED, w->seed);
+    if (probe.map != NULL)
+        chr_map_release_now(probe.map);
+}
+
 /* The segment cannot be continued. Go on in a later one that holds records, or after all; `lost` = so many are missing at least. */
 static int leave(walk *w, uint64_t lost)
 {
@@ -220,6 +235,7 @@ static int leave(walk *w, uint64_t lost)
     if (entered < 0)
         return -1;
     if (entered) {
+        close_empty(w, number, w->map->number);
         go_on(w);
         t->seq = ((const chr_segment_header *)w->map->base)->first_seq;
         w->seq_known = true;
@@ -238,6 +254,12 @@ static int quarantine(walk *w, int verdict)
     if (list_quarantine(w, chr_verdict_text(verdict)) < 0)
         return -1;
     w->hurt = t->number + 1;
+    if (w->map != NULL && w->map->number != t->number) { /* of a search for where to begin */
+        chr_map_release_now(w->map);
+        w->map = NULL;
+    }
+    if (w->map != NULL && ((const chr_segment_header *)w->map->base)->first_seq == CHR_SEQ_UNKNOWN)
+        chr_segment_begin(w->map, t->seq, t->last_ts, t->last_epoch); /* a reader must be able to pass */
     if (w->map != NULL)
         chr_segment_seal(w->map, (uint32_t)t->offset, CHR_SEAL_QUARANTINED, w->seed);
     uint64_t at = next_good(w);

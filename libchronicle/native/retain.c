@@ -292,7 +292,7 @@ static void retain(chr_publisher *p)
 }
 
 /* `oldest` is what files are deleted by, so a flipped bit in it must not be believed: the segment it names must begin with the seq beside it. */
-static void adopt_oldest(chr_publisher *p)
+void chr_oldest_adopt(chr_publisher *p)
 {
     chr_control *c = p->hot.control;
     uint64_t found, highest;
@@ -386,7 +386,7 @@ void chr_clean_run(chr_publisher *p)
     if (!p->cleaned_once) {
         p->cleaned_once = 1;
         mend_headers(p);
-        adopt_oldest(p);
+        chr_oldest_adopt(p); /* again: a header may have been mended */
         catch_up(p, p->first_number, p->config.sync);
     }
     seal_retired(p);

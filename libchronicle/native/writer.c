@@ -8,6 +8,7 @@
 #include "chr_core.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +249,7 @@ static int start(chr_publisher *p, chr_error *e)
     if (chr_recover(p->dir, w->control, &tail, e) < 0 || adopt(p, &tail, e) < 0)
         return -1;
     p->mended |= tail.mended;
+    chr_oldest_adopt(p);
     return announce(p, e);
 }
 
@@ -300,14 +302,15 @@ static void say_closed(const chr_publisher *p)
     chr_join(path, sizeof path, p->dir, "writer.lock");
     snprintf(mine, sizeof mine, "pid=%d ", (int)p->owner);
     snprintf(epoch, sizeof epoch, "epoch=%u\n", p->hot.epoch);
-    FILE *f = fopen(path, "r+e");
-    if (f == NULL)
-        return;
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    text[n] = 0;
-    if (strstr(text, mine) == text && strstr(text, epoch) != NULL && fseek(f, 0, SEEK_END) == 0) /* else another has come since */
-        fputs("closed\n", f);
-    fclose(f);
+    int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
+    text[n < 0 ? 0 : n] = 0;
+    bool ours = strstr(text, mine) == text && strstr(text, epoch) != NULL; /* else another has come since */
+    if (ours && write(fd, "closed\n", 7) != 7) {
+        /* a full disk: who finds control.meta gone asks the kernel about the pid */
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 void chr_writer_close(chr_writer *w)

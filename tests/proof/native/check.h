@@ -21,7 +21,9 @@ uint64_t check_done(const scene_world *world, uint64_t at, uint32_t epoch_from);
 uint64_t check_flushed(const scene_world *world, uint64_t at);
 uint64_t check_oldest(const scene_world *world, uint64_t at); /* no older record need be there: retention may have begun on it */
 
+/* Every record of that range that was not lost before is read. */
 void check_presence(const scene_world *world, const char *dir, uint64_t from, uint64_t below);
+void check_forget(scene_world *world, const char *dir); /* what is not there now was never promised */
 void check_tail_is_zero(const char *dir);
 void check_no_leftovers(const char *dir);
 void check_index(const char *dir, uint64_t from, uint64_t below, uint64_t *rng);

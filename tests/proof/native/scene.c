@@ -144,15 +144,6 @@ void scene_open(scene *s)
     s->b_next = s->b->next_seq;
 }
 
-void scene_close(scene *s)
-{
-    chr_reader_close(s->a);
-    chr_reader_close(s->b);
-    chr_writer_close(s->writer);
-    s->writer = NULL;
-    s->a = s->b = NULL;
-}
-
 /* ---------------------------------------------------------------- append */
 
 static uint32_t fill(uint8_t *to, uint32_t size, uint64_t stamp)
@@ -295,6 +286,16 @@ static void do_clean(scene *s)
     note_removal(s, began, oldest);
 }
 
+void scene_close(scene *s)
+{
+    chr_reader_close(s->a);
+    chr_reader_close(s->b);
+    do_clean(s); /* closing does it again, unseen */
+    chr_writer_close(s->writer);
+    s->writer = NULL;
+    s->a = s->b = NULL;
+}
+
 static void do_heartbeat(scene *s)
 {
     int rc = chr_writer_heartbeat(s->writer);
@@ -325,6 +326,8 @@ static bool read_some(scene *s, chr_reader *r, uint64_t count)
         uint64_t expected = r->next_seq;
         int rc = chr_next(r, &f);
         if (rc < 0 && (r->error.code == CHR_E_EVICTED || r->error.code == CHR_E_FORGOTTEN))
+            return false;
+        if (rc < 0 && s->torn && (r->error.code == CHR_E_CORRUPT || r->error.code == CHR_E_BROKEN))
             return false;
         if (rc < 0 && excused(s, &r->error))
             rc = chr_next(r, &f);

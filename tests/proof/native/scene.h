@@ -17,6 +17,7 @@ typedef struct {
     int64_t ts_ns;              /* meaningful once done */
     uint32_t epoch, size, hash; /* of the payload */
     uint16_t type_id;
+    bool lost;                  /* with a disk, before it was promised */
 } scene_record;
 
 typedef struct {
@@ -44,6 +45,7 @@ typedef struct {
     chr_writer *writer;
     chr_reader *a, *b;
     uint64_t b_next;
+    bool torn;                         /* begins on what a power cut left: holes are told */
     int32_t failed_before;             /* steps->failed, so far accounted for */
     void (*free_space)(void *context); /* a really full disk: called after an error that says so */
     void *context;

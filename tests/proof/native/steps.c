@@ -292,10 +292,9 @@ REAL(ssize_t, write, int fd, const void *data, size_t size)
     step(HERE);
     if (refused())
         return -1;
-    off_t at = lseek(fd, 0, SEEK_CUR);
     ssize_t n = __real_write(fd, data, size);
     if (n > 0 && tracing())
-        note_write(fd, data, (size_t)n, at);
+        note_write(fd, data, (size_t)n, lseek(fd, 0, SEEK_CUR) - n);
     return n;
 }
 
