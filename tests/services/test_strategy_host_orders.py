@@ -154,6 +154,25 @@ def test_a_host_that_was_overrun_loses_its_place_says_so_and_trades_again(scene:
     assert len(scene.router.cancel_alls()) == 1
 
 
+def test_a_damaged_record_is_a_gap_and_the_host_trades_on_from_the_next_snapshot(scene: Scene) -> None:
+    scene.begin(SENDER)
+    scene.until_trading()
+    os.kill(scene.host.pid, signal.SIGSTOP)
+    scene.feed.trade(0x1234567890)
+    (segment,) = scene.feed.path.glob("*.q")
+    raw = segment.read_bytes()
+    with segment.open("r+b") as file:
+        file.seek(raw.rindex((0x1234567890).to_bytes(8, "little")))
+        file.write(b"?")
+    os.kill(scene.host.pid, signal.SIGCONT)
+    scene.said("feed binance-spot DISCONNECTED")
+    scene.until(scene.router.cancel_alls)
+    scene.feed.snapshot()
+    scene.said("feed binance-spot CONNECTED", 2)
+    scene.feed.trade(5)
+    scene.said("trade 5")
+
+
 def test_an_emptied_hot_directory_is_noticed_and_the_new_queue_followed(scene: Scene) -> None:
     scene.begin(SENDER)
     scene.until_trading()
