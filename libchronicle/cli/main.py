@@ -19,6 +19,7 @@ from libchronicle.cli.arguments import (
     SymbolsOption,
     VenueOption,
 )
+from libchronicle.cli.bus_commands import bus_app
 from libchronicle.cli.queue_commands import queue_app
 from libchronicle.errors import ChronicleError
 
@@ -318,6 +319,7 @@ def native(
 
 
 app.add_typer(queue_app, name="queue")
+app.add_typer(bus_app, name="bus")
 
 
 def main() -> None:
