@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -222,24 +222,30 @@ def load_host(path: str | os.PathLike[str], environ: Mapping[str, str] | None = 
 
 
 def load_strategy(
-    path: str | os.PathLike[str], host: HostConfig | None = None, environ: Mapping[str, str] | None = None
+    path: str | os.PathLike[str],
+    host: HostConfig | None = None,
+    environ: Mapping[str, str] | None = None,
+    subscribe: Sequence[str] | None = None,
 ) -> StrategyConfig:
     """One strategy's configuration; `file` comes back absolute, `subscribe` and `limits` as they hold under `host`.
 
-    Raises ConfigError, and NoPermission when a stranger may write the TOML or the strategy's code.
+    `subscribe` takes the place of the TOML's. Raises ConfigError, and NoPermission when a stranger may write the TOML or
+    the strategy's code.
     """
     toml = Path(path)
     tables = strategy_overrides(read_toml(toml), os.environ if environ is None else environ, StrategyConfig)
+    if subscribe:
+        tables["subscribe"] = list(subscribe)
     refuse_if_strangers_may_write(toml)
     config = decode(StrategyConfig, tables, str(toml))
     code = Path(os.path.abspath(toml.parent / config.file))
     check_strategy(config, toml, code)
     refuse_if_strangers_may_write(code)
-    subscribe, limits = config.subscribe, config.limits
+    instruments, limits = config.subscribe, config.limits
     if host is not None:
-        subscribe = _carried(config, host, str(toml))
+        instruments = _carried(config, host, str(toml))
         limits = _tightened(config, host, str(toml))
-    return msgspec.structs.replace(config, file=str(code), subscribe=subscribe, limits=limits)
+    return msgspec.structs.replace(config, file=str(code), subscribe=instruments, limits=limits)
 
 
 def daemon_names(config: HostConfig) -> list[str]:

@@ -34,6 +34,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from libchronicle.bus.affinity import pin_to_core
 from libchronicle.bus.files import host_error
 from libchronicle.errors import (
@@ -45,7 +47,7 @@ from libchronicle.errors import (
     NotReadyError,
     StrategyFailed,
 )
-from libchronicle.runtime.config import HostConfig, load_host
+from libchronicle.runtime.config import HostConfig, check_host, load_host
 from libchronicle.runtime.logging import Log, log_to_stderr
 from libchronicle.runtime.notify import Notifier
 
@@ -244,6 +246,7 @@ def run_daemon(
     parser.add_argument(
         "--config", default="deploy/host.toml", metavar="FILE", help="the host's TOML (%(default)s)"
     )
+    parser.add_argument("--bus-root", metavar="DIR", help="the run directory, instead of [bus] root")
     parser.add_argument("--log-format", choices=("text", "json"), help="default: $CHRONICLE_LOG or text")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     if arguments is not None:
@@ -262,6 +265,10 @@ def _run(
     log = Log(program.removeprefix("chronicle-"))
     try:
         config = load(options) if load is not None else load_host(options.config)
+        if options.bus_root is not None:
+            bus = msgspec.structs.replace(config.bus, root=options.bus_root)
+            config = msgspec.structs.replace(config, bus=bus)
+            check_host(config, "--bus-root")
         log.info("starting", pid=os.getpid(), config=options.config, python=sys.version.split()[0])
         body(config, options, log)
     except Exception as error:  # noqa: BLE001  (the process boundary)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import StrategyHung
+from libchronicle.runtime.activity import telling
 from libchronicle.runtime.config import StrategyConfig
 from libchronicle.runtime.daemon import Daemon, pin_to_core
 from libchronicle.runtime.logging import Log
@@ -70,7 +71,9 @@ class ChronicleApp:
 def run_live(strategy: Strategy, config: StrategyConfig, paths: BusPaths, log: Log) -> None:
     """Run until a stop signal; the one way a strategy goes live, whoever configured it."""
     pin_to_core(config.core)
-    with Daemon(f"strategy-{config.id}") as daemon, StopGuard(daemon, config.file, log) as guard:
+    name = f"strategy-{config.id}"
+    tell = telling(lambda: None, paths.counters(name), log)
+    with Daemon(name, beat=tell) as daemon, StopGuard(daemon, config.file, log) as guard:
         runner = LiveRunner(
             strategy,
             config,

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from libchronicle.runtime.activity import telling
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon, pin_to_core, run_daemon
 from libchronicle.runtime.logging import Log
@@ -17,7 +18,9 @@ def body(config: HostConfig, flags: argparse.Namespace, log: Log) -> None:
     options = feed_options(config, flags)
     pin_to_core(options.feed.core)
     with FeedService(options, log) as service:
-        daemon = Daemon(options.daemon, beat=service.beat)
+        daemon = Daemon(
+            options.daemon, beat=telling(service.beat, options.paths.counters(options.daemon), log)
+        )
         daemon.run_async(lambda daemon: service.run(daemon.ready, daemon.stop))
 
 

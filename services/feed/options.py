@@ -66,7 +66,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     bare.add_argument(
         "--venue", choices=sorted(PROFILES), help="read no configuration: this venue and the flags alone"
     )
-    bare.add_argument("--bus-root", default="run", metavar="DIR", help="with --venue (%(default)s)")
 
 
 def load(flags: argparse.Namespace) -> HostConfig:
@@ -83,7 +82,7 @@ def load(flags: argparse.Namespace) -> HostConfig:
         ws_url=flags.ws_url or profile.ws_url,
     )
     config = HostConfig(
-        version=1, bus=BusConfig(root=flags.bus_root), feeds={flags.name or flags.venue: feed}
+        version=1, bus=BusConfig(root=flags.bus_root or "run"), feeds={flags.name or flags.venue: feed}
     )
     check_host(config, "flags")
     return config

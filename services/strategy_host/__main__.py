@@ -17,10 +17,16 @@ from libchronicle.strategy.loader import load_strategy_class
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", required=True, metavar="FILE", help="the strategy's TOML")
+    parser.add_argument(
+        "--symbol",
+        action="append",
+        metavar="VENUE:SYMBOL",
+        help="instead of its `subscribe`; repeat it for more",
+    )
 
 
 def body(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
-    strategy = load_strategy(options.strategy, config)
+    strategy = load_strategy(options.strategy, config, subscribe=options.symbol)
     paths = BusPaths(config.bus.root_path, config.bus.hot_path)
     with CrashGuard(paths, strategy.id, strategy.file):
         kind = load_strategy_class(strategy.file, strategy.class_name)
