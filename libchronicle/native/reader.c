@@ -24,7 +24,8 @@ static int place_behind(chr_subscriber *s, uint64_t broken, uint64_t from, chr_e
 {
     const chr_control *c = control_of(s);
     chr_error why = *e;
-    for (uint64_t number = broken + 1; number <= chr_load_acquire64(&c->head) / s->segment_size; number++) {
+    uint64_t last = chr_load_acquire64(&c->head) / s->segment_size;
+    for (uint64_t number = chr_segment_after(s->dir, broken); number <= last; number = chr_segment_after(s->dir, number)) {
         if (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
             continue;
         const chr_segment_header *h = (const chr_segment_header *)s->hot.base;

@@ -174,10 +174,7 @@ static bool holds_more(const walk *w)
 /* Enters the first segment from `number` on that holds records: 1 entered, 0 there is none, < 0 error. */
 static int enter_later(walk *w, uint64_t number)
 {
-    uint64_t lowest, highest;
-    if (!chr_segment_range(w->dir, &lowest, &highest))
-        return 0;
-    for (; number <= highest; number++) {
+    for (number = chr_segment_after(w->dir, number - 1); number != UINT64_MAX; number = chr_segment_after(w->dir, number)) {
         int entered = enter(w, number);
         if (entered < 0)
             return -1;
