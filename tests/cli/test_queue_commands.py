@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
-from libchronicle.errors import ChronicleError, ConfigError, CorruptError, NotReadyError
+from libchronicle.errors import ChronicleError, ConfigError, CorruptError, NotReadyError, WriterAlreadyActive
 from libchronicle.protocol import (
     BestBidAsk,
     BookMode,
@@ -268,3 +268,88 @@ def test_killing_a_strategy_that_never_was_is_refused(paths: BusPaths) -> None:
     assert "there are: none" in str(error)
     error = chronicle(paths, "kill", "nosuch", "--all").exception
     assert isinstance(error, ConfigError)
+
+
+# ---------------------------------------------------------------- verify and repair
+
+
+def test_verify_says_by_its_exit_code_what_was_found(paths: BusPaths) -> None:
+    queue = paths.raw("binance-spot")
+    good = chronicle(paths, "queue", "verify", "--json")
+    assert good.exit_code == 0
+    (facts,) = json.loads(good.stdout).values()
+    assert (facts["verdict"], facts["exit_code"], facts["records"], facts["findings"]) == ("good", 0, 23, [])
+    os.truncate(queue / "control.meta", 0)
+    damaged = chronicle(paths, "queue", "verify", "binance-spot", "--json")
+    assert isinstance(damaged.exception, CorruptError)
+    (facts,) = json.loads(damaged.stdout).values()
+    assert (facts["verdict"], facts["exit_code"]) == ("damaged", 65)
+    assert facts["findings"][0]["remedy"] == "control"
+    for file in queue.glob("*.q"):
+        file.unlink()
+    unreadable = chronicle(paths, "queue", "verify", "binance-spot", "--json")
+    (facts,) = json.loads(unreadable.stdout).values()
+    assert (facts["verdict"], facts["error"]) == ("unreadable", "CorruptControl")
+
+
+def test_verify_ends_with_66_where_the_queue_itself_declares_a_hole(paths: BusPaths) -> None:
+    queue = paths.raw("binance-spot")
+    segment = queue / "000000000.q"
+    with segment.open("r+b") as file:  # the last record: what its writer finds when it comes again
+        file.seek(inspect(queue).head - 20)
+        file.write(b"\xff" * 4)
+    Queue.open_publisher(queue, SMALL).close()
+    result = chronicle(paths, "queue", "verify", "binance-spot")
+    assert result.exit_code == 66
+    assert "declared holes" in result.stdout
+
+
+def test_verify_works_while_the_queue_is_written(paths: BusPaths) -> None:
+    with Queue.open_publisher(paths.raw("binance-spot"), SMALL) as writer:
+        writer.append(999, b"more")
+        result = chronicle(paths, "queue", "verify", "binance-spot")
+    assert result.exit_code == 0
+    assert f"pid {os.getpid()}" in result.stdout
+
+
+def test_repair_says_what_it_would_do_and_does_the_same(paths: BusPaths) -> None:
+    queue = paths.raw("binance-spot")
+    os.truncate(queue / "control.meta", 7)
+    (queue / "READY").unlink()
+    would = chronicle(paths, "queue", "repair", "binance-spot", "--dry-run").stdout
+    assert (queue / "control.meta").stat().st_size == 7
+    done = chronicle(paths, "queue", "repair", "binance-spot")
+    assert done.exit_code == 0
+    assert "build control.meta anew" in would
+    assert [line.split(None, 1)[1] for line in would.splitlines()[1:]] == [
+        line.split(None, 1)[1] for line in done.stdout.splitlines()[1:]
+    ]
+    assert chronicle(paths, "queue", "verify", "binance-spot").exit_code == 0
+    assert "nothing to repair" in chronicle(paths, "queue", "repair", "binance-spot").stdout
+
+
+def test_repair_names_the_writer_that_stands_in_the_way(paths: BusPaths) -> None:
+    queue = paths.raw("binance-spot")
+    with Queue.open_publisher(queue, SMALL) as writer:
+        writer.roll()
+        writer.append(999, b"x")
+        writer.flush()
+        with (queue / "000000000.q").open("r+b") as file:
+            file.seek(80)
+            file.write(b"\xff")
+        (queue / "READY").unlink()
+        result = chronicle(paths, "queue", "repair", "binance-spot", "--json")
+        assert isinstance(result.exception, WriterAlreadyActive)
+        assert result.exception.pid == os.getpid()
+        steps = json.loads(result.stdout)["steps"]
+        assert {step["kind"]: bool(step["refused"]) for step in steps} == {"ready": False, "seal": True}
+
+
+def test_repair_says_what_is_beyond_it(paths: BusPaths) -> None:
+    segment = paths.raw("binance-spot") / "000000000.q"
+    with segment.open("r+b") as file:
+        file.seek(400)
+        file.write(b"\xff\xff")
+    result = chronicle(paths, "queue", "repair", "binance-spot")
+    assert isinstance(result.exception, CorruptError)
+    assert "beyond     segment 0 offset" in result.stdout
