@@ -1,5 +1,7 @@
 """The writing side of a counters file: one store per update. Layout and rules: layout.py."""
 
+import contextlib
+import errno
 import mmap
 import os
 
@@ -8,7 +10,7 @@ from libc.string cimport memcpy, memset
 
 from libchronicle.counters import layout
 from libchronicle.counters.reader import read_counters
-from libchronicle.errors import AlreadyRunning, ChronicleError, HostError, MisuseError
+from libchronicle.errors import AlreadyRunning, ChronicleError, HostError, MisuseError, NoSpace
 
 cdef extern from *:
     """
@@ -170,5 +172,9 @@ cdef _create(str path, str name, int capacity):
         self.heartbeat()
         os.rename(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace(path=path, size=size) from error
         raise HostError(path=path, reason=f"cannot create the counters file: {error.strerror}") from error
     return self

@@ -9,6 +9,7 @@ kept over restarts: what went wrong yesterday is still there in the morning.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -16,7 +17,7 @@ import time
 from dataclasses import dataclass
 from os import PathLike, fspath
 
-from libchronicle.errors import HostError
+from libchronicle.errors import HostError, NoSpace
 
 MAGIC = 0x31474F4C52524543  # "CERRLOG1" read as little-endian
 VERSION = 1
@@ -40,6 +41,7 @@ class ErrorLog:
     """The writing side.
 
     Raises:
+        NoSpace: the disk is full.
         HostError: the file cannot be created or mapped.
     """
 
@@ -54,6 +56,8 @@ class ErrorLog:
             finally:
                 os.close(fd)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoSpace(path=self.path, size=size) from error
             raise HostError(path=self.path, reason=f"cannot open the error log: {error.strerror}") from error
         if struct.unpack_from("<QII", self._map) != (MAGIC, VERSION, ENTRIES):
             self._map[:] = bytes(size)

@@ -64,7 +64,7 @@ static bool excused(scene *s, const chr_error *e)
         steps->fail_at = 0;
     }
     if (s->free_space)
-        s->free_space(s->context);
+        s->free_space();
     s->world->full++;
     return true;
 }
@@ -416,6 +416,8 @@ void scene_play(scene *s, int operations)
         size_t i = 0;
         while (at >= script[i].weight)
             at -= script[i++].weight;
+        if (s->take_space)
+            s->take_space();
         script[i].run(s);
         s->world->operations++;
     }

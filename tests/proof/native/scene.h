@@ -47,8 +47,8 @@ typedef struct {
     uint64_t b_next;
     bool torn;                         /* begins on what a power cut left: holes are told */
     int32_t failed_before;             /* steps->failed, so far accounted for */
-    void (*free_space)(void *context); /* a really full disk: called after an error that says so */
-    void *context;
+    void (*free_space)(void); /* a really full disk: called after an error that says so */
+    void (*take_space)(void); /* before every operation */
 } scene;
 
 scene_world *scene_world_new(void);
