@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -137,6 +139,36 @@ def harm(segment: Path) -> None:
             file.write(bytes([byte[0] ^ 4]))
     except (FileNotFoundError, IndexError):
         return  # retention was faster
+
+
+def test_who_may_not_mount_fills_the_disk_by_a_limit() -> None:
+    if os.getuid() != 0:
+        pytest.skip("needs root to become nobody")
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory(prefix="chronicle-nobody-") as top:
+        os.chown(top, nobody.pw_uid, nobody.pw_gid)
+        arguments = command(top, "--seed", 5, "--rounds", 4, "--faults", "disk", "--json")
+        try:
+            done = subprocess.run(
+                arguments,
+                user=nobody.pw_uid,
+                group=nobody.pw_gid,
+                extra_groups=[],
+                cwd=top,
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
+        except PermissionError:
+            pytest.skip(f"{CHRONICLE} may not be run by nobody")
+        if "PermissionError" in done.stderr or "ModuleNotFoundError" in done.stderr:
+            pytest.skip("this checkout may not be read by nobody")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (result,) = json.loads(done.stdout.splitlines()[-1])["results"]
+        assert "RLIMIT_FSIZE" in result["note"]
+        assert result["rounds"] == 4
+        assert result["recovery_p50_s"] > 0
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from libchronicle.testing.torture.host import file_system
 
-__all__ = ["Room", "small_disk"]
+__all__ = ["Room", "can_be_filled", "small_disk"]
 
 _UNLIMITED = resource.RLIM_INFINITY
 
@@ -87,6 +87,11 @@ def _mount(arena: Path, where: Path, size: int) -> str | None:
     if _succeeds("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", where):
         return f"a tmpfs of {size >> 20} MiB"
     return None
+
+
+def can_be_filled() -> bool:
+    """May a disk be mounted here, or a limit set for another process? Linux only."""
+    return hasattr(resource, "prlimit")
 
 
 @contextlib.contextmanager

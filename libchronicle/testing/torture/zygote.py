@@ -65,8 +65,8 @@ def _child(job: Job) -> None:
         os.dup2(log, 2)
         faulthandler.enable(file=2)
         code = judge(job) if isinstance(job, FlipJob) else work(job)
-    except BaseException:  # noqa: BLE001  the end of a process
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:  # noqa: BLE001  the end of a process
+        sys.excepthook(type(error), error, error.__traceback__)
         sys.stderr.flush()
     finally:
         os._exit(code)
