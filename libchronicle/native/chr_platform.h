@@ -33,6 +33,12 @@
 #endif
 #define CHR_POLL_NS 1000000ll
 
+#ifdef __linux__
+#define CHR_MAP_PRIVATE_ZERO (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+#else
+#define CHR_MAP_PRIVATE_ZERO (MAP_PRIVATE | MAP_ANONYMOUS)
+#endif
+
 #ifdef __APPLE__
 #define CHR_MTIME(st) ((st).st_mtimespec)
 #else

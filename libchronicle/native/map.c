@@ -26,17 +26,18 @@ static chr_map *watched[CHR_MAPS_WATCHED];
 static int64_t maps_alive;
 static struct sigaction previous_bus;
 static pthread_once_t bus_once = PTHREAD_ONCE_INIT;
+static uint64_t host_page = CHR_PAGE; /* 16 KiB on Apple's processors, up to 64 KiB on some servers */
 
 /* Zero pages where the file has none. Runs in the signal handler: system calls only. */
 static bool cover(const chr_map *map, uint8_t *at)
 {
     struct stat st;
-    uint64_t page = (uint64_t)(at - map->base) & ~(uint64_t)(CHR_PAGE - 1), end = page + CHR_PAGE;
+    uint64_t page = (uint64_t)(at - map->base) & ~(host_page - 1), end = page + host_page;
     if (map->fd < 0 || fstat(map->fd, &st) != 0) {
         page = 0;
         end = map->size;
     } else if ((uint64_t)st.st_size < map->size) {
-        uint64_t kept = ((uint64_t)st.st_size + CHR_PAGE - 1) & ~(uint64_t)(CHR_PAGE - 1);
+        uint64_t kept = ((uint64_t)st.st_size + host_page - 1) & ~(host_page - 1);
         page = kept < page ? kept : page;
         end = map->size;
     }
@@ -67,6 +68,8 @@ static void on_bus(int signal_number, siginfo_t *info, void *context)
 static void install_bus_handler(void)
 {
     struct sigaction action;
+    long bytes = sysconf(_SC_PAGESIZE);
+    host_page = bytes > 0 ? (uint64_t)bytes : CHR_PAGE;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_bus;
     action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
@@ -205,7 +208,7 @@ void chr_maps_fork_child(void)
             continue;
         close(map->fd); /* it may carry a lock, which lives as long as the last copy of the descriptor */
         map->fd = -1;
-        mmap(map->base, map->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+        mmap(map->base, map->size, PROT_READ | PROT_WRITE, CHR_MAP_PRIVATE_ZERO | MAP_FIXED, -1, 0);
     }
 }
 
@@ -214,7 +217,7 @@ void chr_maps_fork_child(void)
 /* First-touch faults are the p99. Page tables are per mapping: only the mapping that will be used is worth populating. */
 void chr_map_populate(chr_map *map, uint64_t from, uint64_t to, bool write)
 {
-    from &= ~(uint64_t)(CHR_PAGE - 1);
+    from &= ~(host_page - 1);
     for (uint64_t at = from; at < to; at += CHR_CHUNK) {
         uint64_t size = to - at < CHR_CHUNK ? to - at : CHR_CHUNK;
         int rc = chr_prefault(map->base + at, size, write);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #if defined(__APPLE__)
+#include <mach/vm_inherit.h>
 #include <sys/sysctl.h>
 #include <uuid/uuid.h>
 #endif

@@ -134,7 +134,8 @@ static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
         (chr_reader_place(s, number, slot.position % s->segment_size, slot.seq, e) < 0 && e->sys == ENOENT)) {
         if (place_oldest(s, e) < 0)
             return -1;
-        if (or_oldest)
+        bool all_read = s->hot.next_seq == slot.seq && (slot.epoch == 0 || s->hot.epoch == slot.epoch);
+        if (or_oldest || all_read)
             return 0;
         return chr_fail(e, CHR_E_EVICTED, s->dir, s->name, slot.seq, s->hot.next_seq - 1, 0);
     }

@@ -4,7 +4,7 @@ For each flip the queue is read in every way and, on a copy, opened by a writer 
 read is what was appended, and a seq that is missing was spoken of by an error or a LOST record; nothing crashes or hangs.
 Beyond that each place of each file has its verdict, written down below:
 
-    TOLD       a reader names file and place; records elsewhere are still read
+    TOLD       a reader names file and place, and so does verify; records elsewhere are still read
     SAFE       readers get what is right or are told; the next writer finds the value wrong and loses nothing by it
     HARMLESS   readers get exactly what they get without the flip, and so it is after the next writer
 """
@@ -23,7 +23,7 @@ import msgspec
 import pytest
 
 from libchronicle.errors import ChronicleError, Corrupt
-from libchronicle.queue import LOST_TYPE, Queue, QueueConfig
+from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, verify
 
 SEGMENT = 4096
 CONFIG = QueueConfig(segment_size=SEGMENT, prefault=False, prepare=False, sync=False, retain_segments=100)
@@ -253,6 +253,23 @@ def is_told(seen: Seen, file: Path, place: Place) -> bool:
     return (number, place.frame, place.seq) in named
 
 
+def check_verified(path: Path, file: Path, place: Place) -> None:
+    """What `verify` says of a flip: it names the file, and the frame."""
+    try:
+        findings = list(verify(path))
+    except ChronicleError as error:
+        findings = [error]
+    if isinstance(findings[0] if findings else None, ChronicleError):
+        assert file.name in str(findings[0])
+        return
+    named = [
+        f for f in findings if file.name in f.path or (file.suffix == ".q" and f.segment == int(file.stem))
+    ]
+    assert named, f"verify is silent: {findings}"
+    if place.frame is not None:
+        assert place.frame in [finding.offset for finding in named]
+
+
 def check_told(seen: Seen, file: Path, place: Place) -> None:
     assert is_told(seen, file, place), [str(error) for error in seen.errors]
     if place.what == "frame":
@@ -283,6 +300,8 @@ def check_flip(path: Path, file: Path, at: int, bit: int, place: Place, sound: S
         os.pwrite(fd, bytes([byte[0] ^ 1 << bit]), at)
         seen = read_every_way(path)
         check_always(seen)
+        if place.verdict is TOLD or place.what == "seal":
+            check_verified(path, file, place)
         if place.verdict is TOLD:
             check_told(seen, file, place)
         elif place.verdict is HARMLESS:
@@ -322,6 +341,7 @@ def test_a_flipped_bit_is_told_or_harmless_wherever_it_is(pristine, name, scale,
     sound = read_every_way(pristine)
     check_always(sound)
     assert sound.errors == []
+    assert list(verify(pristine)) == []
     flips = 0
     for place, at, bit in chosen(places_of(file), random.Random(seed), 1.0 if scale.long else 0.01):
         try:
