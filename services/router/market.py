@@ -109,7 +109,7 @@ class MarketData:
         changed = []
         for feed in self.feeds.values():
             lost = why_lost(feed.reader.reader, ttl_s)
-            if lost in LEADS_NOWHERE:
+            if lost is not None and lost in LEADS_NOWHERE:
                 feed.error = Broken(path=feed.reader.reader.path, reason=lost.value)
             if (lost is None) != feed.is_alive:
                 feed.is_alive, feed.reason = lost is None, "writer alive" if lost is None else lost.value
