@@ -51,7 +51,6 @@ def read_on(path):
             try:
                 message = reader.next()
             except Corrupt as error:
-                assert error.seq not in told, "told once"
                 told.append(error.seq)
                 continue
             if message is None:

@@ -157,11 +157,13 @@ static uint64_t one(uint64_t seed, uint64_t at, figures *sum)
     memset(world, 0, offsetof(scene_world, record));
     remove_tree(queue);
     killed_at = at;
+    setenv("CHRONICLE_BOOT_ID", "the same", 1);
     if (!run(play, seed, at))
         return 0;
     uint64_t place = steps->stopped_in;
     sum->kills++;
     run(look_body, seed, 0);
+    setenv("CHRONICLE_BOOT_ID", at % 3 ? "the same" : "another", 1); /* as if the machine had gone too, its disk complete */
     child_visible = world->visible;
     sum->visible += child_visible;
     for (uint64_t second = 1 + (at * 7 + seed) % 5; run(recover_only, seed, second); second += 1 + (at * 31 + second) % 24)
