@@ -82,13 +82,17 @@ class Bench:
         self.say(f"left out: {name}: {failure}")
 
     def each(self, what: str, measure: Callable[[Peer], None]) -> None:
-        """One measurement of every peer still in."""
+        """One measurement of every peer still in. What fails is tried again; who fails twice is left out."""
         for peer in list(self.peers):
             self.say(f"{what}: {peer.name}")
             try:
                 measure(peer)
             except PeerFailed as failure:
-                self._drop(peer.name, failure)
+                self.say(f"once more: {peer.name}: {failure}")
+                try:
+                    measure(peer)
+                except PeerFailed as again:
+                    self._drop(peer.name, again)
 
     def note(self, peer: Peer, **figures: float) -> None:
         for key, value in figures.items():

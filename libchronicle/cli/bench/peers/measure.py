@@ -17,7 +17,7 @@ from typing import Any
 
 CHILD = Path(__file__).with_name("child.py")
 ADAPTERS = Path(__file__).with_name("adapters")
-PATIENCE_S = 30.0
+PATIENCE_S = 20.0
 LEFT = 1000  # messages of the test whether they survive
 
 
