@@ -20,12 +20,17 @@ class TokenBucket:
 
     def has_token(self, now_ns: int) -> bool:
         """Whether `take` would succeed; takes nothing."""
-        return max(self._full_at_ns, now_ns) + self._cost_ns <= now_ns + self._depth_ns
+        return self._full(now_ns) + self._cost_ns <= now_ns + self._depth_ns
+
+    def _full(self, now_ns: int) -> int:
+        """When the bucket is full again. Further off than an empty one takes: the clock has stepped back; it is empty."""
+        self._full_at_ns = min(self._full_at_ns, now_ns + self._depth_ns)
+        return max(self._full_at_ns, now_ns)
 
     def take(self, now_ns: int) -> bool:
         """Take a token; False and nothing taken when there is none. A clock that steps back refills
         nothing."""
         if not self.has_token(now_ns):
             return False
-        self._full_at_ns = max(self._full_at_ns, now_ns) + self._cost_ns
+        self._full_at_ns = self._full(now_ns) + self._cost_ns
         return True

@@ -25,6 +25,8 @@ cdef class LiveLoop:
     cdef readonly uint64_t parks
     cdef readonly uint64_t busy_rounds
     cdef int64_t spin_ns
+    cdef int64_t last_ns
+    cdef readonly int64_t stepped_back_ns
     cdef tuple chores
     cdef int next_chore
     cdef int64_t chore_due
@@ -32,6 +34,7 @@ cdef class LiveLoop:
     cdef int64_t rehearsal_due
     cdef Rehearsal rehearsal
 
+    cdef int64_t clock_ns(self) except -1
     cdef int poll(self, Source source) except -1
     cdef int advance(self, int64_t ts_ns) except -1
     cdef int broken(self, Source source, const chr_frame *f) except -1

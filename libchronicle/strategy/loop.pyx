@@ -81,8 +81,18 @@ cdef class LiveLoop:
 
     def now(self):
         """Bring ctx.now up to the clock and return it."""
-        self.ctx.now = max(self.ctx.now, chr_now_ns(self.clock))
+        self.ctx.now = max(self.ctx.now, self.clock_ns())
         return self.ctx.now
+
+    cdef int64_t clock_ns(self) except -1:
+        """The clock, but for steps back: the host lives on at the rate of the clock from where it was, until it ends. Else timers,
+        chores, the heartbeat among them, and every interval measured in ctx.now would stand still for as long as the step was."""
+        cdef int64_t now = chr_now_ns(self.clock) + self.stepped_back_ns
+        if now < self.last_ns:
+            self.stepped_back_ns += self.last_ns - now
+            now = self.last_ns
+        self.last_ns = now
+        return now
 
     def watch_stops(self, StopMonitor monitor):
         """For benchmarks: note when the machine stands still."""
@@ -111,7 +121,7 @@ cdef class LiveLoop:
 
     cdef int idle(self, int64_t idle_since) except -1:
         """Nothing to read. 1 if there was something to do after all, so that spinning starts anew."""
-        cdef int64_t now = chr_now_ns(self.clock)
+        cdef int64_t now = self.clock_ns()
         if self.monitor is not None:
             self.monitor.look(now)
         if now >= self.ctx.timers.next_deadline:
@@ -146,7 +156,7 @@ cdef class LiveLoop:
             if self.ctx.trace is not None:
                 self.ctx.trace.picked_up = chr_now_ns(self.clock)
             if n == 0 and self.monitor is not None:
-                self.monitor.look(chr_now_ns(self.clock), 2 * f.size)
+                self.monitor.look(self.clock_ns(), 2 * f.size)
             if n == 0 or f.ts_ns > self.ctx.now:
                 self.advance(f.ts_ns)
             n += 1
@@ -164,12 +174,12 @@ cdef class LiveLoop:
             if source.r == NULL:       # a callback's consequence detached it
                 break
         if n and self.monitor is not None:
-            self.monitor.resume(chr_now_ns(self.clock))
+            self.monitor.resume(self.clock_ns())
         return n
 
     cdef int advance(self, int64_t ts_ns) except -1:
         """Move ctx.now to the clock, at least to `ts_ns`; timers that it passes fire now."""
-        cdef int64_t now = chr_now_ns(self.clock)
+        cdef int64_t now = self.clock_ns()
         if now < ts_ns:
             now = ts_ns
         if now > self.ctx.now:
@@ -222,9 +232,9 @@ cdef class LiveLoop:
         self.next_chore = (self.next_chore + 1) % len(self.chores)
         chore()
         PyErr_CheckSignals()
-        self.chore_due = chr_now_ns(self.clock) + HOUSE_NS // len(self.chores)
+        self.chore_due = self.clock_ns() + HOUSE_NS // len(self.chores)
         if self.monitor is not None:
-            self.monitor.resume(chr_now_ns(self.clock))
+            self.monitor.resume(self.clock_ns())
         return 0
 
     cdef int rehearse(self) except -1:
@@ -242,9 +252,9 @@ cdef class LiveLoop:
         finally:
             self.sink.rehearsing = False
             self.dispatcher, self.ctx, self.recorder, self.monitor = dispatcher, ctx, recorder, monitor
-        self.rehearsal_due = chr_now_ns(self.clock) + REHEARSAL_NS
+        self.rehearsal_due = self.clock_ns() + REHEARSAL_NS
         if monitor is not None:
-            monitor.resume(chr_now_ns(self.clock))
+            monitor.resume(self.clock_ns())
         return 0
 
     cdef int keep_house(self) except -1:
@@ -252,7 +262,7 @@ cdef class LiveLoop:
         cdef int i
         for i in range(len(self.chores)):
             self.do_chore()
-        self.house_due = chr_now_ns(self.clock) + HOUSE_NS
+        self.house_due = self.clock_ns() + HOUSE_NS
         return 0
 
     cdef int park(self, int64_t now) except -1:

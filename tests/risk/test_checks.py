@@ -147,3 +147,12 @@ def test_configured_limits_are_rounded_down_to_the_instruments_digits() -> None:
     )  # fmt: skip
     limits = resolve(configured, TERMS)
     assert limits == RiskLimits(123, 1000 * 10**8, None, 5 * 10**7, 3, None)
+
+
+def test_a_bucket_whose_clock_stepped_back_is_empty_at_worst_and_fills_again() -> None:
+    bucket, now = TokenBucket(10), 10**18
+    assert all(bucket.take(now) for _ in range(10))
+    now -= 3600 * 10**9
+    assert not bucket.take(now)
+    assert bucket.take(now + 10**8)
+    assert not bucket.take(now + 10**8)
