@@ -201,7 +201,7 @@ cdef Columns drain_columns(Subscriber subscriber, Py_ssize_t most):
     cdef int rc = 0
     memset(&c, 0, sizeof(c))
     c.rows_room = rows
-    out = new_columns(rows, min(behind, rows * 128) + 4096)
+    out = new_columns(rows, min(behind, rows * subscriber.row_bytes) + 4096)
     point_into(out, &c)
     c.offsets[0] = 0
     while rows:
@@ -212,5 +212,7 @@ cdef Columns drain_columns(Subscriber subscriber, Py_ssize_t most):
         point_into(out, &c)
     if rc < 0:
         subscriber.keep_error(c.rows > 0)
+    if c.rows:
+        subscriber.row_bytes = c.bytes // c.rows + 1  # so that the next batch is neither grown nor cut: both cost page faults
     trim(out, c.rows, c.bytes)
     return out

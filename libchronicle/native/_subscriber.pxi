@@ -52,6 +52,7 @@ cdef class Subscriber:
         cdef int64_t at_ns = 0 if time_ns is None else whole(time_ns, path, "time_ns", INT64_MIN, INT64_MAX)
         self.path = path
         self.name = name
+        self.row_bytes = 64
         self.config = config
         fill_config(config, &c)
         if name is not None:
@@ -183,7 +184,7 @@ cdef class Subscriber:
             self.pending = error
         return out
 
-    def drain_columns(self, max=65536):
+    def drain_columns(self, max=16384):
         """Up to `max` records as Columns: arrays of their fields and one buffer of their payloads, copied out of the queue in one native call.
 
         The way to read millions of records per second; what numpy.frombuffer and pyarrow take without a copy. Errors as in drain().

@@ -56,6 +56,7 @@ cdef class Subscriber:
     cdef readonly object config
     cdef chr_reader *leaving
     cdef int inside
+    cdef uint64_t row_bytes  # of a record, as drain_columns found them lately
     cdef object pending  # an error told by the next read: records that came before it went out first
     cdef chr_reader *enter(self) except NULL
     cdef void leave(self) noexcept

@@ -75,6 +75,14 @@ static inline uint32_t chr_crc32c(uint32_t state, const void *data, size_t size)
     if (size >= CHR_CRC_LANES_FROM)
         state = chr_crc_long(state, &p, &size);
 #endif
+    for (; size >= 32; p += 32, size -= 32) {
+        uint64_t words[4];
+        memcpy(words, p, 32);
+        state = chr_crc_u64(state, words[0]);
+        state = chr_crc_u64(state, words[1]);
+        state = chr_crc_u64(state, words[2]);
+        state = chr_crc_u64(state, words[3]);
+    }
     while (size >= 8) {
         memcpy(&word, p, 8);
         state = chr_crc_u64(state, word);
