@@ -51,6 +51,7 @@ typedef struct chr_map {
     int32_t sealed;             /* sealing is done, nothing to do at release but unmap */
     int fd;
     void *notes;                /* of hole.c: records made by this reader, about this segment */
+    uint32_t worn;              /* steps of 64 KiB, about, that were read or populated: what its page tables hold */
 } chr_map;
 
 typedef struct {

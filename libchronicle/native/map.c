@@ -2,7 +2,8 @@
  *
  * Rules
  *  - A map lives until its last reference goes (a handle, or a Message in Python that still points into it); then it is put on a stack and
- *    unmapped by the clean thread, 2 MiB at a time: unmapping 128 MiB at once would stop every thread of the process for milliseconds.
+ *    unmapped by the clean thread, 2 MiB at a time: unmapping 128 MiB at once would stop every thread of the process for milliseconds. One of which
+ *    hardly anything was touched, as a seek leaves it, goes at once and in one piece: that costs a few microseconds.
  *  - Writable maps do not reach children: a child has no way to write into a queue that is not its own.
  *  - A file shortened by a stranger, or a disk that cannot read, raises SIGBUS. The handler finds the map by address, sets `broken`, and puts
  *    zero pages under what is gone (from the file's end on; of a file of full length the one page), so the access that faulted sees "not
@@ -147,12 +148,15 @@ struct chr_pending {
 static chr_pending *pending;
 static uint32_t pending_count;
 
+static bool hardly_touched(const chr_map *map) { return !map->writable && chr_load_relaxed32(&map->worn) <= CHR_CHUNK / CHR_STEP; }
+
 static void unmap(chr_map *map)
 {
     if (map->slot >= 0)
         __atomic_store_n(&watched[map->slot], NULL, __ATOMIC_RELEASE);
-    for (uint64_t at = 0; at < map->size; at += CHR_CHUNK)
-        munmap(map->base + at, map->size - at < CHR_CHUNK ? map->size - at : CHR_CHUNK);
+    uint64_t chunk = hardly_touched(map) ? map->size : CHR_CHUNK;
+    for (uint64_t at = 0; at < map->size; at += chunk)
+        munmap(map->base + at, map->size - at < chunk ? map->size - at : chunk);
     if (map->fd >= 0)
         close(map->fd);
     chr_notes_free(map->notes);
@@ -174,7 +178,7 @@ void chr_map_release(chr_map *map)
 {
     if (!let_go(map))
         return;
-    chr_pending *p = map->size > CHR_CHUNK ? malloc(sizeof *p) : NULL;
+    chr_pending *p = map->size > CHR_CHUNK && !hardly_touched(map) ? malloc(sizeof *p) : NULL;
     if (p == NULL) {
         unmap(map);
         return;
@@ -218,6 +222,7 @@ void chr_maps_fork_child(void)
 void chr_map_populate(chr_map *map, uint64_t from, uint64_t to, bool write)
 {
     from &= ~(host_page - 1);
+    chr_store_relaxed32(&map->worn, map->worn + (uint32_t)((to - from) / CHR_STEP) + 1);
     for (uint64_t at = from; at < to; at += CHR_CHUNK) {
         uint64_t size = to - at < CHR_CHUNK ? to - at : CHR_CHUNK;
         int rc = chr_prefault(map->base + at, size, write);
