@@ -252,8 +252,12 @@ static int settle(chr_subscriber *s, uint64_t *next, bool tell)
     for (;;) {
         const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
         int verdict = chr_examine_full(r->base, r->offset, s->segment_size, r->crc_seed, next);
-        if (verdict == CHR_FRAME_OK && f->type_id == CHR_TYPE_LOST && f->seq >= r->next_seq)
+        if (verdict == CHR_FRAME_OK && f->type_id == CHR_TYPE_LOST && f->seq >= r->next_seq) {
+            const chr_lost *lost = (const chr_lost *)(f + 1);
+            if (*next >= r->offset + CHR_FRAME_HEADER + sizeof *lost && lost->from_seq <= f->seq)
+                chr_hole_note(s, lost->from_seq, f->ts_ns, f->epoch); /* what went after it was declared is told first */
             return 1;
+        }
         if (verdict == CHR_FRAME_OK && f->seq != r->next_seq)
             verdict = CHR_FRAME_BAD_CRC - 1;
         if (verdict == CHR_FRAME_OK && f->type_id != CHR_TYPE_PADDING)

@@ -319,3 +319,27 @@ def test_a_commit_survives_kill_9_of_the_reader(tmp_path, spawn):
     spawn(code, path).wait()
     with Queue.open_subscriber(path, "a") as reader:
         assert reader.next_seq == 42
+
+
+def test_a_declared_hole_that_begins_later_than_the_reader_stands_is_told_whole(tmp_path, another_boot):
+    """The end of a quarantined segment was lost once more, after the hole behind it had been declared."""
+    path = tmp_path / "q"
+    another_boot("one")
+    append_some(path, 20)
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        reader.drain(10)
+        early = reader.position
+        reader.drain(9)
+        last = reader.position
+    flip(path / "000000000.q", last + 40)
+    with (path / "control.meta").open("r+b") as handle:
+        handle.seek(128)
+        handle.write(struct.pack("<Q", 128))
+    append_some(path, 1)  # declares 19 lost
+    with (path / "000000000.q").open("r+b") as handle:
+        handle.seek(early)
+        handle.write(bytes((1 << 16) - early))
+    records = all_records(path)
+    holes = [struct.unpack("<QQ", r[2]) for r in records if r[1] == LOST_TYPE]
+    assert [r[0] for r in records if r[1] != LOST_TYPE] == [*range(10), 21]
+    assert holes == [(10, 18), (19, 19)]
