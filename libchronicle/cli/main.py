@@ -325,7 +325,10 @@ app.add_typer(bus_app, name="bus")
 def main() -> None:
     """Console script: an error is one line on stderr and an exit code that says whose turn it is."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here a reader that has gone is still an exception, at the end it would be a complaint
     except ChronicleError as error:
         fail(error)
     except BrokenPipeError:  # `chronicle queue tail | head`
