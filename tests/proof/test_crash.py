@@ -68,8 +68,8 @@ def kill(child):
 
 def test_a_process_killed_at_any_step_leaves_a_queue_that_goes_on(run_proof, memory_dir, scale, seed, report):
     total = {}
-    for script in range(scale(2, 40)):
-        figures = run_proof("crash_proof", memory_dir, seed + script, 60, scale(97, 7))
+    for script in range(scale(2, 24)):
+        figures = run_proof("crash_proof", memory_dir, seed + script, 60, scale(97, 29))
         figures.pop("seed")
         for key, value in figures.items():
             total[key] = total.get(key, 0) + value

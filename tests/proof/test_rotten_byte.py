@@ -84,7 +84,7 @@ def test_in_a_sealed_segment(tmp_path, scale, seed, report):
 @pytest.mark.parametrize("boot", ["the same boot", "another boot"])
 def test_in_the_segment_that_is_recovered(tmp_path, monkeypatch, scale, seed, report, boot):
     rng = random.Random(seed)
-    rounds = scale(10, 400)
+    rounds = scale(10, 150)
     for round_number in range(rounds):
         path = tmp_path / f"q{round_number}"
         monkeypatch.setenv("CHRONICLE_BOOT_ID", "one")
