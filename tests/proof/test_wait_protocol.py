@@ -197,8 +197,8 @@ TWO = (0, 1)
     ("short", "long"),
     [
         (Model(appends=1), Model(appends=3, kills=(1, 1))),
-        (Model((ONE, TWO), appends=1, kills=(1, 0)), Model((ONE, ONE, TWO), appends=1, kills=(1, 1))),
-        (Model(kills=(2, 0), appends=1), Model((ONE, ONE, ONE, ONE), appends=2, kills=(2, 0))),
+        (Model((ONE, TWO), appends=1, kills=(1, 0)), Model((ONE, ONE, TWO), appends=1, kills=(1, 0))),
+        (Model(kills=(2, 0), appends=1), Model((ONE, ONE, ONE, ONE), appends=2, kills=(1, 0))),
     ],
     ids=["three sleepers, anyone killed", "one of them waits on two queues", "two writers killed in turn"],
 )
