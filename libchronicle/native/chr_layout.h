@@ -38,6 +38,7 @@
 #define CHR_SEGMENT_DATA 128u          /* first frame of a segment */
 #define CHR_SEGMENT_MIN 4096u
 #define CHR_SEGMENT_MAX (1u << 28)     /* so that a padding's length always fits */
+#define CHR_SEGMENT_LAST 999999999u    /* nine digits name a segment */
 #define CHR_STEP 65536u                /* bytes between index entries, marks and prefetch requests */
 
 #define CHR_COMMIT_TAG 0xA0000000u

@@ -318,8 +318,10 @@ static void mend_headers(const chr_publisher *p)
         return;
     for (uint64_t number = p->hot.control->oldest > lowest ? p->hot.control->oldest : lowest; number < p->first_number; number++) {
         chr_map *map = chr_segment_map(p->dir, number, p->segment_size, false, &e);
-        if (map == NULL)
-            continue; /* gone or cut short: told to whoever reads there */
+        if (map == NULL) { /* gone or cut short: told to whoever reads there */
+            number = chr_segment_after(p->dir, number) - 1;
+            continue;
+        }
         chr_map *mended = chr_segment_header_valid(map, p->queue_id) ? NULL : chr_segment_mend(p->dir, number, p->segment_size, p->queue_id, &e);
         if (mended != NULL)
             chr_map_release_now(mended);

@@ -131,6 +131,10 @@ chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint6
 {
     char name[32], path[640];
     uint8_t header[sizeof(chr_segment_header)];
+    if (number > CHR_SEGMENT_LAST) {
+        chr_fail(e, CHR_E_CONTROL, dir, "marks beyond every segment", number, 0, 0);
+        return NULL;
+    }
     chr_segment_name(name, number, "q");
     chr_join(path, sizeof path, dir, name);
     if (access(path, F_OK) == 0) {
