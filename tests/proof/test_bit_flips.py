@@ -226,7 +226,7 @@ CONTROL = runs(
     (4096, "reserved", HARMLESS),
 )
 READER = runs(
-    (12, "magic, version", TOLD),
+    (12, "magic, version", SAFE),  # known beyond doubt from a sound slot below
     (64, "pid, start time, boot id, heartbeat", HARMLESS),
     (192, "slots", SAFE),
     (4096, "reserved", HARMLESS),

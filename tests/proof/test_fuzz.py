@@ -1,8 +1,8 @@
 """Queue files changed by a fuzzer: opened, read, sought, recovered and written to without a crash, a hang or a false record.
 
 `native/fuzz_queue.c` says what an input is. `corpus/queue_files.txt` holds one input a line, as hex: the smallest set that
-reaches what all inputs found so far reach, and those that once found a fault. Every run replays it under AddressSanitizer and UBSan; where clang is installed
-libFuzzer then goes on from there, in the long run for half an hour of processor time.
+reaches what all inputs found so far reach, and those that once found a fault. Every run replays it under AddressSanitizer
+and UBSan; where clang is installed libFuzzer then goes on from there, in the long run for half an hour of processor time.
 
 A long run with CHRONICLE_FUZZ_CORPUS=DIR keeps what it finds in DIR; the set is made anew from it by
 `fuzz_queue -merge=1 -set_cover_merge=1 -use_counters=0 SMALL DIR`.
