@@ -58,7 +58,7 @@ int chr_lock_exclusive(int fd);     /* 0 held, 1 another has it, < 0 errno */
 void chr_unlock(int fd);            /* said aloud at close: a child forked a moment ago may still hold a copy of the descriptor */
 int chr_lock_probe(int fd);         /* 1 held by someone else, 0 free */
 
-int chr_reserve_space(int fd, uint64_t size); /* 0 or errno. Blocks that are really there: a full disk is an error now, never a SIGBUS later */
+int chr_reserve_space(int fd, uint64_t size); /* 0 or errno. What is there stays, the file never gets shorter. Blocks that are really there: a full disk is an error now, never a SIGBUS later */
 int chr_sync_data(int fd);
 int chr_prefault(void *at, uint64_t size, bool write); /* 0 or errno; EINVAL: this host has no such call */
 void chr_keep_from_children(void *at, uint64_t size);

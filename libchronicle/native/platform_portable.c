@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__APPLE__)
@@ -137,10 +138,10 @@ int chr_lock_probe(int fd)
 
 /* ---------------------------------------------------------------- space and memory */
 
-static int write_zeros(int fd, uint64_t size)
+static int write_zeros(int fd, uint64_t from, uint64_t size)
 {
     static const char zeros[1 << 16];
-    for (uint64_t at = 0; at < size;) {
+    for (uint64_t at = from; at < size;) {
         size_t want = size - at < sizeof zeros ? (size_t)(size - at) : sizeof zeros;
         ssize_t n = pwrite(fd, zeros, want, (off_t)at);
         if (n < 0 && errno == EINTR)
@@ -154,14 +155,19 @@ static int write_zeros(int fd, uint64_t size)
 
 int chr_reserve_space(int fd, uint64_t size)
 {
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    if ((uint64_t)st.st_size >= size)
+        return 0;
 #ifdef __APPLE__
-    fstore_t store = {.fst_flags = F_ALLOCATEALL, .fst_posmode = F_PEOFPOSMODE, .fst_length = (off_t)size};
+    fstore_t store = {.fst_flags = F_ALLOCATEALL, .fst_posmode = F_PEOFPOSMODE, .fst_length = (off_t)size - st.st_size};
     if (fcntl(fd, F_PREALLOCATE, &store) == 0)
         return ftruncate(fd, (off_t)size) == 0 ? 0 : errno;
     if (errno == ENOSPC)
         return ENOSPC;
 #endif
-    return write_zeros(fd, size);
+    return write_zeros(fd, (uint64_t)st.st_size, size);
 }
 
 int chr_sync_data(int fd)

@@ -26,8 +26,6 @@ LONG = os.environ.get("CHRONICLE_PROOF") == "long"
 
 # The long proof takes all tests of queues.
 SHORT = ("test_append_and_read", "test_ownership", "test_fork")
-OF_LINUX = ("test_hot_path", "test_a_disk_that_cannot_sync", "strace")
-"""They count or refuse system calls by their Linux names."""
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
@@ -154,7 +152,6 @@ def test_queues_without_the_help_of_linux(overlay, tmp_path):
     files = sorted((ROOT / "tests" / "queue").glob("test_*.py"))
     if not LONG:
         files = [file for file in files if file.stem in SHORT]
-    chosen = " and ".join(f"not {name}" for name in OF_LINUX)
     command = [
         sys.executable,
         "-m",
@@ -165,8 +162,6 @@ def test_queues_without_the_help_of_linux(overlay, tmp_path):
         "no:cacheprovider",
         "--basetemp",
         tmp_path / "t",
-        "-k",
-        chosen,
     ]
     done = run([*command, *files], env=environ, cwd=ROOT, timeout=1500 if LONG else 110)
     assert done.returncode == 0, done.stdout[-4000:]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from libchronicle.native.binding import live_maps
+from libchronicle.native.binding import live_maps, platform_facts
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +20,14 @@ def _no_mapping_is_left() -> Iterator[None]:
     yield
     gc.collect()
     assert live_maps() <= before, "a mapping outlived its handles and messages"
+
+
+@pytest.fixture
+def woken() -> None:
+    """For tests of wake-ups, and of system calls by their Linux names: skips where the core was built without them."""
+    with tempfile.TemporaryFile() as scratch:
+        if platform_facts(scratch.fileno())["shared_words"]:
+            pytest.skip("this host has no futex: readers look each millisecond")
 
 
 Spawn = Callable[..., "subprocess.Popen[str]"]

@@ -54,7 +54,7 @@ def one_page(path):
 
 
 @pytest.mark.parametrize("fault", [remove, cut, swap, swap_for_garbage])
-def test_a_living_writer_restores_the_page(tmp_path, fault):
+def test_a_living_writer_restores_the_page(tmp_path, woken, fault):
     path = tmp_path / "q"
     with Queue.open_publisher(path, CONFIG) as writer:
         before = (path / "notify.meta").stat().st_ino
@@ -185,7 +185,7 @@ def test_the_whole_reads_without_a_page_when_every_other_process_is_dead(tmp_pat
             assert reader.metrics()["polls"] == 0
 
 
-def test_a_reader_finds_the_page_of_the_next_writer(tmp_path):
+def test_a_reader_finds_the_page_of_the_next_writer(tmp_path, woken):
     """Nobody marks the old page when its writer is gone: the reader looks for itself."""
     path = tmp_path / "q"
     Queue.open_publisher(path, CONFIG).close()

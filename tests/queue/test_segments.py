@@ -77,7 +77,7 @@ def test_what_a_killed_writer_left_unsealed_is_sealed_and_synced_by_the_next(tmp
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_disk_that_cannot_sync_is_counted_and_stops_nobody(tmp_path):
+def test_a_disk_that_cannot_sync_is_counted_and_stops_nobody(tmp_path, woken):
     code = """
         import sys, time
         from libchronicle.errors import HostError
