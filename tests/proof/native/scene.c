@@ -318,6 +318,13 @@ static void check_frame(const scene *s, const chr_frame *f)
     REQUIRE(r->hash == chr_checksum(f->payload, f->size), "payload of seq %llu was altered", (ull)f->seq);
 }
 
+/* A hole that policy or a power cut made. */
+static bool told(const scene *s, const chr_reader *r)
+{
+    int32_t code = r->error.code;
+    return code == CHR_E_EVICTED || code == CHR_E_FORGOTTEN || (s->torn && (code == CHR_E_CORRUPT || code == CHR_E_BROKEN));
+}
+
 /* Up to `count` records; false at the end or after a hole that was told. */
 static bool read_some(scene *s, chr_reader *r, uint64_t count)
 {
@@ -325,12 +332,10 @@ static bool read_some(scene *s, chr_reader *r, uint64_t count)
     while (count-- > 0) {
         uint64_t expected = r->next_seq;
         int rc = chr_next(r, &f);
-        if (rc < 0 && (r->error.code == CHR_E_EVICTED || r->error.code == CHR_E_FORGOTTEN))
-            return false;
-        if (rc < 0 && s->torn && (r->error.code == CHR_E_CORRUPT || r->error.code == CHR_E_BROKEN))
-            return false;
-        if (rc < 0 && excused(s, &r->error))
+        if (rc < 0 && !told(s, r) && excused(s, &r->error))
             rc = chr_next(r, &f);
+        if (rc < 0 && told(s, r))
+            return false;
         ORDERLY(rc >= 0, &r->error);
         if (rc == 0)
             return false;
@@ -345,6 +350,10 @@ static bool read_some(scene *s, chr_reader *r, uint64_t count)
 static void do_read_a(scene *s)
 {
     read_some(s, s->a, 1 + scene_random(s, 20));
+    if (((chr_subscriber *)s->a)->dead) { /* not durable, and overtaken */
+        chr_reader_close(s->a);
+        open_reader(s, &s->a, "a", CHR_START_EARLIEST);
+    }
     if (chance(s, 60))
         commit_a(s, chance(s, 30));
 }
