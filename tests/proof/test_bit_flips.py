@@ -313,13 +313,14 @@ def check_flip(path: Path, file: Path, at: int, bit: int, place: Place, sound: S
 
 
 def chosen(places: list[Place], rng: random.Random, share: float) -> Iterator[tuple[Place, int, int]]:
-    """Every bit of every byte that means something and one of each that does not, or a share of them."""
+    """Every bit of every byte that means something and one of each that does not, or a share of them, one at least."""
+    every = []
     for place in places:
         for at in range(place.begin, place.end):
             silent = place.what.startswith(("reserved", "behind", "magic, queue id"))
-            for bit in [rng.randrange(8)] if silent else range(8):
-                if rng.random() < share:
-                    yield place, at, bit
+            every += [(place, at, bit) for bit in ([rng.randrange(8)] if silent else range(8))]
+    for n in sorted(rng.sample(range(len(every)), max(1, round(share * len(every))))):
+        yield every[n]
 
 
 FILES = (

@@ -123,7 +123,9 @@ def test_latest_is_exact_while_a_writer_runs(tmp_path, spawn):
 
 def test_seek_passes_over_segments_that_are_gone_or_cannot_be_read(tmp_path):
     path = tmp_path / "q"
-    with Queue.open_publisher(path, CONFIG) as writer:
+    # a reader at latest holds nothing back
+    kept_for_long = QueueConfig(segment_size=1 << 18, retain_age_s=3600)
+    with Queue.open_publisher(path, kept_for_long) as writer:
         for _ in range(12):
             writer.append_many(1, [bytes(100)] * 10, 1000 + writer.next_seq)
             writer.roll()
