@@ -316,7 +316,7 @@ static int slow_next(chr_reader *r, chr_frame *out)
     r->next_seq = f->seq + 1;
     if (next >= r->end) {
         chr_reader_set_step(s);
-        chr_store_relaxed32(&r->map->worn, r->map->worn + 1);
+        chr_store_relaxed32(&r->map->worn, chr_load_relaxed32(&r->map->worn) + 1);
         if (next * 2 >= (uint64_t)s->segment_size && chr_load_relaxed32(&s->ahead_number) != r->map->number + 1 && s->config.agents)
             chr_task_want(CHR_AGENT_PREPARE, &s->prepare);
     }

@@ -222,7 +222,7 @@ void chr_maps_fork_child(void)
 void chr_map_populate(chr_map *map, uint64_t from, uint64_t to, bool write)
 {
     from &= ~(host_page - 1);
-    chr_store_relaxed32(&map->worn, map->worn + (uint32_t)((to - from) / CHR_STEP) + 1);
+    chr_store_relaxed32(&map->worn, chr_load_relaxed32(&map->worn) + (uint32_t)((to - from) / CHR_STEP) + 1);
     for (uint64_t at = from; at < to; at += CHR_CHUNK) {
         uint64_t size = to - at < CHR_CHUNK ? to - at : CHR_CHUNK;
         int rc = chr_prefault(map->base + at, size, write);
