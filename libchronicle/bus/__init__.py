@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from libchronicle.bus.commands import STOP, CommandChannel, Stop
     from libchronicle.bus.control import ControlReceiver, send_command
     from libchronicle.bus.discovery import Added, Discovery, Removed
-    from libchronicle.bus.endpoint import Endpoint, EndpointStatus, inspect_endpoint, reap
+    from libchronicle.bus.endpoint import Endpoint, EndpointStatus, inspect_endpoint
     from libchronicle.bus.fanin import FanIn
     from libchronicle.bus.feed_states import FeedState
     from libchronicle.bus.feed_watch import FeedChange, FeedWatch
@@ -54,7 +54,6 @@ _HOMES = {
     "inspect_endpoint": "endpoint",
     "permission_rules": "access",
     "pin_to_core": "affinity",
-    "reap": "endpoint",
     "send_command": "control",
 }
 
@@ -87,7 +86,6 @@ __all__ = [
     "inspect_endpoint",
     "permission_rules",
     "pin_to_core",
-    "reap",
     "send_command",
 ]
 

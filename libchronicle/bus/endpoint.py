@@ -3,9 +3,9 @@
     register    LEASE appears, then READY (both by rename): who sees READY finds a complete lease and opened queues
     renew       one store by the working loop
     clean exit  READY goes, then LEASE
-    crash       both stay; the lease ends with the process or runs out, readers count the endpoint as removed, `reap` tidies
+    crash       both stay; the lease ends with the process or runs out, readers count the endpoint as removed
 
-Registering and reaping take the directory's lock, so a reaper never removes the marker of a holder who came meanwhile.
+Registering and leaving take the directory's lock: who leaves late never removes the marker of one who came meanwhile.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from libchronicle.bus.lease import Lease, LeaseRecord, Liveness, judge, read_lea
 from libchronicle.bus.paths import LEASE, READY
 from libchronicle.errors import EndpointActive
 
-__all__ = ["DEFAULT_TTL_S", "Endpoint", "EndpointStatus", "inspect_endpoint", "reap"]
+__all__ = ["DEFAULT_TTL_S", "Endpoint", "EndpointStatus", "inspect_endpoint"]
 
 DEFAULT_TTL_S: Final = 5.0
 
@@ -109,21 +109,6 @@ def inspect_endpoint(path: Path, now_monotonic_ns: int | None = None) -> Endpoin
         liveness=judge(lease, now_monotonic_ns),
         lease=lease if isinstance(lease, LeaseRecord) else None,
     )
-
-
-def reap(path: Path) -> bool:
-    """Remove READY and LEASE of a holder that is gone; True if there was something to remove.
-
-    An EXPIRED holder still runs and an UNKNOWN one cannot be judged: neither is reaped.
-    """
-    with directory_lock(path):
-        status = inspect_endpoint(path)
-        if status.liveness not in (Liveness.DEAD, Liveness.RELEASED, Liveness.ABSENT):
-            return False
-        found = status.ready or status.lease is not None
-        (path / READY).unlink(missing_ok=True)
-        (path / LEASE).unlink(missing_ok=True)
-        return found
 
 
 def _same_registration(one: LeaseRecord, other: LeaseRecord) -> bool:

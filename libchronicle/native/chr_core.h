@@ -126,6 +126,7 @@ chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_
 void chr_segment_write_header(uint8_t *base, uint64_t queue_id, uint32_t number, uint32_t size, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch);
 void chr_segment_begin(chr_map *map, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch);
 bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id);
+bool chr_segment_read_header(const char *dir, uint64_t number, uint64_t queue_id, chr_segment_header *out); /* without mapping it; false: not a whole one */
 bool chr_seal_valid(const chr_map *map);
 void chr_segment_seal(chr_map *map, uint32_t end, uint32_t flags, uint32_t crc_seed);
 uint64_t chr_segment_next_good(const chr_map *map, uint32_t crc_seed, uint64_t from, uint64_t upto, uint64_t seq);

@@ -214,17 +214,11 @@ static uint64_t hindmost(chr_publisher *p, uint32_t *ignored, uint64_t ignored_a
 
 /* ---------------------------------------------------------------- removal */
 
+/* CHR_SEQ_UNKNOWN of one that cannot be read or has not begun */
 static uint64_t first_seq_of(const chr_publisher *p, uint64_t number)
 {
-    char name[32], path[640];
     chr_segment_header h;
-    chr_segment_name(name, number, "q");
-    chr_join(path, sizeof path, p->dir, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : pread(fd, &h, sizeof h, 0);
-    if (fd >= 0)
-        close(fd);
-    return n == (ssize_t)sizeof h && h.magic == CHR_MAGIC_SEGMENT ? h.first_seq : CHR_SEQ_UNKNOWN;
+    return chr_segment_read_header(p->dir, number, p->queue_id, &h) ? h.first_seq : CHR_SEQ_UNKNOWN;
 }
 
 static void unlink_pair(const chr_publisher *p, uint64_t number)

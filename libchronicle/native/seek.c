@@ -34,16 +34,8 @@ enum { FIRST_UNREADABLE, FIRST_UNBEGUN, FIRST_KNOWN };
 
 static int read_first(const chr_subscriber *s, uint64_t number, chr_first *out)
 {
-    char name[32], path[640];
     chr_segment_header h;
-    chr_segment_name(name, number, "q");
-    chr_join(path, sizeof path, s->dir, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : pread(fd, &h, sizeof h, 0);
-    if (fd >= 0)
-        close(fd);
-    if (n != (ssize_t)sizeof h || h.magic != CHR_MAGIC_SEGMENT || h.queue_id != s->queue_id || h.number != number ||
-        h.crc != chr_checksum(&h, offsetof(chr_segment_header, crc)))
+    if (!chr_segment_read_header(s->dir, number, s->queue_id, &h))
         return FIRST_UNREADABLE;
     *out = (chr_first){number + 1, h.first_seq, h.first_ts};
     return h.first_seq == CHR_SEQ_UNKNOWN ? FIRST_UNBEGUN : FIRST_KNOWN;

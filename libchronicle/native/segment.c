@@ -28,6 +28,19 @@ bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id)
            h->size == map->size && h->features_incompat == 0 && h->crc == chr_checksum(h, offsetof(chr_segment_header, crc));
 }
 
+bool chr_segment_read_header(const char *dir, uint64_t number, uint64_t queue_id, chr_segment_header *out)
+{
+    char name[32], path[640];
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, dir, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : pread(fd, out, sizeof *out, 0);
+    if (fd >= 0)
+        close(fd);
+    return n == (ssize_t)sizeof *out && out->magic == CHR_MAGIC_SEGMENT && out->queue_id == queue_id && out->number == number &&
+           out->crc == chr_checksum(out, offsetof(chr_segment_header, crc));
+}
+
 void chr_segment_write_header(uint8_t *base, uint64_t queue_id, uint32_t number, uint32_t size, uint64_t first_seq, int64_t first_ts, uint32_t prev_epoch)
 {
     chr_segment_header h = {.magic = CHR_MAGIC_SEGMENT, .version = CHR_FORMAT_VERSION, .queue_id = queue_id, .number = number, .size = size};

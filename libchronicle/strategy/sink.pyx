@@ -10,7 +10,7 @@ from libchronicle.protocol.layout cimport (
     chr_sbe_header_t,
 )
 
-from libchronicle.errors import Closed
+from libchronicle.errors import Closed, MisuseError
 
 
 cdef inline void _fill(void *to, uint16_t type_id, const void *block, uint16_t block_size) noexcept nogil:
@@ -24,7 +24,7 @@ cdef inline void _fill(void *to, uint16_t type_id, const void *block, uint16_t b
 
 cdef class OrderSink:
     cdef int put(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
-        raise NotImplementedError
+        raise MisuseError(reason=f"{type(self).__name__} does not say where requests go; take QueueSink or MemorySink")
 
 
 cdef class QueueSink(OrderSink):

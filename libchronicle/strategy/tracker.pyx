@@ -141,6 +141,21 @@ cdef inline uint8_t _next_state(uint8_t state, const chr_execution_report_t *rep
     return state  # a refused cancel or replace leaves the order as it was
 
 
+cdef WorkingOrder _pending(uint64_t id, object instrument, const chr_new_order_t *body, int64_t sent_ns):
+    cdef WorkingOrder order = WorkingOrder.__new__(WorkingOrder)
+    order.id = id
+    order.instrument = instrument
+    order.price = body.price
+    order.qty = body.qty
+    order.cum_qty = 0
+    order.sent_ns = sent_ns
+    order.body = body[0]
+    order._side = body.side
+    order._state = PENDING
+    order.cancelling = False
+    return order
+
+
 cdef class Tracker:
     def __init__(self, uint64_t queue_id=0):
         self.queue_id = queue_id
@@ -149,17 +164,7 @@ cdef class Tracker:
     cdef WorkingOrder sent(
         self, uint64_t id, object instrument, const chr_new_order_t *body, int64_t ts_ns
     ):
-        cdef WorkingOrder order = WorkingOrder.__new__(WorkingOrder)
-        order.id = id
-        order.instrument = instrument
-        order.price = body.price
-        order.qty = body.qty
-        order.cum_qty = 0
-        order.sent_ns = ts_ns
-        order.body = body[0]
-        order._side = body.side
-        order._state = PENDING
-        order.cancelling = False
+        cdef WorkingOrder order = _pending(id, instrument, body, ts_ns)
         self.orders[id] = order
         return order
 
@@ -223,20 +228,16 @@ cdef class Tracker:
 
     cdef WorkingOrder _stranger(self, uint64_t id, object instrument, const chr_execution_report_t *report):
         """An order sent before the oldest record left in orders_out: all that is known of it is its report."""
-        cdef WorkingOrder order = WorkingOrder.__new__(WorkingOrder)
+        cdef chr_new_order_t body
         self.strangers += 1
-        order.id = id
-        order.instrument = instrument
-        order.price = report.price
-        order.qty = report.qty
+        memset(&body, 0, sizeof(body))
+        body.price = report.price
+        body.qty = report.qty
+        body.side = report.side
+        body.order_type = CHR_ORDER_TYPE_LIMIT if report.price else CHR_ORDER_TYPE_MARKET
+        body.time_in_force = CHR_TIME_IN_FORCE_GTC if report.price else CHR_TIME_IN_FORCE_IOC
+        cdef WorkingOrder order = _pending(id, instrument, &body, report.order_ts)
         order.cum_qty = report.cum_qty
-        order.sent_ns = report.order_ts
-        memset(&order.body, 0, sizeof(order.body))
-        order.body.order_type = CHR_ORDER_TYPE_LIMIT if report.price else CHR_ORDER_TYPE_MARKET
-        order.body.time_in_force = CHR_TIME_IN_FORCE_GTC if report.price else CHR_TIME_IN_FORCE_IOC
-        order._side = report.side
-        order._state = PENDING
-        order.cancelling = False
         ends = report.exec_type == CHR_EXEC_TYPE_REJECT or report.leaves_qty == 0
         if report.order_queue_id == self.queue_id and not ends:
             self.orders[id] = order

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from libchronicle.bus.endpoint import Endpoint, inspect_endpoint, reap
+from libchronicle.bus.endpoint import Endpoint, inspect_endpoint
 from libchronicle.bus.lease import Liveness
 from libchronicle.errors import EndpointActive
 
@@ -57,26 +57,21 @@ def test_a_second_holder_is_refused_until_the_first_is_gone(tmp_path: Path) -> N
         assert inspect_endpoint(tmp_path).present
 
 
-def test_a_crash_leaves_a_marker_that_counts_as_gone_and_can_be_reaped(tmp_path: Path) -> None:
+def test_a_crash_leaves_a_marker_that_counts_as_gone(tmp_path: Path) -> None:
     with start_holder(tmp_path) as holder:
-        assert not reap(tmp_path), "a living holder is not reaped"
         holder.kill()
     status = inspect_endpoint(tmp_path)
     assert status.ready
     assert status.liveness is Liveness.DEAD
     assert not status.present
-    assert reap(tmp_path)
-    assert not reap(tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_hung_holder_counts_as_gone_but_is_not_reaped(tmp_path: Path) -> None:
+def test_a_hung_holder_counts_as_gone(tmp_path: Path) -> None:
     with Endpoint(tmp_path, epoch=1, ttl_s=5):
         later = time.monotonic_ns() + 6_000_000_000
         assert inspect_endpoint(tmp_path, later).liveness is Liveness.EXPIRED
     with Endpoint(tmp_path, epoch=1, ttl_s=0):
         assert inspect_endpoint(tmp_path).liveness is Liveness.EXPIRED
-        assert not reap(tmp_path)
 
 
 def test_a_late_close_does_not_remove_the_marker_of_a_successor(tmp_path: Path) -> None:

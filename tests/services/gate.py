@@ -18,10 +18,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Self, TypeVar
 
-__all__ = ["Behaviour", "Gate"]
+__all__ = ["Behaviour", "Gate", "pour"]
 
 T = TypeVar("T")
 Behaviour = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def pour(writer: asyncio.StreamWriter, head: bytes, chunk: bytes) -> None:
+    """Sends `head`, then `chunk` for as long as the other side takes it."""
+    writer.write(head)
+    while True:
+        writer.write(chunk)
+        await writer.drain()
+        await asyncio.sleep(0)
 
 
 class Gate:

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 from asyncio import StreamReader, StreamWriter
 
-from gate import Behaviour
+from gate import Behaviour, pour
 
 
 def answers(name: str, raw: bytes) -> Behaviour:
@@ -32,34 +32,23 @@ def refuses(name: str, status: str, headers: str = "", body: bytes = b"{}") -> B
 
 
 async def endless_body(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    while True:
-        writer.write(b" " * 65536)
-        await writer.drain()
-        await asyncio.sleep(0)
+    await pour(writer, b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536)
 
 
 async def endless_chunks(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
-        await writer.drain()
-        await asyncio.sleep(0)
+    await pour(
+        writer,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"10000\r\n" + b" " * 65536 + b"\r\n",
+    )
 
 
 async def endless_head(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
-    while True:
-        writer.write(b"x" * 65536)
-        await writer.drain()
-        await asyncio.sleep(0)
+    await pour(writer, b"HTTP/1.1 200 OK\r\nX-Long: ", b"x" * 65536)
 
 
 async def endless_interim(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
-    while True:
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
-        await writer.drain()
-        await asyncio.sleep(0)
+    await pour(writer, b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
 
 
 async def a_byte_at_a_time(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:

@@ -12,7 +12,7 @@ import struct
 import zlib
 from asyncio import StreamReader, StreamWriter
 
-from gate import Behaviour
+from gate import Behaviour, pour
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, BINARY, CONT, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
@@ -105,19 +105,11 @@ def closes(code: int, reason: bytes = b"") -> Behaviour:
 
 
 async def endless_handshake(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 101 Switching Protocols\r\n")
-    while True:
-        writer.write(b"X-Padding: " + b"x" * 4000 + b"\r\n")
-        await writer.drain()
-        await asyncio.sleep(0)
+    await pour(writer, b"HTTP/1.1 101 Switching Protocols\r\n", b"X-Padding: " + b"x" * 4000 + b"\r\n")
 
 
 async def endless_refusal(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
-    while True:
-        writer.write(b"x" * 65536)
-        await writer.drain()
-        await asyncio.sleep(0)
+    await pour(writer, b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b"x" * 65536)
 
 
 async def slow_handshake(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
@@ -149,10 +141,7 @@ async def half_closes(head: bytes, reader: StreamReader, writer: StreamWriter) -
 
 async def noise(head: bytes, reader: StreamReader, writer: StreamWriter) -> None:
     await accept(head, writer)
-    while True:
-        writer.write(os.urandom(4096))
-        await writer.drain()
-        await asyncio.sleep(0)
+    await pour(writer, b"", os.urandom(4096))
 
 
 def _deflated(size: int) -> bytes:

@@ -18,7 +18,7 @@ from libchronicle.strategy.context import Context
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.lifecycle import Lifecycle
 from libchronicle.strategy.recorder import Recorder
-from libchronicle.strategy.sink import MemorySink
+from libchronicle.strategy.sink import MemorySink, OrderSink
 
 BTC = "binance-spot:BTCUSDT"
 ETH = "binance-spot:ETHUSDT"
@@ -70,12 +70,13 @@ class Stage:
         *names: str,
         trading: bool = True,
         params: Any = None,
+        sink: OrderSink | None = None,
         **options: Any,
     ) -> None:
         self.names = names or (BTC,)
         self.now = 1_000_000_000
         self.sink = MemorySink(lambda: self.now)
-        self.ctx = Context(self.sink, params=params, account="paper")
+        self.ctx = Context(sink or self.sink, params=params, account="paper")
         self.ctx.set_now(self.now)
         self.journal = Journal()
         self.strategy = strategy or Strategy()

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from stage import BTC, Stage
 
+from libchronicle.errors import MisuseError
 from libchronicle.protocol import CancelAll, CancelOrder, NewOrder, OrderFlags, ReplaceOrder
 from libchronicle.strategy import (
     BadCombination,
@@ -30,6 +31,7 @@ from libchronicle.strategy import (
     StpMode,
     TimeInForce,
 )
+from libchronicle.strategy.sink import OrderSink
 
 PRICE = 6_000_000  # 60,000.00
 QTY = 1_000_000  # 0.01
@@ -200,3 +202,9 @@ def test_the_number_of_open_orders_is_bounded() -> None:
     answers = [stage.ctx.send(stage.instrument.buy(QTY, PRICE)) for _ in range(10_001)]
     assert answers[-1] is Refusal.TOO_MANY_ORDERS
     assert sum(isinstance(one, NewOrder) for one in stage.sent()) == 10_000
+
+
+def test_a_sink_of_no_kind_is_told_to_be_one() -> None:
+    stage = Stage(sink=OrderSink())
+    with pytest.raises(MisuseError, match="QueueSink or MemorySink"):
+        stage.ctx.send(stage.instrument.limit(Side.BUY, PRICE, QTY))

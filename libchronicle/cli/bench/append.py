@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
 from libchronicle.cli.bench import _queue_peer
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.native.bench import append_loop
 from libchronicle.queue import Publisher, Queue, QueueConfig
 
@@ -44,16 +42,10 @@ def _rounds(options: BenchOptions, count: int, reader_core: int | None) -> tuple
 
 def run(options: BenchOptions) -> dict[str, Any]:
     count = 20_000 if options.tiny else 800_000
-    kept = os.sched_getaffinity(0)
     writer_core, reader_core = options.pair()
-    os.sched_setaffinity(0, {writer_core})
-    gc.disable()
-    try:
+    with undisturbed(writer_core):
         python_ns, native_ns, seqs = _rounds(options, count, reader_core=None)
         python_read_ns, native_read_ns, read_seqs = _rounds(options, count, reader_core=reader_core)
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     return {
         "ns_per_op": round(python_ns, 1),
         "native_ns_per_op": round(native_ns, 1),

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -14,7 +12,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from libchronicle.cli.bench.append import PAYLOAD, SEGMENT
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.queue import Publisher, Queue, Subscriber
 
 _BATCH = 1000
@@ -74,17 +72,11 @@ def run(options: BenchOptions) -> dict[str, Any]:
     count = 20_000 if options.tiny else 2_000_000
     rates: dict[str, list[float]] = {key: [] for key in (*_INTO, *_WAYS)}
     total = 0
-    kept = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {options.pair()[0]})
-    gc.disable()
-    try:
+    with undisturbed(options.pair()[0]):
         for _ in range(1 if options.tiny else options.repeats):
             for key, into in _INTO.items():
                 with options.scratch() as where, Queue.open_publisher(where / "q", SEGMENT) as writer:
                     rates[key].append(into(writer, count))
                     total += _drained(where / "q", rates) if key == "append_many" else 0
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     figures = {f"{key}_msgs_per_s": round(median(taken)) for key, taken in rates.items()}
     return {**figures, "n": count, "hash": f"{total:x}"}

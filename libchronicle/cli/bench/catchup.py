@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 from libchronicle.cli.bench import read
 from libchronicle.cli.bench._deep import deep_queue
 from libchronicle.cli.bench.append import PAYLOAD
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.native.bench import read_loop
 from libchronicle.queue import Queue, Subscriber
 
@@ -48,10 +46,7 @@ _WAYS: dict[str, Callable[[Subscriber], tuple[int, int]]] = {
 def run(options: BenchOptions) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     total = 0
-    kept = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {options.pair()[0]})
-    gc.disable()
-    try:
+    with undisturbed(options.pair()[0]):
         for size in (64, 256):
             payload = (PAYLOAD * 4)[:size]
             with deep_queue(options, payload) as (path, records):
@@ -62,7 +57,4 @@ def run(options: BenchOptions) -> dict[str, Any]:
                         raise RuntimeError(f"{name} read {seen} of {records} records")
                     figures[f"{name}_{size}b_gb_per_s"] = round(seen * (size + 32) / took, 3)
                     total += seen
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     return {**figures, "n": total, "hash": f"{total:x}"}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
 from libchronicle.cli.bench import read
 from libchronicle.cli.bench.append import PAYLOAD, SEGMENT
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.native.bench import append_loop
 from libchronicle.queue import Queue, Subscriber
 
@@ -28,23 +26,20 @@ def _committing(reader: Subscriber) -> tuple[int, int]:
 def run(options: BenchOptions) -> dict[str, Any]:
     count = 20_000 if options.tiny else 1_000_000
     reading, committing, total = [], [], 0
-    kept = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {options.pair()[0]})
-    gc.disable()
-    try:
-        with options.scratch() as where, Queue.open_publisher(where / "q", SEGMENT) as writer:
-            append_loop(writer, PAYLOAD, count)
-            for _ in range(1 if options.tiny else options.repeats):
-                with Queue.open_subscriber(where / "q", "a", start="earliest") as reader:
-                    took, seen = read.python_loop(reader)
-                    reading.append(took / seen)
-                    reader.seek_seq(0)
-                    took, seen = _committing(reader)
-                    committing.append(took / seen)
-                    total += seen
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
+    with (
+        undisturbed(options.pair()[0]),
+        options.scratch() as where,
+        Queue.open_publisher(where / "q", SEGMENT) as writer,
+    ):
+        append_loop(writer, PAYLOAD, count)
+        for _ in range(1 if options.tiny else options.repeats):
+            with Queue.open_subscriber(where / "q", "a", start="earliest") as reader:
+                took, seen = read.python_loop(reader)
+                reading.append(took / seen)
+                reader.seek_seq(0)
+                took, seen = _committing(reader)
+                committing.append(took / seen)
+                total += seen
     return {
         "ns_per_op": round(median(c - r for c, r in zip(committing, reading, strict=True)), 1),
         "next_and_commit_ns_per_op": round(median(committing), 1),

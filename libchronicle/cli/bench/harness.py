@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pkgutil
@@ -67,6 +68,19 @@ class BenchOptions:
         """Two cores to pin a writer and a reader to; the same one twice on a single-core machine."""
         cores = self.cpus or _CORES
         return cores[0], cores[min(1, len(cores) - 1)]
+
+
+@contextmanager
+def undisturbed(core: int) -> Iterator[None]:
+    """Pinned to `core`, without garbage collection."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        os.sched_setaffinity(0, before)
 
 
 def available() -> list[str]:

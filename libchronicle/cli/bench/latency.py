@@ -9,8 +9,6 @@ still for 1 ms, that is one slow round trip but a hundred slow paced records, so
 
 from __future__ import annotations
 
-import gc
-import os
 import socket
 from collections.abc import Sequence
 from statistics import median
@@ -19,7 +17,7 @@ from typing import Any
 
 from libchronicle.cli.bench import _queue_peer
 from libchronicle.cli.bench.append import PAYLOAD
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.clock import now_ns
 from libchronicle.queue import Queue, QueueConfig
 
@@ -114,18 +112,12 @@ def _figures(prefix: str, runs: Sequence[Sequence[int]]) -> dict[str, int]:
 
 def run(options: BenchOptions) -> dict[str, Any]:
     count, repeats = (3_000, 1) if options.tiny else (200_000, options.repeats)
-    kept = os.sched_getaffinity(0)
     own_core, peer_core = options.pair()
-    os.sched_setaffinity(0, {own_core})
-    gc.disable()
-    try:
+    with undisturbed(own_core):
         trips = [_round_trips(options, peer_core, count) for _ in range(repeats)]
         paced = [_paced(options, peer_core, count // 2) for _ in range(repeats)]
         socket_trips = [_socket_round_trips(options, peer_core, count // 4)]
         socket_paced = [_paced_socket(options, peer_core, count // 4)]
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     return {
         **_figures("", trips),
         **_figures("paced_", paced),

@@ -10,8 +10,6 @@ Rounds with and without take turns; a ratio is the median over rounds.
 
 from __future__ import annotations
 
-import gc
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from typing import Any
 
 from libchronicle.cli.bench import _queue_peer
 from libchronicle.cli.bench.append import PAYLOAD, python_loop
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.native.bench import append_loop
 from libchronicle.queue import Publisher, Queue, QueueConfig
 
@@ -70,19 +68,13 @@ def _one(options: BenchOptions, kind: str, core: int, count: int) -> tuple[float
 
 def run(options: BenchOptions) -> dict[str, Any]:
     count = 20_000 if options.tiny else 300_000
-    kept = os.sched_getaffinity(0)
     near, far = options.pair()
-    os.sched_setaffinity(0, {near})
-    gc.disable()
     kinds = ("none", *_ROLES)
     taken: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
-    try:
+    with undisturbed(near):
         for _ in range(1 if options.tiny else options.repeats):
             for kind in kinds:
                 taken[kind].append(_one(options, kind, far, count))
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     figures: dict[str, Any] = {}
     for kind in _ROLES:
         pairs = list(zip(taken[kind], taken["none"], strict=True))

@@ -6,12 +6,10 @@ process: the writer on one core, its prepare and clean threads beside it. `stall
 
 from __future__ import annotations
 
-import gc
-import os
 from typing import Any
 
 from libchronicle.cli.bench.append import PAYLOAD
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.native.bench import paced_appends
 from libchronicle.queue import Queue, QueueConfig
 
@@ -75,14 +73,9 @@ def _one_rate(options: BenchOptions, rate: int, payload: bytes, segments: int) -
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    kept = os.sched_getaffinity(0)
-    gc.disable()
-    try:
+    with undisturbed(options.pair()[0]):
         million = _one_rate(options, 1_000_000, PAYLOAD, 3 if options.tiny else 550)
         thousands = _one_rate(options, 200_000, PAYLOAD * 16, 3 if options.tiny else 500)
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     figures = {f"{key}_1m": value for key, value in million.items() if key != "seqs"}
     figures |= {f"{key}_200k": value for key, value in thousands.items() if key != "seqs"}
     worst = {

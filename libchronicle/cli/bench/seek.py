@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import random
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -14,7 +12,7 @@ from typing import Any
 
 from libchronicle.cli.bench._deep import deep_queue
 from libchronicle.cli.bench.append import PAYLOAD
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.queue import Queue, Subscriber
 
 
@@ -45,21 +43,15 @@ def _times(reader: Subscriber, seqs: list[int]) -> list[tuple[int, int]]:
 def run(options: BenchOptions) -> dict[str, Any]:
     count = 50 if options.tiny else 5_000
     seed = 20240611
-    kept = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {options.pair()[0]})
-    gc.disable()
-    try:
-        with (
-            deep_queue(options, PAYLOAD) as (path, records),
-            Queue.open_subscriber(path, "a", start="earliest") as reader,
-        ):
-            seqs = random.Random(seed).choices(range(records), k=count)
-            times = _times(reader, seqs)  # and warm
-            by_seq = _seeks(reader, reader.seek_seq, [(seq, seq) for seq in seqs])
-            by_time = _seeks(reader, reader.seek_time, times)
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
+    with (
+        undisturbed(options.pair()[0]),
+        deep_queue(options, PAYLOAD) as (path, records),
+        Queue.open_subscriber(path, "a", start="earliest") as reader,
+    ):
+        seqs = random.Random(seed).choices(range(records), k=count)
+        times = _times(reader, seqs)  # and warm
+        by_seq = _seeks(reader, reader.seek_seq, [(seq, seq) for seq in seqs])
+        by_time = _seeks(reader, reader.seek_time, times)
     return {
         "seek_seq_p50_ns": by_seq[count // 2],
         "seek_seq_p99_ns": by_seq[count * 99 // 100],

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
 from libchronicle.cli.bench import _queue_peer
 from libchronicle.cli.bench.append import PAYLOAD
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.queue import Queue, QueueConfig
 
 _READERS = ("one", "two")
@@ -32,12 +30,9 @@ def _once(path: Path, count: int, readers: int, core: int) -> tuple[float, dict[
 
 def run(options: BenchOptions) -> dict[str, Any]:
     count = 50_000 if options.tiny else 20_000_000
-    kept = os.sched_getaffinity(0)
     writer_core, reader_core = options.pair()
-    os.sched_setaffinity(0, {writer_core})
-    gc.disable()
     figures: dict[str, Any] = {}
-    try:
+    with undisturbed(writer_core):
         for readers, key in ((1, "msgs_per_s"), (2, "two_readers_msgs_per_s")):
             with options.scratch() as where:
                 rate, metrics, lost = _once(where / "q", count, readers, reader_core if readers == 1 else -1)
@@ -46,7 +41,4 @@ def run(options: BenchOptions) -> dict[str, Any]:
                 figures["roll_stalls"] = figures.get("roll_stalls", 0) + metrics["roll_stalls"]
                 figures["unlinked"] = figures.get("unlinked", 0) + metrics["unlinked"]
                 figures["hash"] = f"{metrics['next_seq']:x}"
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     return {**figures, "n": count}

@@ -6,7 +6,6 @@ Both in Python, both with 64 bytes, in turns in the same run. `parked_*` is a re
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 from libchronicle.cli.bench import _queue_peer
 from libchronicle.cli.bench.append import PAYLOAD
-from libchronicle.cli.bench.harness import BenchOptions
+from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.queue import Queue, QueueConfig, Subscriber
 
 _WARM = 200
@@ -85,20 +84,14 @@ def _over_pipes(core: int, count: int) -> list[int]:
 
 def run(options: BenchOptions) -> dict[str, Any]:
     count = (1_000 if options.tiny else 20_000) + _WARM
-    kept = os.sched_getaffinity(0)
     near, far = options.pair()
-    os.sched_setaffinity(0, {near})
-    gc.disable()
     runs: dict[str, list[list[int]]] = {"pipe": [], "parked": [], "hybrid": []}
-    try:
+    with undisturbed(near):
         for _ in range(1 if options.tiny else options.repeats):
             runs["pipe"].append(_over_pipes(far, count))
             for key, spin_us in (("parked", 0.0), ("hybrid", 20.0)):
                 with options.scratch() as where:
                     runs[key].append(_over_queues(where, spin_us, far, count))
-    finally:
-        gc.enable()
-        os.sched_setaffinity(0, kept)
     figures = {}
     for key, took in runs.items():
         for name, share in (("p50", 0.5), ("p99", 0.99)):
