@@ -257,6 +257,7 @@ bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = 
 
 typedef struct chr_subscriber chr_subscriber;
 typedef struct chr_first chr_first;
+enum { CHR_INDEXES_KEPT = 128 };
 struct chr_subscriber {
     chr_reader hot;
     char dir[400], name[112];     /* name empty = anonymous */
@@ -288,6 +289,7 @@ struct chr_subscriber {
     chr_subscriber *next_watched;
     int64_t word_due_ns;          /* of word.c: when to look for notify.meta again */
     chr_first *firsts;            /* of seek.c, NULL before the first seek */
+    chr_map *indexes[CHR_INDEXES_KEPT];      /* of the segments sought in last, by number */
 };
 
 chr_reader *chr_reader_open(const char *dir, const char *name, const chr_config *config, int start, uint64_t seq, int64_t ts_ns, chr_error *e);

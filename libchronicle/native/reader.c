@@ -191,6 +191,8 @@ static void dispose(chr_subscriber *s)
         chr_map_release_now(s->page);
     chr_pages_close(&s->pages);
     pthread_mutex_destroy(&s->making);
+    for (int i = 0; i < CHR_INDEXES_KEPT; i++)
+        chr_map_release_now(s->indexes[i]);
     free(s->firsts);
     free(s);
 }

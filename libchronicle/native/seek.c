@@ -41,6 +41,16 @@ static int read_first(const chr_subscriber *s, uint64_t number, chr_first *out)
     return h.first_seq == CHR_SEQ_UNKNOWN ? FIRST_UNBEGUN : FIRST_KNOWN;
 }
 
+/* Mapping an index costs more than the search in it, so those looked into last stay mapped. NULL: there is none, or it cannot be read. */
+static const chr_map *index_of(chr_subscriber *s, uint64_t number, chr_error *e)
+{
+    chr_map **kept = &s->indexes[number % CHR_INDEXES_KEPT];
+    if (*kept != NULL && (*kept)->number == number && !(*kept)->broken)
+        return *kept;
+    chr_map_release_now(*kept);
+    return *kept = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
+}
+
 static int first_of(chr_subscriber *s, uint64_t number, chr_first *out)
 {
     if (s->firsts == NULL)
@@ -108,28 +118,38 @@ static int place_from(chr_subscriber *s, const target *t, chr_error *e)
     return 0;
 }
 
+/* Does the entry name a frame that lies before the target? A checksum vouches for it, so the frame itself, on another page, is not looked at. */
+static bool leads(const chr_subscriber *s, const target *t, const chr_index_entry *entry)
+{
+    return entry->offset >= CHR_SEGMENT_DATA && entry->offset % CHR_ALIGN == 0 && entry->offset <= s->segment_size - CHR_FRAME_HEADER &&
+           entry->crc == chr_checksum(entry, offsetof(chr_index_entry, crc)) && before(t, entry->seq, entry->ts_ns);
+}
+
+/* Is that frame there? An entry may be whole and yet of a segment that was mended since. */
+static bool holds(const chr_subscriber *s, const chr_index_entry *entry)
+{
+    const chr_frame_header *f = (const chr_frame_header *)(s->hot.base + entry->offset);
+    uint64_t next;
+    return chr_examine_full(s->hot.base, entry->offset, s->segment_size, s->hot.crc_seed, &next) == CHR_FRAME_OK && f->seq == entry->seq &&
+           f->ts_ns == entry->ts_ns && f->type_id != CHR_TYPE_PADDING;
+}
+
 /* The greatest indexed frame before the target; the segment's first frame if there is none. */
 static uint64_t hint(const chr_subscriber *s, const target *t, const chr_map *index)
 {
-    uint64_t best = CHR_SEGMENT_DATA, next;
     const chr_index_entry *entries = (const chr_index_entry *)(index->base + sizeof(chr_index_header));
     uint32_t low = 0, high = chr_index_slots(s->segment_size);
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        chr_index_entry entry = entries[middle];
-        bool sound = entry.offset >= CHR_SEGMENT_DATA && entry.offset % CHR_ALIGN == 0 && entry.offset <= s->segment_size - CHR_FRAME_HEADER &&
-                     entry.crc == chr_checksum(&entry, offsetof(chr_index_entry, crc));
-        if (!sound || !before(t, entry.seq, entry.ts_ns)) {
-            high = middle; /* not filled yet, or damaged: only earlier ones can help */
-            continue;
-        }
-        const chr_frame_header *f = (const chr_frame_header *)(s->hot.base + entry.offset);
-        if (chr_examine_full(s->hot.base, entry.offset, s->segment_size, s->hot.crc_seed, &next) == CHR_FRAME_OK && f->seq == entry.seq &&
-            f->ts_ns == entry.ts_ns && f->type_id != CHR_TYPE_PADDING)
-            best = entry.offset;
-        low = middle + 1;
+        if (leads(s, t, &entries[middle]))
+            low = middle + 1;
+        else
+            high = middle; /* behind it, not filled yet, or damaged: only earlier ones can help */
     }
-    return best;
+    while (low > 0)
+        if (leads(s, t, &entries[--low]) && holds(s, &entries[low]))
+            return entries[low].offset;
+    return CHR_SEGMENT_DATA;
 }
 
 /* Records before the target, each looked at once. */
@@ -191,9 +211,8 @@ static int seek(chr_subscriber *s, const target *t)
     if (place_from(s, t, e) < 0)
         return -1;
     uint64_t number = s->hot.map->number;
-    chr_map *index = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
+    const chr_map *index = index_of(s, number, e);
     uint64_t from = index ? hint(s, t, index) : CHR_SEGMENT_DATA;
-    chr_map_release_now(index);
     if (from != CHR_SEGMENT_DATA) {
         const chr_frame_header *f = (const chr_frame_header *)(s->hot.base + from);
         if (chr_reader_place(s, number, from, f->seq, e) < 0)
