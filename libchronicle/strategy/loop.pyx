@@ -54,7 +54,7 @@ cdef enum:
     TYPE_LOST = 0xFFFE
 
 cdef int64_t HOUSE_NS = 50_000_000
-cdef int64_t REHEARSAL_NS = 50_000
+cdef int64_t REHEARSAL_NS = 20_000
 
 
 cdef class LiveLoop:
