@@ -59,8 +59,11 @@ down:
 status:
 	@$(BIN)/chronicle status
 
+# Two files at a time: much of a test is waiting. JOBS=0: one after the other.
+JOBS ?= 2
+
 test: dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 # Installs the wheel on a machine booted by systemd-nspawn, units and all; as root, with systemd-container and dbus installed.
 test-machine: dev

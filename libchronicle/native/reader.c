@@ -215,8 +215,14 @@ static int begin(chr_subscriber *s, int start, uint64_t seq, int64_t ts_ns, chr_
         return -1;
     if (place_start(s, start, seq, ts_ns, e) < 0)
         return -1;
-    if (s->page)
+    for (int attempt = 0; s->page != NULL && attempt < 64; attempt++) {
         chr_reader_commit(&s->hot); /* from now on retention counts it */
+        chr_fence();
+        if (s->hot.map->number >= chr_load_acquire64(&c->oldest))
+            break;
+        if (place_start(s, start, seq, ts_ns, e) < 0) /* it was passed before that */
+            return -1;
+    }
     if (s->config.prefault)
         chr_map_populate(s->hot.map, s->hot.offset, s->segment_size, false);
     return 0;

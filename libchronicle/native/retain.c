@@ -232,15 +232,20 @@ static void unlink_pair(const chr_publisher *p, uint64_t number)
     }
 }
 
-static void remove_oldest(chr_publisher *p)
+static void mark_oldest(chr_publisher *p, uint64_t number, uint64_t seq)
 {
-    chr_control *c = p->hot.control;
-    uint64_t number = c->oldest, seq = first_seq_of(p, number + 1);
     if (seq != CHR_SEQ_UNKNOWN)
-        chr_store_release64(&c->oldest_seq, seq);
-    chr_store_release64(&c->oldest, number + 1);
-    unlink_pair(p, number);
-    chr_fetch_add64(&c->unlinked, 1);
+        chr_store_release64(&p->hot.control->oldest_seq, seq);
+    chr_store_release64(&p->hot.control->oldest, number);
+}
+
+/* Marked before it is gone: no reader begins where files are about to go. */
+static void remove_upto(chr_publisher *p, uint64_t from, uint64_t upto)
+{
+    for (uint64_t number = from; number < upto; number++) {
+        unlink_pair(p, number);
+        chr_fetch_add64(&p->hot.control->unlinked, 1);
+    }
 }
 
 static bool old_enough(const chr_publisher *p, uint64_t number)
@@ -277,9 +282,19 @@ static void retain(chr_publisher *p)
     if (limit == CHR_NO_READER)
         return;
     uint64_t newest = live > p->config.retain_segments ? live - p->config.retain_segments : 0;
-    uint64_t before = c->oldest;
-    while (c->oldest < limit && c->oldest < newest && old_enough(p, c->oldest))
-        remove_oldest(p);
+    uint64_t before = c->oldest, before_seq = c->oldest_seq, keep = before;
+    while (keep < limit && keep < newest && old_enough(p, keep))
+        keep++;
+    if (keep == before)
+        return;
+    mark_oldest(p, keep, first_seq_of(p, keep));
+    chr_fence(); /* a reader that opens meanwhile sees the mark, or is seen here: it looks again once its page says where it stands */
+    limit = hindmost(p, &ignored, passed);
+    if (limit < keep) {
+        keep = limit > before ? limit : before;
+        mark_oldest(p, keep, keep == before ? before_seq : first_seq_of(p, keep));
+    }
+    remove_upto(p, before, keep);
     for (uint32_t i = 0; i < ignored; i++)
         if (passed[i] >= before && passed[i] < c->oldest)
             chr_fetch_add64(&c->forgotten, 1);
@@ -409,7 +424,9 @@ static bool evict(chr_publisher *p)
 {
     if (p->config.on_full != CHR_FULL_EVICT || p->hot.control->oldest >= live_number(p))
         return false;
-    remove_oldest(p);
+    uint64_t number = p->hot.control->oldest;
+    mark_oldest(p, number + 1, first_seq_of(p, number + 1));
+    remove_upto(p, number, number + 1);
     chr_fetch_add64(&p->hot.control->evicted, 1);
     return true;
 }

@@ -293,3 +293,40 @@ def test_a_segment_that_goes_after_its_last_record_was_committed_is_no_loss(tmp_
         assert settle(writer, lambda: 0 not in numbers(path))
         with Queue.open_subscriber(path, "guest", brief) as guest:
             assert [m.seq for m in guest] == [5]
+
+
+def test_a_reader_that_opens_where_segments_are_going_is_not_forgotten(tmp_path, spawn):
+    """Retention looks who stands where, then removes; a reader may begin in between. A tight budget keeps it busy."""
+    path = tmp_path / "q"
+    code = """
+        import sys, time
+        from libchronicle.errors import QueueFull
+        from libchronicle.queue import Queue, QueueConfig
+        config = QueueConfig(segment_size=1 << 16, budget_bytes=6 << 16, on_full="fail", reader_ttl_s=0.002)
+        with Queue.open_publisher(sys.argv[1], config) as writer, Queue.open_subscriber(sys.argv[1], "near") as near:
+            records = [bytes(4000)] * 16
+            writer.append_many(1, records * 3)
+            print("open")
+            while True:
+                try:
+                    writer.append_many(1, records)
+                except QueueFull:
+                    time.sleep(0.0001)
+                near.drain()
+                near.commit()
+    """
+    child = spawn(code, path)
+    assert child.stdout.readline() == "open\n"
+    until = time.monotonic() + 4
+    begun, ages = set(), []
+    while time.monotonic() < until:
+        with Queue.open_subscriber(path, f"far{len(begun)}", start="earliest") as reader:
+            try:
+                begun.add(reader.next().seq)
+                time.sleep(0.0003)
+                assert reader.next() is not None
+            except ReaderForgotten as told:
+                ages.append(told.age_s)
+        time.sleep(0.0023)  # its heartbeat grows old, and what it held may go
+    assert len(begun) > 10, "segments go all the while"
+    assert all(age >= 0.002 for age in ages), "only a reader whose heartbeat is old is forgotten"
