@@ -183,7 +183,10 @@ def test_the_layout_is_what_the_patches_of_this_file_assume(tmp_path):
 
 # ---------------------------------------------------------------- heartbeats
 
-IMPOSSIBLE = [monotonic_ns() + 3600 * 10**9, 2**63 - 1, -(2**63), -1, 0]
+IMPOSSIBLE = [
+    pytest.param(monotonic_ns() + 3600 * 10**9, id="in an hour"),
+    *(2**63 - 1, -(2**63), -1, 0),
+]
 
 
 @pytest.mark.parametrize("beat", IMPOSSIBLE)
