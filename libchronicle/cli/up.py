@@ -71,7 +71,9 @@ def run_up(options: UpOptions, *, wait: bool, timeout_s: float, as_json: bool) -
     if wait and unhealthy:
         _show_logs(suite, unhealthy)
         names = ", ".join(row.daemon for row in unhealthy)
-        raise NotReadyError(reason=f"not healthy: {names}; `chronicle errors` says why, their logs are in {suite.logs}")
+        raise NotReadyError(
+            reason=f"not healthy: {names}; `chronicle errors` says why, their logs are in {suite.logs}"
+        )
     say(_next_steps(suite, options))
 
 
