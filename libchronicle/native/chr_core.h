@@ -257,7 +257,7 @@ bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = 
 
 typedef struct chr_subscriber chr_subscriber;
 typedef struct chr_first chr_first;
-enum { CHR_INDEXES_KEPT = 128 };
+enum { CHR_INDEXES_KEPT = 32 }; /* each is a map and a descriptor */
 struct chr_subscriber {
     chr_reader hot;
     char dir[400], name[112];     /* name empty = anonymous */

@@ -215,6 +215,8 @@ static int begin(chr_subscriber *s, int start, uint64_t seq, int64_t ts_ns, chr_
         return -1;
     if (place_start(s, start, seq, ts_ns, e) < 0)
         return -1;
+    if (start == CHR_START_RESUME && s->generation == 0)
+        start = CHR_START_RESUME_OR_OLDEST; /* new: what it stores below is no position anybody has read up to */
     for (int attempt = 0; s->page != NULL && attempt < 64; attempt++) {
         chr_reader_commit(&s->hot); /* from now on retention counts it */
         chr_fence();

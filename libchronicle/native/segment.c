@@ -241,6 +241,8 @@ chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_
     }
     if (!there) {
         chr_fail_sys(e, path, "open", bytes);
+        if (fd >= 0)
+            close(fd);
         return NULL;
     }
     chr_map *map = chr_map_fd(fd, bytes, writable, (uint32_t)number);

@@ -1,5 +1,6 @@
 """Seek lands where a linear scan would, whatever the index says."""
 
+import os
 import random
 
 import pytest
@@ -146,3 +147,15 @@ def test_seek_passes_over_segments_that_are_gone_or_cannot_be_read(tmp_path):
                     reader.seek_time(1000 + seq // 10 * 10)
                     message = reader.next()
                     assert (message and message.seq) == next((s for s in kept if s >= seq // 10 * 10), None)
+
+
+def test_seeks_with_a_short_index_keep_no_descriptor(tmp_path):
+    with Queue.open_publisher(tmp_path / "q", CONFIG) as writer:
+        writer.append_many(1, [bytes(1000)] * 1000)
+        (tmp_path / "q" / "000000000.idx").write_bytes(b"")
+        with Queue.open_subscriber(tmp_path / "q", "a", start="earliest") as reader:
+            reader.seek_seq(5)
+            before = len(os.listdir("/proc/self/fd"))
+            for seq in range(100):
+                reader.seek_seq(seq)
+            assert len(os.listdir("/proc/self/fd")) <= before + 2
