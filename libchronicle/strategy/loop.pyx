@@ -33,10 +33,23 @@ cdef extern from *:
     """
     #if defined(__GLIBC__)
     #include <malloc.h>
-    /* Order state is small blocks: the heap's top grows by 8 MiB at once and is never given back. */
-    #define chr_keep_heap() (mallopt(M_TOP_PAD, 8 << 20), mallopt(M_TRIM_THRESHOLD, 1 << 30), free(malloc(1024)))
+    #include <stdlib.h>
+    #include <unistd.h>
+    /* Order state is small blocks. The heap's top grows by 8 MiB at once and is never given back, and it grows now:
+       blocks are taken until the heap's end moves (128 of 64 KiB, below what malloc takes by mmap, at most). */
+    static void chr_keep_heap(void)
+    {
+        void *taken[128], *end = sbrk(0);
+        int count = 0;
+        mallopt(M_TOP_PAD, 8 << 20);
+        mallopt(M_TRIM_THRESHOLD, 1 << 30);
+        while (count < 128 && sbrk(0) == end)
+            taken[count++] = malloc(64 << 10);
+        while (count > 0)
+            free(taken[--count]);
+    }
     #else
-    #define chr_keep_heap() ((void)0)
+    static void chr_keep_heap(void) {}
     #endif
     #if defined(__x86_64__)
     #define chr_relax() __builtin_ia32_pause()

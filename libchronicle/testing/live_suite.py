@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -117,10 +118,18 @@ class LiveSuite:
             return False
 
     def kill(self, *daemons: str) -> None:
-        """kill -9 them, then wait until every daemon is healthy again, these as new processes."""
-        pids = {daemon: row["pid"] for daemon, row in self.rows().items() if daemon in daemons}
-        for pid in pids.values():
-            os.kill(pid, signal.SIGKILL)
+        """kill -9 them, then wait until every daemon is healthy again, these as new processes.
+
+        One that is just between two lives (None in the table) is waited for; one that ends by itself meanwhile counts as killed.
+        """
+        pids: dict[str, int] = {}
+        for daemon in daemons:
+            self.wait_until(lambda daemon=daemon: self.pids()[daemon] is not None, f"{daemon} runs")
+            pid = self.pids()[daemon]
+            if pid is not None:
+                pids[daemon] = pid
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
         def back() -> bool:
             rows = self.rows()
