@@ -120,16 +120,12 @@ class LiveSuite:
     def kill(self, *daemons: str) -> None:
         """kill -9 them, then wait until every daemon is healthy again, these as new processes.
 
-        One that is just between two lives (None in the table) is waited for; one that ends by itself meanwhile counts as killed.
+        One between two lives (None in the table) is waited for; one that ends by itself meanwhile counts as killed.
         """
-        pids: dict[str, int] = {}
-        for daemon in daemons:
-            self.wait_until(lambda daemon=daemon: self.pids()[daemon] is not None, f"{daemon} runs")
-            pid = self.pids()[daemon]
-            if pid is not None:
-                pids[daemon] = pid
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        pids = {daemon: self._running(daemon) for daemon in daemons}
+        for pid in pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
         def back() -> bool:
             rows = self.rows()
@@ -137,6 +133,17 @@ class LiveSuite:
             return new and all(row["healthy"] for row in rows.values())
 
         self.wait_until(back, f"{', '.join(daemons)} back and all healthy")
+
+    def _running(self, daemon: str) -> int:
+        seen: list[int | None] = [None]
+
+        def runs() -> bool:
+            seen[0] = self.pids()[daemon]
+            return seen[0] is not None
+
+        self.wait_until(runs, f"{daemon} runs")
+        assert seen[0] is not None
+        return seen[0]
 
     def wait_until(self, done: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> None:
         """AssertionError with the table of daemons if it takes too long."""
