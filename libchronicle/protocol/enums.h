@@ -98,6 +98,29 @@ enum {
     CHR_BOOK_FLAGS_QUANTITY_IS_CHANGE = 2,
     CHR_BOOK_FLAGS_INJECTED = 4,
     CHR_BOOK_FLAGS_RESYNC = 8,
+    /* TradingPhase (uint8_t): What the market of an instrument does now: collects orders for an auction, trades as they come, or rests */
+    CHR_TRADING_PHASE_UNKNOWN = 0,
+    CHR_TRADING_PHASE_PRE_OPEN = 1,
+    CHR_TRADING_PHASE_OPENING_AUCTION = 2,
+    CHR_TRADING_PHASE_CONTINUOUS = 3,
+    CHR_TRADING_PHASE_INTRADAY_AUCTION = 4,
+    CHR_TRADING_PHASE_CLOSING_AUCTION = 5,
+    CHR_TRADING_PHASE_POST_CLOSE = 6,
+    CHR_TRADING_PHASE_CLOSED = 7,
+    CHR_TRADING_PHASE_HALTED = 8,
+    /* PhaseFlags (uint16_t): What a trading phase does not allow; uncrossing = the auction's executions follow */
+    CHR_PHASE_FLAGS_NO_CANCEL = 1,
+    CHR_PHASE_FLAGS_NO_MODIFY = 2,
+    CHR_PHASE_FLAGS_NO_NEW_ORDERS = 4,
+    CHR_PHASE_FLAGS_UNCROSSING = 8,
+    /* AuctionFlags (uint16_t): Of an auction's price and volumes: final = the auction took place, noPrice = nothing would trade */
+    CHR_AUCTION_FLAGS_FINAL = 1,
+    CHR_AUCTION_FLAGS_NO_PRICE = 2,
+    /* OrderBookFlags (uint16_t): Of an order-level record. noPrice = an order at any price, for the auction. injected = written from our own book; first = the book starts anew with this order, last = it is whole after this one */
+    CHR_ORDER_BOOK_FLAGS_NO_PRICE = 1,
+    CHR_ORDER_BOOK_FLAGS_INJECTED = 2,
+    CHR_ORDER_BOOK_FLAGS_FIRST = 4,
+    CHR_ORDER_BOOK_FLAGS_LAST = 8,
     /* OrderFlags (uint16_t): Conditions of an order */
     CHR_ORDER_FLAGS_REDUCE_ONLY = 1,
     CHR_ORDER_FLAGS_POST_ONLY = 2,

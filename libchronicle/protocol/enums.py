@@ -8,11 +8,12 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 
 SCHEMA_ID = 4347
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 __all__ = [
     "SCHEMA_ID",
     "SCHEMA_VERSION",
+    "AuctionFlags",
     "BookFlags",
     "BookMode",
     "Command",
@@ -20,14 +21,17 @@ __all__ = [
     "ExecType",
     "GapReason",
     "Liquidity",
+    "OrderBookFlags",
     "OrderFlags",
     "OrderType",
+    "PhaseFlags",
     "RejectCode",
     "ReportFlags",
     "RunMode",
     "Side",
     "StpMode",
     "TimeInForce",
+    "TradingPhase",
     "VenueState",
 ]
 
@@ -182,6 +186,49 @@ class BookFlags(IntFlag):
     QUANTITY_IS_CHANGE = 2
     INJECTED = 4
     RESYNC = 8
+
+
+class TradingPhase(IntEnum):
+    """What the market of an instrument does now: collects orders for an auction, trades as they come, or
+    rests.
+    """
+
+    UNKNOWN = 0
+    PRE_OPEN = 1
+    OPENING_AUCTION = 2
+    CONTINUOUS = 3
+    INTRADAY_AUCTION = 4
+    CLOSING_AUCTION = 5
+    POST_CLOSE = 6
+    CLOSED = 7
+    HALTED = 8
+
+
+class PhaseFlags(IntFlag):
+    """What a trading phase does not allow; uncrossing = the auction's executions follow."""
+
+    NO_CANCEL = 1
+    NO_MODIFY = 2
+    NO_NEW_ORDERS = 4
+    UNCROSSING = 8
+
+
+class AuctionFlags(IntFlag):
+    """Of an auction's price and volumes: final = the auction took place, noPrice = nothing would trade."""
+
+    FINAL = 1
+    NO_PRICE = 2
+
+
+class OrderBookFlags(IntFlag):
+    """Of an order-level record. noPrice = an order at any price, for the auction. injected = written from our
+    own book; first = the book starts anew with this order, last = it is whole after this one.
+    """
+
+    NO_PRICE = 1
+    INJECTED = 2
+    FIRST = 4
+    LAST = 8
 
 
 class OrderFlags(IntFlag):

@@ -21,7 +21,8 @@ cdef extern from "messages.h" nogil:
         CHR_ORDER_MODIFY, CHR_ORDER_MODIFY_BLOCK, CHR_ORDER_DELETE, CHR_ORDER_DELETE_BLOCK
         CHR_ORDER_EXECUTE, CHR_ORDER_EXECUTE_BLOCK, CHR_BOOK_RESET, CHR_BOOK_RESET_BLOCK, CHR_GAP
         CHR_GAP_BLOCK, CHR_HEARTBEAT, CHR_HEARTBEAT_BLOCK, CHR_VENUE_STATUS
-        CHR_VENUE_STATUS_BLOCK, CHR_NEW_ORDER, CHR_NEW_ORDER_BLOCK, CHR_CANCEL_ORDER
+        CHR_VENUE_STATUS_BLOCK, CHR_PHASE_CHANGE, CHR_PHASE_CHANGE_BLOCK, CHR_AUCTION_INFO
+        CHR_AUCTION_INFO_BLOCK, CHR_NEW_ORDER, CHR_NEW_ORDER_BLOCK, CHR_CANCEL_ORDER
         CHR_CANCEL_ORDER_BLOCK, CHR_REPLACE_ORDER, CHR_REPLACE_ORDER_BLOCK, CHR_CANCEL_ALL
         CHR_CANCEL_ALL_BLOCK, CHR_SUBMITTED, CHR_SUBMITTED_BLOCK, CHR_EXECUTION_REPORT
         CHR_EXECUTION_REPORT_BLOCK, CHR_POSITION_REPORT, CHR_POSITION_REPORT_BLOCK
@@ -56,7 +57,14 @@ cdef extern from "messages.h" nogil:
         CHR_COMMAND_KILL, CHR_COMMAND_UNKILL, CHR_COMMAND_PAUSE, CHR_COMMAND_RESUME
         CHR_COMMAND_SET_PARAMETER, CHR_COMMAND_RESYNC, CHR_COMMAND_STOP, CHR_COMMAND_CANCEL_ALL
         CHR_BOOK_FLAGS_STALE, CHR_BOOK_FLAGS_QUANTITY_IS_CHANGE, CHR_BOOK_FLAGS_INJECTED
-        CHR_BOOK_FLAGS_RESYNC, CHR_ORDER_FLAGS_REDUCE_ONLY, CHR_ORDER_FLAGS_POST_ONLY
+        CHR_BOOK_FLAGS_RESYNC, CHR_TRADING_PHASE_UNKNOWN, CHR_TRADING_PHASE_PRE_OPEN
+        CHR_TRADING_PHASE_OPENING_AUCTION, CHR_TRADING_PHASE_CONTINUOUS
+        CHR_TRADING_PHASE_INTRADAY_AUCTION, CHR_TRADING_PHASE_CLOSING_AUCTION
+        CHR_TRADING_PHASE_POST_CLOSE, CHR_TRADING_PHASE_CLOSED, CHR_TRADING_PHASE_HALTED
+        CHR_PHASE_FLAGS_NO_CANCEL, CHR_PHASE_FLAGS_NO_MODIFY, CHR_PHASE_FLAGS_NO_NEW_ORDERS
+        CHR_PHASE_FLAGS_UNCROSSING, CHR_AUCTION_FLAGS_FINAL, CHR_AUCTION_FLAGS_NO_PRICE
+        CHR_ORDER_BOOK_FLAGS_NO_PRICE, CHR_ORDER_BOOK_FLAGS_INJECTED, CHR_ORDER_BOOK_FLAGS_FIRST
+        CHR_ORDER_BOOK_FLAGS_LAST, CHR_ORDER_FLAGS_REDUCE_ONLY, CHR_ORDER_FLAGS_POST_ONLY
         CHR_REPORT_FLAGS_CARRY_OVER, CHR_REPORT_FLAGS_RECOVERED
 
     ctypedef packed struct chr_sbe_header_t:
@@ -107,15 +115,19 @@ cdef extern from "messages.h" nogil:
 
     ctypedef packed struct chr_order_add_t:
         uint8_t reserved[7]
+        uint8_t reserved2[6]
         uint64_t instrument_id, venue_seq, order_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, price, qty
         uint8_t side
+        uint16_t flags
 
     ctypedef packed struct chr_order_modify_t:
         uint8_t reserved[7]
+        uint8_t reserved2[6]
         uint64_t instrument_id, venue_seq, order_id, new_order_id, raw_seq
         int64_t venue_ts, event_ts, recv_ts, price, qty
         uint8_t side
+        uint16_t flags
 
     ctypedef packed struct chr_order_delete_t:
         uint8_t reserved[7]
@@ -152,6 +164,20 @@ cdef extern from "messages.h" nogil:
         uint64_t instrument_id
         int64_t recv_ts
         uint8_t state
+
+    ctypedef packed struct chr_phase_change_t:
+        uint8_t reserved2[4]
+        uint64_t instrument_id, venue_seq, raw_seq
+        int64_t venue_ts, event_ts, recv_ts
+        uint8_t phase, reserved
+        uint16_t flags
+
+    ctypedef packed struct chr_auction_info_t:
+        uint8_t reserved[4]
+        uint64_t instrument_id, venue_seq, raw_seq
+        int64_t venue_ts, event_ts, recv_ts, price, qty, imbalance_qty, reference_price, far_price
+        uint8_t imbalance_side, phase
+        uint16_t flags
 
     ctypedef packed struct chr_new_order_t:
         uint8_t reserved[2]

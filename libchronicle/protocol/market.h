@@ -105,9 +105,11 @@ typedef struct __attribute__((packed)) {
     uint64_t raw_seq;
     uint8_t side; /* Side */
     uint8_t reserved[7];
+    uint16_t flags; /* OrderBookFlags */
+    uint8_t reserved2[6];
 } chr_order_add_t;
-_Static_assert(sizeof(chr_order_add_t) == 80, "OrderAdd");
-_Static_assert(offsetof(chr_order_add_t, instrument_id) == 0 && offsetof(chr_order_add_t, venue_ts) == 8 && offsetof(chr_order_add_t, event_ts) == 16 && offsetof(chr_order_add_t, recv_ts) == 24 && offsetof(chr_order_add_t, venue_seq) == 32 && offsetof(chr_order_add_t, order_id) == 40 && offsetof(chr_order_add_t, price) == 48 && offsetof(chr_order_add_t, qty) == 56 && offsetof(chr_order_add_t, raw_seq) == 64 && offsetof(chr_order_add_t, side) == 72 && offsetof(chr_order_add_t, reserved) == 73, "OrderAdd");
+_Static_assert(sizeof(chr_order_add_t) == 88, "OrderAdd");
+_Static_assert(offsetof(chr_order_add_t, instrument_id) == 0 && offsetof(chr_order_add_t, venue_ts) == 8 && offsetof(chr_order_add_t, event_ts) == 16 && offsetof(chr_order_add_t, recv_ts) == 24 && offsetof(chr_order_add_t, venue_seq) == 32 && offsetof(chr_order_add_t, order_id) == 40 && offsetof(chr_order_add_t, price) == 48 && offsetof(chr_order_add_t, qty) == 56 && offsetof(chr_order_add_t, raw_seq) == 64 && offsetof(chr_order_add_t, side) == 72 && offsetof(chr_order_add_t, reserved) == 73 && offsetof(chr_order_add_t, flags) == 80 && offsetof(chr_order_add_t, reserved2) == 82, "OrderAdd");
 
 /* OrderModify: Order-level (L3): an order changed price or quantity. */
 typedef struct __attribute__((packed)) {
@@ -123,9 +125,11 @@ typedef struct __attribute__((packed)) {
     uint64_t raw_seq;
     uint8_t side; /* Side */
     uint8_t reserved[7];
+    uint16_t flags; /* OrderBookFlags */
+    uint8_t reserved2[6];
 } chr_order_modify_t;
-_Static_assert(sizeof(chr_order_modify_t) == 88, "OrderModify");
-_Static_assert(offsetof(chr_order_modify_t, instrument_id) == 0 && offsetof(chr_order_modify_t, venue_ts) == 8 && offsetof(chr_order_modify_t, event_ts) == 16 && offsetof(chr_order_modify_t, recv_ts) == 24 && offsetof(chr_order_modify_t, venue_seq) == 32 && offsetof(chr_order_modify_t, order_id) == 40 && offsetof(chr_order_modify_t, new_order_id) == 48 && offsetof(chr_order_modify_t, price) == 56 && offsetof(chr_order_modify_t, qty) == 64 && offsetof(chr_order_modify_t, raw_seq) == 72 && offsetof(chr_order_modify_t, side) == 80 && offsetof(chr_order_modify_t, reserved) == 81, "OrderModify");
+_Static_assert(sizeof(chr_order_modify_t) == 96, "OrderModify");
+_Static_assert(offsetof(chr_order_modify_t, instrument_id) == 0 && offsetof(chr_order_modify_t, venue_ts) == 8 && offsetof(chr_order_modify_t, event_ts) == 16 && offsetof(chr_order_modify_t, recv_ts) == 24 && offsetof(chr_order_modify_t, venue_seq) == 32 && offsetof(chr_order_modify_t, order_id) == 40 && offsetof(chr_order_modify_t, new_order_id) == 48 && offsetof(chr_order_modify_t, price) == 56 && offsetof(chr_order_modify_t, qty) == 64 && offsetof(chr_order_modify_t, raw_seq) == 72 && offsetof(chr_order_modify_t, side) == 80 && offsetof(chr_order_modify_t, reserved) == 81 && offsetof(chr_order_modify_t, flags) == 88 && offsetof(chr_order_modify_t, reserved2) == 90, "OrderModify");
 
 /* OrderDelete: Order-level (L3): an order, or part of it, left the book unfilled. */
 typedef struct __attribute__((packed)) {
@@ -205,5 +209,42 @@ typedef struct __attribute__((packed)) {
 } chr_venue_status_t;
 _Static_assert(sizeof(chr_venue_status_t) == 104, "VenueStatus");
 _Static_assert(offsetof(chr_venue_status_t, instrument_id) == 0 && offsetof(chr_venue_status_t, recv_ts) == 8 && offsetof(chr_venue_status_t, state) == 16 && offsetof(chr_venue_status_t, reserved) == 17 && offsetof(chr_venue_status_t, venue) == 24 && offsetof(chr_venue_status_t, reason) == 40, "VenueStatus");
+
+/* PhaseChange: The market of an instrument enters another trading phase. */
+typedef struct __attribute__((packed)) {
+    uint64_t instrument_id; /* 0 = the whole venue */
+    int64_t venue_ts;
+    int64_t event_ts;
+    int64_t recv_ts;
+    uint64_t venue_seq; /* place in the venue's channel */
+    uint64_t raw_seq;
+    uint8_t phase; /* TradingPhase */
+    uint8_t reserved;
+    uint16_t flags; /* PhaseFlags */
+    uint8_t reserved2[4];
+} chr_phase_change_t;
+_Static_assert(sizeof(chr_phase_change_t) == 56, "PhaseChange");
+_Static_assert(offsetof(chr_phase_change_t, instrument_id) == 0 && offsetof(chr_phase_change_t, venue_ts) == 8 && offsetof(chr_phase_change_t, event_ts) == 16 && offsetof(chr_phase_change_t, recv_ts) == 24 && offsetof(chr_phase_change_t, venue_seq) == 32 && offsetof(chr_phase_change_t, raw_seq) == 40 && offsetof(chr_phase_change_t, phase) == 48 && offsetof(chr_phase_change_t, reserved) == 49 && offsetof(chr_phase_change_t, flags) == 50 && offsetof(chr_phase_change_t, reserved2) == 52, "PhaseChange");
+
+/* AuctionInfo: At which price and volume an auction would clear, or did. */
+typedef struct __attribute__((packed)) {
+    uint64_t instrument_id;
+    int64_t venue_ts;
+    int64_t event_ts;
+    int64_t recv_ts;
+    uint64_t venue_seq;
+    int64_t price; /* at which most would trade */
+    int64_t qty; /* that would trade there */
+    int64_t imbalance_qty; /* that would find no counterpart at that price */
+    int64_t reference_price; /* of the venue, to choose among equals; 0 = not said */
+    int64_t far_price; /* at which the auction's own orders alone would clear; 0 = not said */
+    uint64_t raw_seq;
+    uint8_t imbalance_side; /* Side */
+    uint8_t phase; /* TradingPhase: the auction meant */
+    uint16_t flags; /* AuctionFlags */
+    uint8_t reserved[4];
+} chr_auction_info_t;
+_Static_assert(sizeof(chr_auction_info_t) == 96, "AuctionInfo");
+_Static_assert(offsetof(chr_auction_info_t, instrument_id) == 0 && offsetof(chr_auction_info_t, venue_ts) == 8 && offsetof(chr_auction_info_t, event_ts) == 16 && offsetof(chr_auction_info_t, recv_ts) == 24 && offsetof(chr_auction_info_t, venue_seq) == 32 && offsetof(chr_auction_info_t, price) == 40 && offsetof(chr_auction_info_t, qty) == 48 && offsetof(chr_auction_info_t, imbalance_qty) == 56 && offsetof(chr_auction_info_t, reference_price) == 64 && offsetof(chr_auction_info_t, far_price) == 72 && offsetof(chr_auction_info_t, raw_seq) == 80 && offsetof(chr_auction_info_t, imbalance_side) == 88 && offsetof(chr_auction_info_t, phase) == 89 && offsetof(chr_auction_info_t, flags) == 90 && offsetof(chr_auction_info_t, reserved) == 92, "AuctionInfo");
 
 #endif

@@ -10,9 +10,21 @@ from typing import ClassVar
 import msgspec
 
 from libchronicle.protocol.codec import GroupLayout, Layout, Levels, SbeMessage
-from libchronicle.protocol.enums import BookFlags, BookMode, ContractKind, GapReason, Side, VenueState
+from libchronicle.protocol.enums import (
+    AuctionFlags,
+    BookFlags,
+    BookMode,
+    ContractKind,
+    GapReason,
+    OrderBookFlags,
+    PhaseFlags,
+    Side,
+    TradingPhase,
+    VenueState,
+)
 
 __all__ = [
+    "AuctionInfo",
     "BestBidAsk",
     "BookDelta",
     "BookReset",
@@ -24,6 +36,7 @@ __all__ = [
     "OrderDelete",
     "OrderExecute",
     "OrderModify",
+    "PhaseChange",
     "Trade",
     "VenueStatus",
 ]
@@ -172,9 +185,9 @@ class OrderAdd(SbeMessage, kw_only=True, gc=False):
     LAYOUT: ClassVar[Layout] = Layout(
         "OrderAdd",
         6,
-        "Q3q2Q2qQB7x",
-        "instrument_id venue_ts event_ts recv_ts venue_seq order_id price qty raw_seq side",
-        enums={"side": Side},
+        "Q3q2Q2qQB7xH6x",
+        "instrument_id venue_ts event_ts recv_ts venue_seq order_id price qty raw_seq side flags",
+        enums={"side": Side, "flags": OrderBookFlags},
     )
 
     instrument_id: int = 0
@@ -187,6 +200,7 @@ class OrderAdd(SbeMessage, kw_only=True, gc=False):
     qty: int = 0
     raw_seq: int = 0
     side: Side = Side.NONE
+    flags: OrderBookFlags = OrderBookFlags(0)
 
 
 class OrderModify(SbeMessage, kw_only=True, gc=False):
@@ -196,9 +210,10 @@ class OrderModify(SbeMessage, kw_only=True, gc=False):
     LAYOUT: ClassVar[Layout] = Layout(
         "OrderModify",
         7,
-        "Q3q3Q2qQB7x",
-        "instrument_id venue_ts event_ts recv_ts venue_seq order_id new_order_id price qty raw_seq side",
-        enums={"side": Side},
+        "Q3q3Q2qQB7xH6x",
+        "instrument_id venue_ts event_ts recv_ts venue_seq order_id new_order_id price qty raw_seq side "
+        "flags",
+        enums={"side": Side, "flags": OrderBookFlags},
     )
 
     instrument_id: int = 0
@@ -212,6 +227,7 @@ class OrderModify(SbeMessage, kw_only=True, gc=False):
     qty: int = 0
     raw_seq: int = 0
     side: Side = Side.NONE
+    flags: OrderBookFlags = OrderBookFlags(0)
 
 
 class OrderDelete(SbeMessage, kw_only=True, gc=False):
@@ -334,3 +350,54 @@ class VenueStatus(SbeMessage, kw_only=True, gc=False):
     state: VenueState
     venue: str = ""
     reason: str = ""
+
+
+class PhaseChange(SbeMessage, kw_only=True, gc=False):
+    """The market of an instrument enters another trading phase."""
+
+    TEMPLATE_ID: ClassVar[int] = 14
+    LAYOUT: ClassVar[Layout] = Layout(
+        "PhaseChange",
+        14,
+        "Q3q2QBxH4x",
+        "instrument_id venue_ts event_ts recv_ts venue_seq raw_seq phase flags",
+        enums={"phase": TradingPhase, "flags": PhaseFlags},
+    )
+
+    instrument_id: int = 0  # 0 = the whole venue
+    venue_ts: int = 0
+    event_ts: int = 0
+    recv_ts: int = 0
+    venue_seq: int = 0  # place in the venue's channel
+    raw_seq: int = 0
+    phase: TradingPhase = TradingPhase.UNKNOWN
+    flags: PhaseFlags = PhaseFlags(0)
+
+
+class AuctionInfo(SbeMessage, kw_only=True, gc=False):
+    """At which price and volume an auction would clear, or did."""
+
+    TEMPLATE_ID: ClassVar[int] = 15
+    LAYOUT: ClassVar[Layout] = Layout(
+        "AuctionInfo",
+        15,
+        "Q3qQ5qQ2BH4x",
+        "instrument_id venue_ts event_ts recv_ts venue_seq price qty imbalance_qty reference_price "
+        "far_price raw_seq imbalance_side phase flags",
+        enums={"imbalance_side": Side, "phase": TradingPhase, "flags": AuctionFlags},
+    )
+
+    instrument_id: int = 0
+    venue_ts: int = 0
+    event_ts: int = 0
+    recv_ts: int = 0
+    venue_seq: int = 0
+    price: int = 0  # at which most would trade
+    qty: int = 0  # that would trade there
+    imbalance_qty: int = 0  # that would find no counterpart at that price
+    reference_price: int = 0  # of the venue, to choose among equals; 0 = not said
+    far_price: int = 0  # at which the auction's own orders alone would clear; 0 = not said
+    raw_seq: int = 0
+    imbalance_side: Side = Side.NONE
+    phase: TradingPhase = TradingPhase.UNKNOWN  # the auction meant
+    flags: AuctionFlags = AuctionFlags(0)

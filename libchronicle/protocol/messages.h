@@ -10,7 +10,7 @@
 
 enum {
     CHR_SCHEMA_ID = 4347,
-    CHR_SCHEMA_VERSION = 2,
+    CHR_SCHEMA_VERSION = 3,
     /* templates: type_id of the frame */
     CHR_INSTRUMENT = 1,
     CHR_BOOK_SNAPSHOT = 2,
@@ -25,6 +25,8 @@ enum {
     CHR_GAP = 11,
     CHR_HEARTBEAT = 12,
     CHR_VENUE_STATUS = 13,
+    CHR_PHASE_CHANGE = 14,
+    CHR_AUCTION_INFO = 15,
     CHR_NEW_ORDER = 20,
     CHR_CANCEL_ORDER = 21,
     CHR_REPLACE_ORDER = 22,
@@ -52,14 +54,16 @@ enum {
     CHR_BOOK_DELTA_BLOCK = 72,
     CHR_BEST_BID_ASK_BLOCK = 80,
     CHR_TRADE_BLOCK = 72,
-    CHR_ORDER_ADD_BLOCK = 80,
-    CHR_ORDER_MODIFY_BLOCK = 88,
+    CHR_ORDER_ADD_BLOCK = 88,
+    CHR_ORDER_MODIFY_BLOCK = 96,
     CHR_ORDER_DELETE_BLOCK = 72,
     CHR_ORDER_EXECUTE_BLOCK = 88,
     CHR_BOOK_RESET_BLOCK = 40,
     CHR_GAP_BLOCK = 48,
     CHR_HEARTBEAT_BLOCK = 16,
     CHR_VENUE_STATUS_BLOCK = 104,
+    CHR_PHASE_CHANGE_BLOCK = 56,
+    CHR_AUCTION_INFO_BLOCK = 96,
     CHR_NEW_ORDER_BLOCK = 128,
     CHR_CANCEL_ORDER_BLOCK = 56,
     CHR_REPLACE_ORDER_BLOCK = 72,
@@ -116,6 +120,8 @@ static inline uint32_t chr_instrument_offset(uint16_t type_id) {
     case CHR_BOOK_RESET:
     case CHR_GAP:
     case CHR_VENUE_STATUS:
+    case CHR_PHASE_CHANGE:
+    case CHR_AUCTION_INFO:
     case CHR_NEW_ORDER:
     case CHR_CANCEL_ORDER:
     case CHR_REPLACE_ORDER:
@@ -150,6 +156,8 @@ static inline uint16_t chr_block_length(uint16_t type_id) {
     case CHR_GAP: return CHR_GAP_BLOCK;
     case CHR_HEARTBEAT: return CHR_HEARTBEAT_BLOCK;
     case CHR_VENUE_STATUS: return CHR_VENUE_STATUS_BLOCK;
+    case CHR_PHASE_CHANGE: return CHR_PHASE_CHANGE_BLOCK;
+    case CHR_AUCTION_INFO: return CHR_AUCTION_INFO_BLOCK;
     case CHR_NEW_ORDER: return CHR_NEW_ORDER_BLOCK;
     case CHR_CANCEL_ORDER: return CHR_CANCEL_ORDER_BLOCK;
     case CHR_REPLACE_ORDER: return CHR_REPLACE_ORDER_BLOCK;

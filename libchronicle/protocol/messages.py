@@ -9,6 +9,7 @@ from typing import Final
 
 from libchronicle.protocol.codec import SbeMessage
 from libchronicle.protocol.market import (
+    AuctionInfo,
     BestBidAsk,
     BookDelta,
     BookReset,
@@ -20,6 +21,7 @@ from libchronicle.protocol.market import (
     OrderDelete,
     OrderExecute,
     OrderModify,
+    PhaseChange,
     Trade,
     VenueStatus,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "INSTRUMENT_OFFSETS",
     "TEMPLATES",
     "AccountReport",
+    "AuctionInfo",
     "BestBidAsk",
     "BookDelta",
     "BookReset",
@@ -74,6 +77,7 @@ __all__ = [
     "OrderExecute",
     "OrderModify",
     "Parameter",
+    "PhaseChange",
     "PositionReport",
     "ReplaceOrder",
     "RiskEvent",
@@ -103,6 +107,8 @@ TEMPLATES: Final[dict[int, type[SbeMessage]]] = {
     11: Gap,
     12: Heartbeat,
     13: VenueStatus,
+    14: PhaseChange,
+    15: AuctionInfo,
     20: NewOrder,
     21: CancelOrder,
     22: ReplaceOrder,
@@ -140,6 +146,8 @@ INSTRUMENT_OFFSETS: Final[dict[int, int]] = {
     10: 8,
     11: 8,
     13: 8,
+    14: 8,
+    15: 8,
     20: 8,
     21: 8,
     22: 8,

@@ -16,7 +16,7 @@ SNAPSHOT_END = (
     '<field name="flags" id="7" type="BookFlags"/>\n    <field name="reserved" id="8" type="pad6"/>\n'
 )
 NEW_GROUP = (
-    '  <group name="auction" id="40" dimensionType="groupSizeEncoding" sinceVersion="3">'
+    '  <group name="auction" id="40" dimensionType="groupSizeEncoding" sinceVersion="4">'
     '<field name="price" id="41" type="int64"/><field name="qty" id="42" type="int64"/></group>\n  </sbe:message>'
 )
 
@@ -24,13 +24,13 @@ NEW_GROUP = (
 def next_version(text: str) -> str:
     """The schema one version on: a field at the end of Trade's block, a group at the end of BookSnapshot."""
     text = text.replace(
-        'package="chronicle" id="4347" version="2"', 'package="chronicle" id="4347" version="3"'
+        'package="chronicle" id="4347" version="3"', 'package="chronicle" id="4347" version="4"'
     )
     text = text.replace(
         TRADE_END,
         TRADE_END
-        + '<field name="buyOrderId" id="11" type="uint64" sinceVersion="3"/>'
-        + '<field name="maker" id="12" type="char16" sinceVersion="3"/>',
+        + '<field name="buyOrderId" id="11" type="uint64" sinceVersion="4"/>'
+        + '<field name="maker" id="12" type="char16" sinceVersion="4"/>',
     )
     head, snapshot, tail = text.partition('<sbe:message name="BookSnapshot"')
     return head + snapshot + tail.replace("  </sbe:message>", NEW_GROUP, 1)
@@ -49,7 +49,7 @@ def build(text: str) -> types.ModuleType:
 
 def written_by_the_next(message: SbeMessage) -> bytes:
     payload = bytearray(message.encode())
-    payload[6:8] = (3).to_bytes(2, "little")
+    payload[6:8] = (4).to_bytes(2, "little")
     return bytes(payload)
 
 
@@ -96,7 +96,7 @@ def test_entries_of_another_length_are_read_as_far_as_they_go(stride, expected):
         (TRADE_END, TRADE_END + '<field name="x" id="11" type="uint32" sinceVersion="1"/>', "multiple of 8"),
         (
             TRADE_END,
-            TRADE_END + '<field name="x" id="11" type="uint64" sinceVersion="3"/>',
+            TRADE_END + '<field name="x" id="11" type="uint64" sinceVersion="4"/>',
             "above the version",
         ),
         (TRADE_END, '<field name="x" id="11" type="uint64" sinceVersion="1"/>' + TRADE_END, "at the end"),
