@@ -380,6 +380,39 @@ class DecimalError(CorruptError):
     reason: str
 
 
+# ---------------------------------------------------------------- archive
+
+
+class ArchiveError(CorruptError):
+    """Something in the archive is not what was stored."""
+
+    template = "{path}: {reason}"
+    path: str
+    reason: str
+
+
+class BadSegment(ArchiveError):
+    """A segment's file, or a place in it, that does not hold. Reading goes on behind it."""
+
+    template = "{path}: {reason} at offset {offset} (seq {seq}); run `chronicle archive verify`"
+    offset: int
+    seq: int
+
+
+class ForeignFile(ArchiveError):
+    """A file in the archive that is none of its own, or does not belong where it lies."""
+
+    template = "{path}: {reason}; move it out of the archive"
+
+
+class SegmentMoved(NotReadyError):
+    """A segment left its place while it was looked for, again and again."""
+
+    template = "{path}: the segment moved {attempts} times while it was being opened; try again"
+    path: str
+    attempts: int
+
+
 # ---------------------------------------------------------------- venues
 
 

@@ -124,9 +124,13 @@ class BusPaths:
 
     # ------------------------------------------------------------ the rest
 
+    @property
+    def archive_dir(self) -> Path:
+        return self.root / "archive"
+
     def archive(self, venue: str, symbol: str, day: date, stream: str) -> Path:
         """`day` is the UTC date of the records."""
-        market = self.root / "archive" / "v1" / encode_name(venue, "venue") / encode_name(symbol, "symbol")
+        market = self.archive_dir / "v1" / encode_name(venue, "venue") / encode_name(symbol, "symbol")
         return market / day.isoformat() / _stream(stream)
 
     def run_dir(self, *names: str) -> Path:

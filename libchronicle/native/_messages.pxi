@@ -49,7 +49,9 @@ cdef class Message:
         return 0
 
     cdef int refuse(self) except -1:
-        where = f"{self.mapping.path}/{self.mapping.map.number:09d}.q"
+        where = self.mapping.path  # of a queue's directory, or of a file of the archive
+        if not where.endswith((".q", ".zst")):
+            where = f"{where}/{self.mapping.map.number:09d}.q"
         raise errors.Broken(path=where, reason="the bytes of a record that was read are gone")
 
     def check(self):

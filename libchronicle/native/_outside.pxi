@@ -116,3 +116,24 @@ cdef Mapping map_file(int fd, uint64_t size):
     if mapping.map == NULL:
         raise OSError(errno, os.strerror(errno))
     return mapping
+
+
+cdef Mapping map_memory(uint64_t size):
+    """Zeroed memory of that size, writable, that messages may point into like into a file."""
+    cdef Mapping mapping = Mapping.__new__(Mapping)
+    mapping.map = chr_map_fd(-1, size, True, 0)
+    if mapping.map == NULL:
+        raise OSError(errno, os.strerror(errno))
+    return mapping
+
+
+cdef int populate(Mapping mapping, uint64_t upto) except -1:
+    """Fault the pages of the first `upto` bytes in, at once."""
+    with nogil:
+        chr_map_populate(mapping.map, 0, upto, False)
+    return 0
+
+
+def verdict_text(int verdict):
+    """What is wrong with a frame, in a word or two."""
+    return (<bytes>chr_verdict_text(verdict)).decode()

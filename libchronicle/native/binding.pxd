@@ -73,3 +73,5 @@ cdef class Subscriber:
 cdef int raise_writer(Publisher publisher) except -1
 cdef int raise_reader(Subscriber subscriber) except -1
 cdef Mapping map_file(int fd, uint64_t size)
+cdef Mapping map_memory(uint64_t size)
+cdef int populate(Mapping mapping, uint64_t upto) except -1

@@ -1,0 +1,1 @@
+"""The archive: partitions, tiers, manifest, and one reader over all of them."""
