@@ -140,6 +140,30 @@ static inline uint32_t chr_instrument_offset(uint16_t type_id) {
     }
 }
 
+/* Where a payload of this type holds its seq of the raw record it was made of; 0 = nowhere. */
+static inline uint32_t chr_raw_seq_offset(uint16_t type_id) {
+    switch (type_id) {
+    case CHR_BOOK_RESET:
+        return 32;
+    case CHR_GAP:
+        return 40;
+    case CHR_BOOK_SNAPSHOT:
+        return 48;
+    case CHR_BOOK_DELTA:
+    case CHR_TRADE:
+    case CHR_ORDER_DELETE:
+        return 64;
+    case CHR_ORDER_ADD:
+        return 72;
+    case CHR_BEST_BID_ASK:
+    case CHR_ORDER_MODIFY:
+    case CHR_ORDER_EXECUTE:
+        return 80;
+    default:
+        return 0;
+    }
+}
+
 /* Length of the fixed block of a template; 0 = unknown template. */
 static inline uint16_t chr_block_length(uint16_t type_id) {
     switch (type_id) {

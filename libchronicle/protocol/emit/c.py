@@ -133,22 +133,27 @@ def _umbrella(schema: Schema) -> str:
 
 def _tables(schema: Schema) -> str:
     """Functions instead of tables: a switch compiles to one, and costs nothing where it is not used."""
-    instrument = [
-        (constant(m), 8 + f.offset) for m in schema.messages for f in m.fields if f.name == "instrumentId"
-    ]
-    by_offset: dict[int, list[str]] = {}
-    for name, offset in instrument:
-        by_offset.setdefault(offset, []).append(name)
-    lines = [
-        "\n/* Where a payload of this type holds its instrument id; 0 = nowhere. */\n",
-        "static inline uint32_t chr_instrument_offset(uint16_t type_id) {\n    switch (type_id) {\n",
-    ]
-    for offset, names in sorted(by_offset.items()):
-        lines += [f"    case {name}:\n" for name in names]
-        lines.append(f"        return {offset};\n")
-    lines.append("    default:\n        return 0;\n    }\n}\n")
+    lines = _offsets(schema, "instrumentId", "instrument", "instrument id")
+    lines += _offsets(schema, "rawSeq", "raw_seq", "seq of the raw record it was made of")
     lines.append("\n/* Length of the fixed block of a template; 0 = unknown template. */\n")
     lines.append("static inline uint16_t chr_block_length(uint16_t type_id) {\n    switch (type_id) {\n")
     lines += [f"    case {constant(m)}: return {constant(m)}_BLOCK;\n" for m in schema.messages]
     lines.append("    default: return 0;\n    }\n}\n")
     return "".join(lines)
+
+
+def _offsets(schema: Schema, name: str, function: str, text: str) -> list[str]:
+    """Where payloads hold the field of that name."""
+    by_offset: dict[int, list[str]] = {}
+    for m in schema.messages:
+        for f in m.fields:
+            if f.name == name:
+                by_offset.setdefault(8 + f.offset, []).append(constant(m))
+    lines = [
+        f"\n/* Where a payload of this type holds its {text}; 0 = nowhere. */\n",
+        f"static inline uint32_t chr_{function}_offset(uint16_t type_id) {{\n    switch (type_id) {{\n",
+    ]
+    for offset, names in sorted(by_offset.items()):
+        lines += [f"    case {message}:\n" for message in names]
+        lines.append(f"        return {offset};\n")
+    return [*lines, "    default:\n        return 0;\n    }\n}\n"]

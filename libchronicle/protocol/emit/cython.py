@@ -23,6 +23,7 @@ FIXED = """\
         int64_t price, qty
 
     uint32_t chr_instrument_offset(uint16_t type_id) nogil
+    uint32_t chr_raw_seq_offset(uint16_t type_id) nogil
     uint16_t chr_block_length(uint16_t type_id) nogil
 """
 

@@ -1,0 +1,6 @@
+from typing_extensions import Buffer
+
+__all__ = ["dating_ns", "event_ns"]
+
+def event_ns(type_id: int, payload: Buffer, frame_ts: int) -> int: ...
+def dating_ns(type_id: int, payload: Buffer, frame_ts: int) -> int: ...
