@@ -430,6 +430,25 @@ class VenueDataError(CorruptError):
     reason: str
 
 
+class ImportRejected(CorruptError):
+    """A file of recorded data that cannot be taken; nothing of it is in the archive."""
+
+    template = "{file}, {place}: {reason}"
+    file: str
+    place: str  # such as "line 12" or "byte 4711"
+    reason: str
+
+
+class DuplicateImport(MisuseError):
+    """The archive holds this very content already. Nothing was changed."""
+
+    template = (
+        "{file}: its content was imported before, from {source}; remove that import first to do it again"
+    )
+    file: str
+    source: str
+
+
 class ConnectFailed(NotReadyError):
     template = "{url}: no connection: {reason}"
     url: str

@@ -35,7 +35,12 @@ extensions = [
     Extension(
         ".".join(path.with_suffix("").parts),
         [str(path)],
-        include_dirs=["libchronicle/native", "libchronicle/protocol", "libchronicle/book"],
+        include_dirs=[
+            "libchronicle/native",
+            "libchronicle/protocol",
+            "libchronicle/book",
+            "libchronicle/venues",
+        ],
         extra_compile_args=FLAGS,
         extra_link_args=["-pthread"],
     )

@@ -91,6 +91,7 @@ cdef extern from "chr_hot.h" nogil:
         uint64_t seq
         int64_t last_ts
         uint32_t epoch
+        uint64_t position_base
         uint64_t reserved
         chr_clock clock
         chr_error error
