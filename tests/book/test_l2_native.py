@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-import libchronicle.book
-import libchronicle.protocol
-
-SOURCE = Path(__file__).with_name("l2_fuzz.c")
-INCLUDES = [f"-I{Path(package.__file__).parent}" for package in (libchronicle.book, libchronicle.protocol)]
-FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
-SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+sys.path.insert(0, str(Path(__file__).parent))
+from sanitized import build
 
 
 @pytest.fixture(scope="module")
 def fuzzer(tmp_path_factory):
-    if shutil.which("gcc") is None:
-        pytest.skip("no C compiler")
-    program = tmp_path_factory.mktemp("l2") / "l2_fuzz"
-    build = subprocess.run(
-        ["gcc", *FLAGS, *SANITIZE, *INCLUDES, str(SOURCE), "-o", str(program)], capture_output=True, text=True
-    )
-    if "cannot find" in build.stderr and "asan" in build.stderr:
-        pytest.skip("the compiler has no sanitizer runtime")
-    assert build.returncode == 0, build.stderr
-    return program
+    return build("l2_fuzz", tmp_path_factory.mktemp("l2"))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
