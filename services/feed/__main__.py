@@ -21,6 +21,7 @@ def body(config: HostConfig, flags: argparse.Namespace, log: Log) -> None:
         daemon = Daemon(
             options.daemon, beat=telling(service.beat, options.paths.counters(options.daemon), log)
         )
+        daemon.on_stop(service.hush)
         daemon.run_async(lambda daemon: service.run(daemon.ready, daemon.stop))
 
 

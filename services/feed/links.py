@@ -128,6 +128,8 @@ class LinkGroup:
         self._timing = timing or Timing()
         self._renew = asyncio.Event()
         self._link: Link | None = None
+        self._next: Link | None = None
+        self._stopping = False
         self.connected = False
         self.connects = 0
         self.renewals = 0
@@ -138,6 +140,14 @@ class LinkGroup:
         asked = not self._renew.is_set()
         self._renew.set()
         return asked
+
+    def hush(self) -> None:
+        """The daemon stops: from this moment nothing is read, however much there is; the venue is told."""
+        self._stopping = True
+        for link in (self._link, self._next):
+            if link is not None and link.socket is not None and not link.closed.is_set():
+                link.retire()
+                link.socket.drop("stopped")
 
     async def run(self) -> None:
         try:
@@ -226,7 +236,7 @@ class LinkGroup:
     async def _successor(self, link: Link) -> Successor | None:
         """None: the old link ended before one was up."""
         while not link.closed.is_set():
-            successor = Successor(self._pipeline)
+            self._next = successor = Successor(self._pipeline)
             try:
                 await self._open(successor)
             except ConnectFailed as error:
@@ -254,14 +264,14 @@ class LinkGroup:
 
     def _lost(self, reason: str) -> None:
         self.connected = False
+        reason = "stopped" if self._stopping else reason
         self._log.warning("disconnected", reason=reason)
         now = self._clock()
         self._pipeline.lost(now, self._symbols)
         self._pipeline.status(VenueState.DISCONNECTED, reason, now)
 
     def _end(self) -> None:
-        """The daemon stops: say goodbye and write what waits."""
-        if self._link is not None and self._link.socket is not None and not self._link.closed.is_set():
-            self._link.retire()
+        """The daemon stops, or a group beside this one failed: write what waits."""
+        self.hush()
         if self.connected:
             self._lost("stopped")

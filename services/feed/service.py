@@ -114,6 +114,11 @@ class FeedService:
         finally:
             await self.fetcher.close()
 
+    def hush(self) -> None:
+        """Called at a stop: a flood must not hold up the end."""
+        for group in self.groups:
+            group.hush()
+
     def beat(self) -> None:
         """Four times a second, by the loop."""
         self._publisher.heartbeat()

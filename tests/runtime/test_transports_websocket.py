@@ -324,6 +324,35 @@ def test_a_server_that_asks_and_takes_no_answer_is_dropped(client: str, run: Any
     run(main())
 
 
+def test_frames_too_dear_to_read_hold_up_the_loop_for_one_turn_at_most(client: str, run: Any) -> None:
+    """20 s of work arrive at once: the loop gets its turns in between, or the connection ends."""
+    frames = b"\x81\x01x" * 10_000
+
+    class Dear(Listener):
+        def on_text(self, frame: Any, recv_ts: int) -> None:
+            super().on_text(frame, recv_ts)
+            time.sleep(0.002)
+
+    async def main() -> None:
+        listener = Dear()
+
+        async def handler(connection: ServerConnection) -> None:
+            connection.transport.write(frames)
+            await connection.wait_closed()
+
+        async with server(handler) as url:
+            socket = await opened(url, listener, client)
+            await listener.until(lambda: listener.frames)
+            await asyncio.sleep(0)
+            assert len(listener.frames) < 1000
+            socket.close()
+            await socket.wait_closed()
+        print(len(listener.frames), listener.closed)
+        assert listener.closed in (["closed by us"], ["the server sends more than can be read"])
+
+    run(main())
+
+
 @pytest.mark.parametrize("code", [*range(1000, 1016), 0, 999, 2999, 3000, 4999, 5000, 65535])
 def test_every_close_code_ends_the_connection_once(client: str, run: Any, code: int) -> None:
     async def main() -> None:

@@ -22,7 +22,10 @@ from picows import (
 from libchronicle.errors import ConnectFailed
 from libchronicle.runtime.transports.interface import (
     DEAF,
+    FLOOD,
     FRAGMENT_BYTES,
+    LOOK_MASK,
+    TURN_LIMIT_S,
     TURN_S,
     FrameListener,
     Limits,
@@ -94,6 +97,7 @@ class _Connection(WSListener):
         self._ending: asyncio.Task[None] | None = None
         self._transport: WSTransport | None = None
         self._fresh_read = True
+        self._frames = 0
         self._began = 0.0
         self._recv_ts = 0
         self._fragments: list[bytes] = []
@@ -127,8 +131,13 @@ class _Connection(WSListener):
             self._recv_ts = self._clock()
             self._began = monotonic()
         self._fresh_read = frame.last_in_buffer
-        if self._fresh_read and monotonic() - self._began > TURN_S:
-            self._give_way(transport)
+        self._frames += 1
+        if self._fresh_read:
+            if monotonic() - self._began > TURN_S:
+                self._give_way(transport)
+        elif not self._frames & LOOK_MASK and monotonic() - self._began > TURN_LIMIT_S:
+            self.drop(FLOOD)
+            return
         if frame.payload_size > self._max_bytes:
             self._too_large()
         elif frame.msg_type == TEXT and frame.fin:

@@ -15,7 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["DEAF", "FRAGMENT_BYTES", "TURN_S", "Buffer", "FrameListener", "Limits", "WebSocket"]
+__all__ = [
+    "DEAF",
+    "FLOOD",
+    "FRAGMENT_BYTES",
+    "TURN_LIMIT_S",
+    "TURN_S",
+    "Buffer",
+    "FrameListener",
+    "Limits",
+    "WebSocket",
+]
 
 FRAGMENT_BYTES = 64
 """What each part of a fragmented message counts beside its payload: parts that are empty are not free to keep."""
@@ -23,6 +33,13 @@ FRAGMENT_BYTES = 64
 TURN_S = 0.005
 """A read whose frames took longer lets the rest of the loop have its turn: a flood holds up no heartbeat and no stop."""
 
+TURN_LIMIT_S = 0.25
+"""What came with one read cannot be put back: if the frames of it take longer than that, the connection ends instead."""
+
+LOOK_MASK = 0xFF
+"""The clock is looked at every so many frames of one read."""
+
+FLOOD = "the server sends more than can be read"
 DEAF = "the server does not take our answers"
 
 Buffer = bytes | bytearray | memoryview
@@ -60,5 +77,8 @@ class WebSocket(Protocol):
 
     def close(self) -> None:
         """Start the closing handshake; the connection is dropped if it takes longer than `close_timeout_s`."""
+
+    def drop(self, reason: str) -> None:
+        """End the connection at once; nothing is told of after that but `on_closed`."""
 
     async def wait_closed(self) -> None: ...

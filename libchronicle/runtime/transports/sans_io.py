@@ -23,7 +23,10 @@ from websockets.uri import parse_uri
 from libchronicle.errors import ConnectFailed
 from libchronicle.runtime.transports.interface import (
     DEAF,
+    FLOOD,
     FRAGMENT_BYTES,
+    LOOK_MASK,
+    TURN_LIMIT_S,
     TURN_S,
     FrameListener,
     Limits,
@@ -107,8 +110,11 @@ class _Connection(asyncio.Protocol):
         protocol = self._protocol
         protocol.receive_data(data)
         on_text = self._listener.on_text
-        for event in protocol.events_received():
+        for number, event in enumerate(protocol.events_received()):
             if type(event) is Frame:
+                if not number & LOOK_MASK and monotonic() - began > TURN_LIMIT_S:
+                    self.drop(FLOOD)
+                    return
                 if event.opcode is TEXT and event.fin:
                     on_text(event.data, recv_ts)
                 else:
