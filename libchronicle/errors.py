@@ -295,6 +295,14 @@ class StrategyFailed(MisuseError):
     reason: str
 
 
+class DaemonsFailed(MisuseError):
+    """Daemons of the suite ended and will not be started again by themselves."""
+
+    template = "ended for good: {daemons}; `chronicle errors` says why, their logs are in {logs}"
+    daemons: str
+    logs: str
+
+
 class StrategyHung(MisuseError):
     """A stop was asked for and the strategy's code did not return; it was interrupted."""
 

@@ -40,13 +40,17 @@ def run_status(run: str | None, config: str | None, *, as_json: bool, check: boo
 
 
 def run_top(run: str | None, config: str | None, *, interval_s: float, once: bool) -> None:
-    """The table live, until q or ctrl-c."""
+    """The table live, until q or ctrl-c; without a terminal one table after the other."""
     found = find_run(run, config)
     observer = Observer(found)
     if once:
         print(f"{found.suite.root}: {trading_state(found.suite.paths)}")
         print(status_table(observer.look_twice(interval_s)))
         return
+    if not sys.stdout.isatty():
+        while True:
+            print(f"{time.strftime('%H:%M:%S')}  {trading_state(found.suite.paths)}")
+            print(status_table(observer.look_twice(interval_s)), flush=True)
     from rich.live import Live
 
     with _keys() as pressed, Live(screen=True, auto_refresh=False) as live:

@@ -21,7 +21,7 @@ from libchronicle.cli.stopping import exclusive
 from libchronicle.cli.suite import Suite
 from libchronicle.cli.supervisor import last_exits
 from libchronicle.cli.tables import status_table
-from libchronicle.errors import ConfigError, NotReadyError
+from libchronicle.errors import ConfigError, DaemonsFailed, NotReadyError
 from libchronicle.runtime.config import HostConfig, load_host
 from libchronicle.runtime.daemon import ExitCode
 
@@ -71,6 +71,9 @@ def run_up(options: UpOptions, *, wait: bool, timeout_s: float, as_json: bool) -
     if wait and unhealthy:
         _show_logs(suite, unhealthy)
         names = ", ".join(row.daemon for row in unhealthy)
+        exits = last_exits(suite.logs / "supervisord.log", begun.logged)
+        if all(exits.get(row.daemon) == ExitCode.FAILED for row in unhealthy):
+            raise DaemonsFailed(daemons=names, logs=str(suite.logs))
         raise NotReadyError(
             reason=f"not healthy: {names}; `chronicle errors` says why, their logs are in {suite.logs}"
         )

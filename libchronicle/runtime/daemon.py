@@ -42,6 +42,7 @@ from libchronicle.errors import (
     ChronicleError,
     ConfigError,
     CorruptError,
+    DaemonsFailed,
     EnvironmentFault,
     MisuseError,
     NotReadyError,
@@ -74,6 +75,7 @@ class ExitCode(enum.IntEnum):
 _EXITS: tuple[tuple[type[ChronicleError], ExitCode], ...] = (
     (ConfigError, ExitCode.CONFIG),
     (StrategyFailed, ExitCode.FAILED),
+    (DaemonsFailed, ExitCode.FAILED),
     (MisuseError, ExitCode.MISUSE),
     (CorruptError, ExitCode.CORRUPT),
     (NotReadyError, ExitCode.NOT_READY),

@@ -38,7 +38,7 @@ class VenueMetrics:
             self._subscribers.append((server, gauge))
 
     def ready(self) -> None:
-        self._file.set_state("SERVING")
+        self._file.set_state("serving")
 
     def publish(self) -> None:
         for server, event, counter in self._counters:

@@ -62,7 +62,7 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
             reason = f"cannot listen: {error.strerror}; set [exporter] port to a free one"
             raise HostError(path=f"{host}:{port}", reason=reason) from error
         log.info("serving", url=f"http://{host}:{server.server_port}/metrics")
-        counters.set_state("SERVING")
+        counters.set_state("serving")
         daemon.ready()
         while daemon.running:
             daemon.beat()

@@ -236,6 +236,12 @@ def test_a_strategy_that_keeps_raising_is_given_up_until_up_is_called_again(live
     assert "in on_timer: ZeroDivisionError" in said
     assert "quoter.py:" in said
     assert "strategy-quoter: was EXITED, started again" in live_suite.chronicle("up", check=False).stdout
+    starts = "    def on_start(self, ctx: Context) -> None:\n"
+    code.write_text(sound.replace(starts, f"{starts}        1 / 0\n"))
+    live_suite.chronicle("down")
+    failed = live_suite.chronicle("up", check=False)
+    assert failed.returncode == ExitCode.FAILED, failed.stderr
+    assert "ended for good: strategy-quoter;" in failed.stderr
     code.write_text(sound)
     live_suite.chronicle("up")
     assert live_suite.rows()["strategy-quoter"]["healthy"]

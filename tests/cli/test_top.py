@@ -48,3 +48,19 @@ def test_top_shows_the_table_until_a_key_and_leaves_the_terminal_as_it_was(
     finally:
         os.close(master)
         os.close(slave)
+
+
+def test_without_a_terminal_top_prints_one_table_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with subprocess.Popen(
+        [CHRONICLE, "top", "--interval", "0.1"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        tables = 0
+        for line in process.stdout:
+            tables += line.startswith("DAEMON")
+            if tables == 2:
+                break
+        process.send_signal(2)
+        process.stdout.read()
+        assert process.wait(30) in (0, 130)
