@@ -252,7 +252,7 @@ cdef class LobsterParser:
         own[0] = known != NULL
         if known == NULL:
             known = chr_orders_find(&self.orders, level_order(m.side, m.price))
-        if known == NULL:
+        if known == NULL or (not own[0] and known.qty < <int64_t>m.size):
             self.unknown += 1
             return 0
         cdef uint64_t found = known.id
