@@ -37,6 +37,18 @@ static chr_task *pick(chr_agent *agent, int64_t now, int64_t *sleep_ns)
     return NULL;
 }
 
+/* Behind all others, so that a queue that always has something to do does not keep the rest waiting. */
+static void to_the_end(chr_agent *agent, chr_task *task)
+{
+    chr_task **at = &agent->tasks;
+    while (*at != task)
+        at = &(*at)->next;
+    for (*at = task->next; *at != NULL; at = &(*at)->next)
+        ;
+    *at = task;
+    task->next = NULL;
+}
+
 static void run_one(chr_agent *agent, chr_task *task)
 {
     task->busy = 1;
@@ -44,6 +56,7 @@ static void run_one(chr_agent *agent, chr_task *task)
     int64_t again = task->run(task->owner);
     pthread_mutex_lock(&agent->lock);
     task->busy = 0;
+    to_the_end(agent, task);
     task->due_ns = again < 0 ? INT64_MAX : chr_monotonic_ns() + again;
     pthread_cond_broadcast(&agent->done);
 }

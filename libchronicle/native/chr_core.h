@@ -218,6 +218,8 @@ struct chr_publisher {
     int32_t spare_asked;
     chr_task prepare, clean;
     chr_retired *retired;         /* lock-free stack, popped by the clean thread */
+    uint32_t left_count;          /* of those whose maps are still held: on the stack, or in the clean thread's hands */
+    uint64_t behind_1;            /* number + 1 of the first that was left without them, 0 = none */
     chr_publisher *next_open;     /* of fork.c */
     uint64_t wakes;
     uint32_t mended;              /* what open found damaged and put right: CHR_MENDED_… */
@@ -245,10 +247,20 @@ uint64_t chr_last_position(const chr_writer *w);
 void *chr_writer_reserve(chr_writer *w, uint16_t type_id, uint32_t size);
 void chr_writer_beat(chr_writer *w, int64_t ts_ns);
 
+/* ---------------------------------------------------------------- seal.c */
+
+#define CHR_LEFT_MOST 64u /* segments whose maps wait for the clean thread, two descriptors each */
+
+void chr_left_push(chr_publisher *p, chr_retired *left);          /* of the writer */
+chr_retired *chr_left_sealed(chr_publisher *p);                   /* all that wait, sealed */
+void chr_left_finish(chr_publisher *p, chr_retired *list);        /* to the medium, if asked for; unmapped, freed */
+void chr_left_by_others(chr_publisher *p);                        /* at the beginning: what is still to do */
+bool chr_left_catch_up_some(chr_publisher *p, uint64_t live);     /* true: there is more */
+
 /* ---------------------------------------------------------------- retain.c */
 
-int64_t chr_clean_task(void *publisher); /* once a second */
-void chr_clean_run(chr_publisher *p);
+int64_t chr_clean_task(void *publisher); /* once a second, and when there is something to do */
+bool chr_clean_run(chr_publisher *p);    /* true: there is more to do */
 void chr_oldest_adopt(chr_publisher *p);              /* `oldest` is what lies there: before any reader goes by it */
 int chr_budget_admit(chr_publisher *p, chr_error *e); /* room for one more segment, or make some */
 bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = nothing more can be freed */
@@ -275,7 +287,9 @@ struct chr_subscriber {
     pthread_mutex_t making;
     chr_task prepare;
     uint64_t crossings, gaps;
+    uint64_t holds;               /* number of the segment the page says, from which on retention lets this reader keep; CHR_SEQ_UNKNOWN: none yet */
     chr_lost hole;                /* of hole.c: while pending, the cursor stands behind it and next_seq before it */
+    chr_slot hole_from;           /* where it stood before */
     int64_t hole_ts_ns;
     uint32_t hole_epoch;
     int32_t hole_pending;
@@ -301,12 +315,16 @@ int chr_reader_peek(chr_reader *r); /* 1 a frame stands at the cursor, 0 none, <
 int chr_reader_seek_seq(chr_reader *r, uint64_t seq);
 int chr_reader_seek_time(chr_reader *r, int64_t ts_ns);
 int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64_t seq, chr_error *e);
+int chr_reader_place_oldest(chr_subscriber *s, chr_error *e);
+uint64_t chr_reader_oldest(const chr_subscriber *s);                  /* number of the oldest segment kept */
+bool chr_reader_passed(const chr_subscriber *s, uint64_t number);     /* has retention? */
+chr_slot chr_reader_stands(const chr_subscriber *s);                  /* what its page has to say of where it stands */
 int chr_reader_alive(chr_subscriber *s);
 void chr_reader_set_step(chr_subscriber *s);
 void chr_reader_note_quarantine(chr_subscriber *s);
 int chr_reader_cross(chr_subscriber *s);
 int chr_hole_skip(chr_subscriber *s);
-void chr_hole_note(chr_subscriber *s, uint64_t upto, int64_t ts_ns, uint32_t epoch); /* [next_seq, upto) is missing */
+void chr_hole_note(chr_subscriber *s, const chr_slot *from, uint64_t upto, int64_t ts_ns, uint32_t epoch); /* [next_seq, upto) is missing */
 int chr_hole_give(chr_subscriber *s, chr_frame *out);
 void chr_notes_free(void *notes);
 uint64_t chr_reader_position(const chr_reader *r);

@@ -56,7 +56,7 @@ void chr_thread_begin(const char *name); /* names the calling thread, and leaves
 /* Ownership: one exclusive lock per open file description, gone with its last descriptor however the process ends. */
 int chr_lock_exclusive(int fd);     /* 0 held, 1 another has it, < 0 errno */
 void chr_unlock(int fd);            /* said aloud at close: a child forked a moment ago may still hold a copy of the descriptor */
-int chr_lock_probe(int fd);         /* 1 held by someone else, 0 free */
+int chr_lock_probe(int fd);         /* 1 held by an owner, 0 by none: a shared lock, which whoever may read could take, is none */
 
 int chr_reserve_space(int fd, uint64_t size); /* 0 or errno. What is there stays, the file never gets shorter. Blocks that are really there: a full disk is an error now, never a SIGBUS later */
 int chr_sync_data(int fd);

@@ -27,6 +27,45 @@ uint64_t chr_reader_position(const chr_reader *r)
     return chr_position(subscriber(r)->segment_size, r->map->number, r->offset);
 }
 
+chr_slot chr_reader_stands(const chr_subscriber *s)
+{
+    const chr_reader *r = &s->hot;
+    if (s->hole_pending)
+        return s->hole_from;
+    chr_slot slot = {.queue_id = s->queue_id, .seq = r->next_seq, .epoch = r->epoch, .back = (uint32_t)r->back, .position = chr_reader_position(r)};
+    const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
+    uint64_t next;
+    if (chr_load_acquire32(&f->commit) != 0 && f->type_id == CHR_TYPE_PADDING &&
+        chr_examine_full(r->base, r->offset, s->segment_size, r->crc_seed, &next) == CHR_FRAME_OK) {
+        slot.position = chr_position(s->segment_size, (uint64_t)r->map->number + 1, CHR_SEGMENT_DATA);
+        slot.back = 0;
+    }
+    return slot;
+}
+
+/* The control page is believed if the segment it names begins with the seq beside it. If not, retention is between its two stores, or that header is gone;
+ * without a writer a flipped bit may be in it, which must cost no reader its place: then the first segment there is counts. */
+uint64_t chr_reader_oldest(const chr_subscriber *s)
+{
+    const chr_control *c = control_of(s);
+    uint64_t oldest = 0, lowest, highest;
+    chr_segment_header h;
+    for (int attempt = 0; attempt < 8; attempt++) {
+        oldest = chr_load_acquire64(&c->oldest);
+        if (chr_segment_read_header(s->dir, oldest, s->queue_id, &h) && h.first_seq == chr_load_acquire64(&c->oldest_seq))
+            return oldest;
+    }
+    bool possible = oldest <= chr_load_acquire64(&c->head) / s->segment_size;
+    if (possible && chr_lock_probe(s->pages.fd) > 0)
+        return oldest;
+    return chr_segment_range(s->dir, &lowest, &highest) && lowest < oldest ? lowest : oldest;
+}
+
+bool chr_reader_passed(const chr_subscriber *s, uint64_t number)
+{
+    return CHR_UNLIKELY(number < chr_load_acquire64(&control_of(s)->oldest)) && number < chr_reader_oldest(s);
+}
+
 int chr_reader_gone(chr_subscriber *s)
 {
     chr_error *e = &s->hot.error;
@@ -101,7 +140,7 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
     chr_map_release(old);
 }
 
-static int tell_gone(chr_subscriber *s, uint64_t oldest);
+static int tell_gone(chr_subscriber *s);
 
 /* The next segment is not there though the queue goes on behind it: tell the hole once, stand at the segment after it. */
 static int skip_broken(chr_subscriber *s, uint32_t number)
@@ -163,23 +202,29 @@ int chr_reader_cross(chr_subscriber *s)
         fail_missing(s, number);
     if (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT)
         return -1;
-    uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
-    return oldest > number ? tell_gone(s, oldest) : skip_broken(s, number);
+    return chr_reader_passed(s, number) ? tell_gone(s) : skip_broken(s, number);
+}
+
+/* Retention has passed the cursor, and what the page says too: this reader was taken for dead. One that has gone back, or has not committed yet, is not
+ * waited for where it stands, but it lives. */
+static bool forgotten(const chr_subscriber *s)
+{
+    return s->name[0] && !s->durable && chr_reader_passed(s, s->hot.map->number) && chr_reader_passed(s, s->holds);
 }
 
 /* Retention has passed the cursor. */
-static int tell_gone(chr_subscriber *s, uint64_t oldest)
+static int tell_gone(chr_subscriber *s)
 {
     const chr_control *c = control_of(s);
     chr_error *e = &s->hot.error;
     uint64_t from = s->hot.next_seq, to = chr_load_acquire64(&c->oldest_seq);
-    if (s->name[0] && !s->durable) {
+    if (forgotten(s)) {
         int64_t age = chr_monotonic_ns() - s->last_beat_ns;
         s->dead = 1;
         s->hot.beat_cycles = 0; /* every look from now on takes the slow path, and is refused */
         return chr_fail(e, CHR_E_FORGOTTEN, s->dir, s->name, (uint64_t)age, chr_load_acquire64(&c->head) - chr_reader_position(&s->hot), 0);
     }
-    if (chr_reader_place(s, oldest, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
+    if (chr_reader_place_oldest(s, e) < 0)
         return -1;
     return chr_fail(e, CHR_E_EVICTED, s->dir, s->name, from, s->hot.next_seq > from ? s->hot.next_seq - 1 : to, 0);
 }
@@ -190,9 +235,8 @@ int chr_reader_alive(chr_subscriber *s)
     if (chr_reader_gone(s) < 0)
         return -1;
     s->hot.beat_cycles = chr_cycles() + s->beat_period;
-    uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
-    if (CHR_UNLIKELY(s->hot.map->number < oldest) && s->name[0] && !s->durable)
-        return tell_gone(s, oldest);
+    if (forgotten(s))
+        return tell_gone(s);
     chr_page_beat(s);
     return 0;
 }
@@ -238,6 +282,13 @@ static int pass_damage(chr_subscriber *s, int verdict, bool tell)
     return skipped == 0 && !known ? complain(s, verdict) : skipped;
 }
 
+/* What went after it was declared is told first. */
+static void note_before(chr_subscriber *s, uint64_t upto, const chr_frame_header *f)
+{
+    chr_slot from = chr_reader_stands(s);
+    chr_hole_note(s, &from, upto, f->ts_ns, f->epoch);
+}
+
 /* Brings the cursor onto a record: 1 there is one (or a hole to tell of), 0 none yet, < 0 error. */
 static int settle(chr_subscriber *s, uint64_t *next, bool tell)
 {
@@ -255,7 +306,7 @@ static int settle(chr_subscriber *s, uint64_t *next, bool tell)
         if (verdict == CHR_FRAME_OK && f->type_id == CHR_TYPE_LOST && f->seq >= r->next_seq) {
             const chr_lost *lost = (const chr_lost *)(f + 1);
             if (*next >= r->offset + CHR_FRAME_HEADER + sizeof *lost && lost->from_seq <= f->seq)
-                chr_hole_note(s, lost->from_seq, f->ts_ns, f->epoch); /* what went after it was declared is told first */
+                note_before(s, lost->from_seq, f);
             return 1;
         }
         if (verdict == CHR_FRAME_OK && f->seq != r->next_seq)

@@ -2,6 +2,7 @@
  *
  *   told       Corrupt, with the place, at the first look; not in a quarantined segment, whose damage is known
  *   stepped    the cursor stands at the next good frame that goes on from here, in this segment or the next; `hole` is what lies between
+ *              (`hole_from` is where it stood: a commit in this state says that, so whoever resumes there is told again)
  *   given      a LOST record like those a writer declares, but made here: sealed segments are not written. Its seq is the last one lost
  *
  * As long as nothing good follows, the damage is told again at each look. A record made here lives as long as the mapping its neighbours are in.
@@ -27,11 +28,12 @@ void chr_notes_free(void *notes)
     }
 }
 
-void chr_hole_note(chr_subscriber *s, uint64_t upto, int64_t ts_ns, uint32_t epoch)
+void chr_hole_note(chr_subscriber *s, const chr_slot *from, uint64_t upto, int64_t ts_ns, uint32_t epoch)
 {
     s->hole_pending = upto > s->hot.next_seq;
     if (!s->hole_pending)
         return;
+    s->hole_from = *from;
     s->hole = (chr_lost){s->hot.next_seq, upto - 1};
     s->hole_ts_ns = ts_ns;
     s->hole_epoch = epoch;
@@ -42,13 +44,14 @@ void chr_hole_note(chr_subscriber *s, uint64_t upto, int64_t ts_ns, uint32_t epo
 int chr_hole_skip(chr_subscriber *s)
 {
     chr_reader *r = &s->hot;
+    chr_slot from = chr_reader_stands(s);
     uint64_t at = chr_segment_next_good(r->map, r->crc_seed, r->offset, s->segment_size, r->next_seq);
     if (at != 0) {
         const chr_frame_header *f = (const chr_frame_header *)(r->base + at);
         r->offset = at;
         r->back = 0;
         chr_reader_set_step(s);
-        chr_hole_note(s, f->seq, f->ts_ns, f->epoch);
+        chr_hole_note(s, &from, f->seq, f->ts_ns, f->epoch);
         return 1;
     }
     if (chr_load_acquire64(&((const chr_control *)s->pages.control->base)->head) / s->segment_size <= r->map->number)
@@ -60,7 +63,7 @@ int chr_hole_skip(chr_subscriber *s)
     const chr_frame_header *first = (const chr_frame_header *)(r->base + CHR_SEGMENT_DATA);
     bool declared = chr_load_acquire32(&first->commit) != 0 && first->type_id == CHR_TYPE_LOST;
     if (!declared)
-        chr_hole_note(s, h->first_seq, h->first_ts, h->prev_epoch);
+        chr_hole_note(s, &from, h->first_seq, h->first_ts, h->prev_epoch);
     return 1;
 }
 

@@ -99,7 +99,7 @@ void chr_unlock(int fd)
 
 int chr_lock_probe(int fd)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET}; /* against which only an owner's lock stands */
     if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
         return 0;
     return lock.l_type != F_UNLCK;

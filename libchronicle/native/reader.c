@@ -19,38 +19,43 @@ static chr_subscriber *subscriber(const chr_reader *r) { return (chr_subscriber 
 
 static const chr_control *control_of(const chr_subscriber *s) { return (const chr_control *)s->pages.control->base; }
 
-/* The segment to begin in cannot be read: stand at the first one behind it that can, and let next() tell of it and of what is lost with it. */
-static int place_behind(chr_subscriber *s, uint64_t broken, uint64_t from, chr_error *e)
+static bool unreadable(const chr_error *e) { return e->sys == ENOENT || e->code == CHR_E_BROKEN || e->code == CHR_E_CORRUPT; }
+
+/* The segment to begin in is missing or cannot be read: stand at the first one behind it that can, and let next() tell of it and of what is lost with it. */
+static int place_behind(chr_subscriber *s, const chr_slot *from, chr_error *e)
 {
     const chr_control *c = control_of(s);
     chr_error why = *e;
     uint64_t last = chr_load_acquire64(&c->head) / s->segment_size;
-    for (uint64_t number = chr_segment_after(s->dir, broken); number <= last; number = chr_segment_after(s->dir, number)) {
+    for (uint64_t number = chr_segment_after(s->dir, from->position / s->segment_size); number <= last; number = chr_segment_after(s->dir, number)) {
         if (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
             continue;
         const chr_segment_header *h = (const chr_segment_header *)s->hot.base;
         uint64_t upto = s->hot.next_seq;
-        s->late = why;
-        s->hot.next_seq = from < upto ? from : upto;
-        chr_hole_note(s, upto, h->first_ts, h->prev_epoch);
+        if (why.sys != ENOENT)
+            s->late = why;
+        s->hot.next_seq = from->seq < upto ? from->seq : upto;
+        chr_hole_note(s, from, upto, h->first_ts, h->prev_epoch);
         return 0;
     }
     *e = why;
     return -1;
 }
 
-static int place_oldest(chr_subscriber *s, chr_error *e)
+int chr_reader_place_oldest(chr_subscriber *s, chr_error *e)
 {
     for (int attempt = 0; attempt < 64; attempt++) { /* retention may be at work: look again */
-        uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest), found, highest;
+        uint64_t oldest = chr_reader_oldest(s), found, highest;
         if (chr_reader_place(s, oldest, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) == 0)
             return 0;
         if (e->sys == ENOENT && chr_segment_range(s->dir, &found, &highest) && chr_reader_place(s, found, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) == 0)
             return 0;
-        if (e->code == CHR_E_BROKEN || e->code == CHR_E_CORRUPT)
-            return place_behind(s, oldest, chr_load_acquire64(&control_of(s)->oldest_seq), e);
-        if (e->sys != ENOENT)
+        chr_slot from = {.queue_id = s->queue_id, .position = chr_position(s->segment_size, oldest, CHR_SEGMENT_DATA)};
+        from.seq = chr_load_acquire64(&control_of(s)->oldest_seq);
+        if (!unreadable(e))
             return -1;
+        if (e->sys != ENOENT)
+            return place_behind(s, &from, e);
     }
     return -1;
 }
@@ -109,7 +114,7 @@ static int find_again(chr_subscriber *s, const chr_slot *slot, chr_error *e)
     uint64_t seq;
     chr_control_tail(control_of(s), &seq);
     bool known = slot->seq > 0 && slot->epoch != 0 && slot->seq <= seq;
-    if (known && place_oldest(s, e) == 0 && chr_reader_seek_seq(&s->hot, slot->seq - 1) == 0 && chr_next(&s->hot, &f) == 1 &&
+    if (known && chr_reader_place_oldest(s, e) == 0 && chr_reader_seek_seq(&s->hot, slot->seq - 1) == 0 && chr_next(&s->hot, &f) == 1 &&
         f.seq + 1 == slot->seq && f.epoch == slot->epoch && f.type_id != CHR_TYPE_LOST)
         return 0;
     return rewound(s, slot, e);
@@ -123,24 +128,24 @@ static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
     if (have == -2 && !or_oldest)
         return chr_fail(e, CHR_E_READER_PAGE, s->dir, s->name, 0, 0, 0);
     if (have < 0)
-        return place_oldest(s, e);
+        return chr_reader_place_oldest(s, e);
     if (slot.queue_id != s->queue_id)
         return chr_fail(e, CHR_E_REPLACED, s->dir, s->name, s->queue_id, slot.queue_id, 0);
     const chr_control *c = control_of(s);
     uint64_t head = chr_control_tail(c, &seq), number = slot.position / s->segment_size;
     if (slot.position > head || slot.seq > seq)
         return find_again(s, &slot, e);
-    if (number < chr_load_acquire64(&c->oldest) ||
-        (chr_reader_place(s, number, slot.position % s->segment_size, slot.seq, e) < 0 && e->sys == ENOENT)) {
-        if (place_oldest(s, e) < 0)
+    int placed = chr_reader_passed(s, number) ? -1 : chr_reader_place(s, number, slot.position % s->segment_size, slot.seq, e);
+    if (placed < 0 && chr_reader_passed(s, number)) {
+        if (chr_reader_place_oldest(s, e) < 0)
             return -1;
         bool all_read = s->hot.next_seq == slot.seq && (slot.epoch == 0 || s->hot.epoch == slot.epoch);
         if (or_oldest || all_read)
             return 0;
         return chr_fail(e, CHR_E_EVICTED, s->dir, s->name, slot.seq, s->hot.next_seq - 1, 0);
     }
-    if (s->hot.map == NULL)
-        return e->code == CHR_E_BROKEN || e->code == CHR_E_CORRUPT ? place_behind(s, number, slot.seq, e) : -1;
+    if (placed < 0)
+        return unreadable(e) && (place_behind(s, &slot, e) == 0 || (or_oldest && chr_reader_place_oldest(s, e) == 0)) ? 0 : -1;
     if (!slot_matches(s, &slot))
         return find_again(s, &slot, e);
     s->hot.epoch = slot.epoch;
@@ -161,16 +166,16 @@ static int place_start(chr_subscriber *s, int start, uint64_t seq, int64_t ts_ns
     }
     switch (start) {
     case CHR_START_LATEST: return place_latest(s, e);
-    case CHR_START_EARLIEST: return place_oldest(s, e);
+    case CHR_START_EARLIEST: return chr_reader_place_oldest(s, e);
     case CHR_START_SEQ:
     case CHR_START_TIME:
-        if (place_oldest(s, e) < 0)
+        if (chr_reader_place_oldest(s, e) < 0)
             return -1;
         rc = start == CHR_START_SEQ ? chr_reader_seek_seq(&s->hot, seq) : chr_reader_seek_time(&s->hot, ts_ns);
         if (rc < 0)
             *e = s->hot.error;
         return rc;
-    default: return s->page ? resume(s, start == CHR_START_RESUME_OR_OLDEST, e) : place_oldest(s, e);
+    default: return s->page ? resume(s, start == CHR_START_RESUME_OR_OLDEST, e) : chr_reader_place_oldest(s, e);
     }
 }
 
@@ -220,7 +225,7 @@ static int begin(chr_subscriber *s, int start, uint64_t seq, int64_t ts_ns, chr_
     for (int attempt = 0; s->page != NULL && attempt < 64; attempt++) {
         chr_reader_commit(&s->hot); /* from now on retention counts it */
         chr_fence();
-        if (s->hot.map->number >= chr_load_acquire64(&c->oldest))
+        if (!chr_reader_passed(s, chr_reader_stands(s).position / s->segment_size))
             break;
         if (place_start(s, start, seq, ts_ns, e) < 0) /* it was passed before that */
             return -1;
@@ -254,6 +259,7 @@ chr_reader *chr_reader_open(const char *dir, const char *name, const chr_config 
     s->owner = getpid();
     s->event_fd = s->ring_fd = -1;
     s->ahead_number = UINT32_MAX;
+    s->holds = CHR_SEQ_UNKNOWN;
     s->hot.ops = &chr_reader_operations;
     s->beat_period = cycles_of(config->reader_ttl_ns / 4 < CHR_BEAT_NS ? config->reader_ttl_ns / 4 : CHR_BEAT_NS);
     pthread_mutex_init(&s->making, NULL);
@@ -293,22 +299,25 @@ static int page_gone(chr_subscriber *s)
     return chr_fail(&s->hot.error, CHR_E_BROKEN, path, "its bytes are gone; this reader's position is not kept", 0, 0, 0);
 }
 
+/* From where on retention lets this reader keep. What had gone when it committed there it does not hold, nor does that make it dead; and who was taken for
+ * dead is not brought back by a commit. */
+static void note_held(chr_subscriber *s, uint64_t number)
+{
+    uint64_t oldest = chr_load_acquire64(&control_of(s)->oldest);
+    if (s->holds >= oldest || number >= oldest)
+        s->holds = number > oldest ? number : oldest;
+}
+
 int chr_reader_commit(chr_reader *r)
 {
     chr_subscriber *s = subscriber(r);
     if (CHR_UNLIKELY(chr_reader_gone(s) < 0))
         return -1;
-    if (s->page == NULL || s->hole_pending)
-        return 0; /* before a hole that has not been told the last commit stands */
-    chr_slot slot = {.queue_id = s->queue_id, .seq = r->next_seq, .epoch = r->epoch, .back = (uint32_t)r->back};
-    const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
-    if (chr_load_acquire32(&f->commit) != 0 && f->type_id == CHR_TYPE_PADDING) {
-        slot.position = chr_position(s->segment_size, (uint64_t)r->map->number + 1, CHR_SEGMENT_DATA);
-        slot.back = 0;
-    } else {
-        slot.position = chr_reader_position(r);
-    }
+    if (s->page == NULL)
+        return 0;
+    chr_slot slot = chr_reader_stands(s);
     chr_page_store(s, &slot);
+    note_held(s, slot.position / s->segment_size);
     return CHR_UNLIKELY(s->page->broken) ? page_gone(s) : 0;
 }
 

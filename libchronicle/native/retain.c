@@ -1,4 +1,4 @@
-/* What becomes of segments the writer has left: sealed, synced, and one day removed. Runs in the clean thread, under `cleaning`.
+/* Which of the segments the writer has left are removed, and when. Runs in the clean thread, under `cleaning`. What comes before is seal.c's matter.
  *
  * A sealed segment goes when
  *   - every reader that counts has passed it. Durable names count always, whether they have a page yet or not; others while their heartbeat is
@@ -22,124 +22,6 @@
 
 #define CHR_CLEAN_EVERY_NS 1000000000ll
 #define CHR_NO_READER UINT64_MAX
-
-/* ---------------------------------------------------------------- seal and sync */
-
-static chr_retired *take_retired(chr_publisher *p)
-{
-    chr_retired *stack = __atomic_exchange_n(&p->retired, NULL, __ATOMIC_ACQUIRE), *ordered = NULL;
-    while (stack != NULL) { /* oldest first */
-        chr_retired *next = stack->next;
-        stack->next = ordered;
-        ordered = stack;
-        stack = next;
-    }
-    return ordered;
-}
-
-static bool sync_pair(const chr_publisher *p, const chr_map *segment, const chr_map *index)
-{
-    bool good = chr_sync_data(segment->fd) == 0 && (index == NULL || chr_sync_data(index->fd) == 0);
-    if (!good)
-        chr_fetch_add64(&p->hot.control->sync_errors, 1);
-    return good;
-}
-
-/* The mark may only move over what is on the medium, and is worth nothing before it is there itself. */
-static int mark_synced(chr_publisher *p, uint64_t position)
-{
-    chr_control *c = p->hot.control;
-    if (position <= c->synced)
-        return 0;
-    if (chr_sync_dir(p->dir) != 0) {
-        chr_fetch_add64(&c->sync_errors, 1);
-        return -1;
-    }
-    chr_store_release64(&c->synced, position);
-    return chr_sync_data(p->pages.fd);
-}
-
-/* One segment that was left: its seal, and the medium. */
-static bool finish(chr_publisher *p, chr_map *segment, chr_map *index, uint32_t end, bool sync)
-{
-    if (!chr_seal_valid(segment)) {
-        chr_segment_seal(segment, end, 0, p->hot.crc_seed);
-        futimens(segment->fd, NULL); /* the age rule counts from here: stores into a map leave no trace in mtime */
-    }
-    return !sync || sync_pair(p, segment, index);
-}
-
-static void seal_retired(chr_publisher *p)
-{
-    for (chr_retired *r = take_retired(p), *next; r != NULL; r = next) {
-        next = r->next;
-        uint64_t number = r->segment->number;
-        bool good = finish(p, r->segment, r->index, r->end, p->config.sync);
-        if (good && p->config.sync && p->hot.control->synced / p->segment_size >= number)
-            mark_synced(p, chr_position(p->segment_size, number + 1, CHR_SEGMENT_DATA));
-        chr_map_release_now(r->segment);
-        chr_map_release_now(r->index);
-        free(r);
-    }
-}
-
-/* Where the padding stands, or where the frames end without one; over bad frames, which the seal does not hide. */
-static uint64_t end_of(const chr_map *segment, uint32_t crc_seed)
-{
-    uint64_t next = 0, end = CHR_SEGMENT_DATA, at = CHR_SEGMENT_DATA;
-    while (at != 0 && at + CHR_FRAME_HEADER <= segment->size) {
-        const chr_frame_header *f = (const chr_frame_header *)(segment->base + at);
-        if (chr_examine_full(segment->base, at, segment->size, crc_seed, &next) != CHR_FRAME_OK)
-            at = chr_segment_next_good(segment, crc_seed, at, segment->size, 0);
-        else if (f->type_id == CHR_TYPE_PADDING)
-            return at;
-        else
-            end = at = next;
-    }
-    return end;
-}
-
-/* One segment before the live one: sealed if it was not, and on the medium if asked. */
-static bool catch_up_one(chr_publisher *p, uint64_t number, bool sync)
-{
-    chr_error e;
-    chr_map *segment = chr_segment_open(p->dir, number, p->segment_size, p->queue_id, true, &e);
-    if (segment == NULL)
-        return true; /* what is missing will not come by waiting for it */
-    chr_map *index = chr_index_open(p->dir, number, p->segment_size, p->queue_id, true, &e);
-    uint64_t end = chr_seal_valid(segment) ? 0 : end_of(segment, p->hot.crc_seed);
-    bool good = finish(p, segment, index, (uint32_t)end, sync);
-    chr_map_release_now(index);
-    chr_map_release_now(segment);
-    return good;
-}
-
-static bool is_sealed(const chr_publisher *p, uint64_t number)
-{
-    chr_error e;
-    chr_map *segment = chr_segment_open(p->dir, number, p->segment_size, p->queue_id, false, &e);
-    bool sealed = segment == NULL || chr_seal_valid(segment);
-    chr_map_release_now(segment);
-    return sealed;
-}
-
-/* Segments before `live` that a crash left unsealed, or that are not on the medium yet. False: `sync` was asked for and failed. */
-static bool catch_up(chr_publisher *p, uint64_t live, bool sync)
-{
-    chr_control *c = p->hot.control;
-    uint64_t number = sync ? c->synced / p->segment_size : live;
-    while (!sync && number > c->oldest && !is_sealed(p, number - 1))
-        number--;
-    if (number < c->oldest)
-        number = c->oldest;
-    for (; number < live; number++) {
-        if (!catch_up_one(p, number, sync))
-            return false;
-        if (sync && mark_synced(p, chr_position(p->segment_size, number + 1, CHR_SEGMENT_DATA)) != 0)
-            return false;
-    }
-    return true;
-}
 
 /* ---------------------------------------------------------------- who counts */
 
@@ -384,26 +266,34 @@ static void watch_files(chr_publisher *p)
     pthread_mutex_unlock(&p->making);
 }
 
-int64_t chr_clean_task(void *owner)
+/* Retention comes before the disk: what it removes need not reach it. */
+static void tidy(chr_publisher *p)
 {
-    watch_files(owner);
-    chr_clean_run(owner);
-    return CHR_CLEAN_EVERY_NS;
+    chr_retired *left = chr_left_sealed(p);
+    retain(p);
+    chr_left_finish(p, left);
 }
 
-void chr_clean_run(chr_publisher *p)
+bool chr_clean_run(chr_publisher *p)
 {
     pthread_mutex_lock(&p->cleaning);
     if (!p->cleaned_once) {
         p->cleaned_once = 1;
         mend_headers(p);
         chr_oldest_adopt(p); /* again: a header may have been mended */
-        catch_up(p, p->first_number, p->config.sync);
+        chr_left_by_others(p);
     }
-    seal_retired(p);
-    retain(p);
+    tidy(p);
+    bool more = chr_left_catch_up_some(p, live_number(p));
     account(p);
     pthread_mutex_unlock(&p->cleaning);
+    return more;
+}
+
+int64_t chr_clean_task(void *owner)
+{
+    watch_files(owner);
+    return chr_clean_run(owner) ? 0 : CHR_CLEAN_EVERY_NS;
 }
 
 /* ---------------------------------------------------------------- budget */
@@ -437,8 +327,7 @@ bool chr_budget_free_some(chr_publisher *p)
     pthread_mutex_lock(&p->cleaning);
     bool some = __atomic_load_n(&p->retired, __ATOMIC_ACQUIRE) != NULL;
     uint64_t before = p->hot.control->oldest;
-    seal_retired(p);
-    retain(p);
+    tidy(p);
     some = some || p->hot.control->oldest != before || evict(p);
     pthread_mutex_unlock(&p->cleaning);
     return some;
@@ -449,8 +338,7 @@ int chr_budget_admit(chr_publisher *p, chr_error *e)
     if ((p->config.budget_bytes == 0 && p->config.reserve_bytes == 0) || fits(p))
         return 0;
     pthread_mutex_lock(&p->cleaning);
-    seal_retired(p);
-    retain(p);
+    tidy(p);
     while (!fits(p) && evict(p))
         ;
     account(p);
@@ -460,21 +348,4 @@ int chr_budget_admit(chr_publisher *p, chr_error *e)
         return 0;
     chr_fetch_add64(&p->hot.control->full, 1);
     return chr_fail(e, CHR_E_FULL, p->dir, NULL, p->config.budget_bytes, 0, 0);
-}
-
-/* ---------------------------------------------------------------- flush */
-
-int chr_writer_flush(chr_writer *w, bool all)
-{
-    chr_publisher *p = (chr_publisher *)w;
-    uint64_t head = w->position_base + w->offset;
-    pthread_mutex_lock(&p->cleaning);
-    seal_retired(p);
-    int rc = catch_up(p, p->number, true) ? 0 : -1; /* also what an earlier writer left, and what failed before */
-    if (rc == 0 && all)
-        rc = chr_sync_data(p->segment->fd) == 0 && chr_sync_data(p->index->fd) == 0 ? mark_synced(p, head) : -1;
-    if (rc != 0)
-        chr_fail_sys(&w->error, p->dir, "sync", 0);
-    pthread_mutex_unlock(&p->cleaning);
-    return rc;
 }

@@ -192,13 +192,11 @@ static int roll(chr_publisher *p)
     *old = (chr_retired){.segment = p->segment, .index = p->index, .end = (uint32_t)w->offset};
     commit_padding(p);
     chr_live_in(p, &spare, CHR_SEGMENT_DATA);
-    old->next = __atomic_load_n(&p->retired, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&p->retired, &old->next, old, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-        ;
     pthread_mutex_unlock(&p->making);
     chr_store_release64(&w->control->touched, w->position_base + CHR_SEGMENT_DATA);
     chr_store_release64(&w->control->checked, w->position_base + CHR_SEGMENT_DATA);
     chr_publish_head(w);
+    chr_left_push(p, old);
     chr_store_relaxed64(&w->control->rolls, w->control->rolls + 1);
     chr_task_note(&p->clean);
     chr_fence();

@@ -77,11 +77,20 @@ static bool is_there(const chr_subscriber *s, uint64_t number)
     return access(path, F_OK) == 0;
 }
 
+/* chr_reader_oldest, from what is remembered if that bears it out. */
+static uint64_t oldest_of(chr_subscriber *s)
+{
+    const chr_control *c = control_of(s);
+    uint64_t oldest = chr_load_acquire64(&c->oldest);
+    chr_first first;
+    return first_of(s, oldest, &first) == FIRST_KNOWN && first.seq == chr_load_acquire64(&c->oldest_seq) ? oldest : chr_reader_oldest(s);
+}
+
 /* The segments between which to look: what the control page says, if it can be; else what the directory holds. */
-static void span(const chr_subscriber *s, uint64_t *low, uint64_t *high)
+static void span(chr_subscriber *s, uint64_t *low, uint64_t *high)
 {
     uint64_t lowest, highest;
-    *low = chr_load_acquire64(&control_of(s)->oldest);
+    *low = oldest_of(s);
     *high = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
     if ((*low <= *high && is_there(s, *high)) || !chr_segment_range(s->dir, &lowest, &highest))
         return;
@@ -106,15 +115,45 @@ static uint64_t find_segment(chr_subscriber *s, const target *t, uint64_t low, u
     return low;
 }
 
+/* The cursor has come over what is missing: what next() tells before it goes on. */
+static void note_missing(chr_subscriber *s, const chr_slot *from)
+{
+    const chr_segment_header *h = (const chr_segment_header *)s->hot.base;
+    uint64_t upto = s->hot.next_seq;
+    if (from->seq >= upto || chr_reader_passed(s, from->position / s->segment_size))
+        return; /* nothing is, or retention took it */
+    s->hot.next_seq = from->seq;
+    chr_hole_note(s, from, upto, h->first_ts, h->prev_epoch);
+}
+
+/* The beginning of a segment that cannot be opened. */
+static chr_slot beginning(chr_subscriber *s, const target *t, uint64_t number)
+{
+    const chr_control *c = control_of(s);
+    chr_slot slot = {.queue_id = s->queue_id, .position = chr_position(s->segment_size, number, CHR_SEGMENT_DATA)};
+    chr_first first;
+    if (first_of(s, number, &first) == FIRST_KNOWN)
+        slot.seq = first.seq;
+    else if (number == chr_load_acquire64(&c->oldest))
+        slot.seq = chr_load_acquire64(&c->oldest_seq);
+    else
+        slot.seq = t->by_time ? CHR_SEQ_UNKNOWN : t->seq;
+    return slot;
+}
+
 /* At the start of the segment where the target may lie, or of the first after it that can be opened. */
 static int place_from(chr_subscriber *s, const target *t, chr_error *e)
 {
     uint64_t low, last;
     span(s, &low, &last);
-    uint64_t number = find_segment(s, t, low, last);
-    while (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0)
-        if ((number = chr_segment_after(s->dir, number)) > last || (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT))
+    uint64_t number = find_segment(s, t, low, last), found = number;
+    while (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0) /* the head may have moved on, and retention behind it */
+        if ((number = chr_segment_after(s->dir, number)) > chr_load_acquire64(&control_of(s)->head) / s->segment_size || (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT))
             return -1;
+    if (number != found) {
+        chr_slot from = beginning(s, t, found);
+        note_missing(s, &from);
+    }
     return 0;
 }
 
@@ -178,11 +217,14 @@ static int walk_to(chr_subscriber *s, const target *t)
     for (;;) {
         stride(s, t);
         uint64_t at = chr_reader_position(r);
+        chr_slot from = chr_reader_stands(s);
         int rc = chr_reader_peek(r);
-        if (rc < 0 && r->error.code == CHR_E_CORRUPT)
+        if (rc < 0 && r->error.code == CHR_E_CORRUPT) {
             rc = chr_hole_skip(s) <= 0 ? -1 : 2; /* the caller asked for something behind it, so it has been told */
-        else if (rc < 0 && (r->error.code == CHR_E_EVICTED || (r->error.code == CHR_E_BROKEN && !r->map->broken)))
-            rc = 2; /* a hole before the target: the cursor stands behind it */
+        } else if (rc < 0 && (r->error.code == CHR_E_EVICTED || (r->error.code == CHR_E_BROKEN && !r->map->broken))) {
+            note_missing(s, &from);
+            rc = 2; /* told by next() if the target lies in it */
+        }
         if (rc <= 0)
             return rc;
         if (rc == 2 && chr_reader_position(r) == at && !s->hole_pending)

@@ -35,9 +35,13 @@ int chr_writer_active(const char *dir, chr_error *e)
 
 static int take_lock(chr_publisher *p, chr_error *e)
 {
-    int held = chr_lock_exclusive(p->pages.fd);
+    int held = chr_lock_exclusive(p->pages.fd), owned = held > 0 ? chr_lock_probe(p->pages.fd) : 0;
+    if (held > 0 && !owned) /* its owner has just left, or a stranger's shared lock is on it */
+        held = chr_lock_exclusive(p->pages.fd);
     if (held == 0)
         return 0;
+    if (held > 0 && !owned && !chr_lock_probe(p->pages.fd))
+        return chr_fail(e, CHR_E_HOST, p->dir, "a process that is no writer holds a read lock on control.meta; `lslocks` tells which", 0, 0, 0);
     if (held > 0) {
         chr_writer_active(p->dir, e);
         e->a = e->a ? e->a : ((const chr_control *)p->pages.control->base)->pid; /* somebody removed writer.lock */
@@ -322,7 +326,8 @@ void chr_writer_close(chr_writer *w)
         chr_task_remove(CHR_AGENT_PREPARE, &p->prepare);
         chr_task_remove(CHR_AGENT_CLEAN, &p->clean);
         p->config.sync = 0; /* leaving must not wait for a disk: the next writer catches up, flush() is for who cannot wait */
-        chr_clean_run(p);
+        while (chr_clean_run(p))
+            ;
         chr_control *c = w->control;
         if (chr_load_relaxed32(&c->epoch) == w->epoch && !p->pages.control->broken) {
             chr_store_release64(&c->checked, chr_last_position(w));

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from libchronicle.errors import InvalidName, NoPermission, UnsupportedVersion
+from libchronicle.errors import HostError, InvalidName, NoPermission, UnsupportedVersion
 from libchronicle.queue import Queue, QueueConfig, inspect
 
 SMALL = QueueConfig(segment_size=1 << 16)
@@ -169,3 +169,29 @@ def test_another_version_of_the_format_is_refused(tmp_path, file, offset):
     with pytest.raises(UnsupportedVersion) as caught:
         Queue.open_subscriber(path, "a")
     assert (caught.value.version, caught.value.supported) == (2, 1)
+
+
+def test_a_strangers_read_lock_is_no_writer(tmp_path, spawn):
+    """Who may read control.meta may also lock it for reading: no second writer comes, and it is told why."""
+    if sys.platform != "linux":
+        pytest.skip("OFD locks")
+    path = tmp_path / "q"
+    Queue.open_publisher(path, SMALL).close()
+    code = """
+        import fcntl, struct, sys
+        page = open(sys.argv[1], "rb")
+        fcntl.fcntl(page, fcntl.F_OFD_SETLK, struct.pack("hhqqixxxx", fcntl.F_RDLCK, 0, 0, 0, 0))
+        print("locked")
+        sys.stdin.readline()
+    """
+    child = spawn(code, path / "control.meta")
+    assert child.stdout.readline() == "locked\n"
+    with Queue.open_subscriber(path, "a") as reader:
+        assert reader.writer_status() == "closed"
+        assert reader.detect_disconnect() == "lock lost"
+    with pytest.raises(HostError, match="read lock on control.meta"):
+        Queue.open_publisher(path, SMALL)
+    child.stdin.write("\n")
+    child.stdin.flush()
+    child.wait()
+    Queue.open_publisher(path, SMALL).close()

@@ -2,12 +2,13 @@
 
 import os
 import random
+import struct
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libchronicle.queue import Queue, QueueConfig
+from libchronicle.queue import LOST_TYPE, Queue, QueueConfig
 
 CONFIG = QueueConfig(segment_size=1 << 18)
 
@@ -122,31 +123,35 @@ def test_latest_is_exact_while_a_writer_runs(tmp_path, spawn):
             assert int.from_bytes(bytes(m), "little") == m.seq
 
 
-def test_seek_passes_over_segments_that_are_gone_or_cannot_be_read(tmp_path):
+def holes_and_first(reader, above=None):
+    """What next() says is lost, from where the seek went on; and the seq of the first record."""
+    lost = []
+    while (message := reader.next()) is not None and message.type_id == LOST_TYPE:
+        lost.append(struct.unpack("<QQ", bytes(message)))
+    return lost, message and message.seq
+
+
+def test_seek_tells_the_hole_it_lands_in_and_passes_over_others(tmp_path):
     path = tmp_path / "q"
-    # a reader at latest holds nothing back
-    kept_for_long = QueueConfig(segment_size=1 << 18, retain_age_s=3600)
-    with Queue.open_publisher(path, kept_for_long) as writer:
+    with Queue.open_publisher(path, CONFIG) as writer:
         for _ in range(12):
             writer.append_many(1, [bytes(100)] * 10, 1000 + writer.next_seq)
             writer.roll()
-        for number in (0, 4, 5):
-            (path / f"{number:09d}.q").unlink()
-        (path / "000000007.q").write_bytes(b"short")
-        with (path / "000000009.q").open("r+b") as file:
-            file.write(b"no header")
-        gone = {seq for number in (0, 4, 5, 7, 9) for seq in range(10 * number, 10 * number + 10)}
-        kept = [seq for seq in range(120) if seq not in gone]
-        with Queue.open_subscriber(path, "a", start="latest") as reader:
-            for _ in range(2):
-                for seq in range(120):
-                    landed = next((s for s in kept if s >= seq), None)
-                    reader.seek_seq(seq)
-                    message = reader.next()
-                    assert (message and message.seq) == landed
-                    reader.seek_time(1000 + seq // 10 * 10)
-                    message = reader.next()
-                    assert (message and message.seq) == next((s for s in kept if s >= seq // 10 * 10), None)
+    for number in (0, 4, 5):
+        (path / f"{number:09d}.q").unlink()
+    (path / "000000007.q").write_bytes(b"short")
+    with (path / "000000009.q").open("r+b") as file:
+        file.write(b"no header")
+    holes = [(0, 9), (40, 59), (70, 79), (90, 99)]
+    kept = [seq for seq in range(120) if not any(first <= seq <= last for first, last in holes)]
+    with Queue.open_subscriber(path, "a", start="latest") as reader:
+        for _ in range(2):
+            for seq in range(120):
+                told = [hole for hole in holes if hole[0] <= seq <= hole[1]]
+                reader.seek_seq(seq)
+                assert holes_and_first(reader) == (told, next(s for s in kept if s >= seq))
+                reader.seek_time(1000 + seq // 10 * 10)
+                assert holes_and_first(reader) == (told, next(s for s in kept if s >= seq // 10 * 10))
 
 
 def test_seeks_with_a_short_index_keep_no_descriptor(tmp_path):
@@ -159,3 +164,16 @@ def test_seeks_with_a_short_index_keep_no_descriptor(tmp_path):
             for seq in range(100):
                 reader.seek_seq(seq)
             assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def test_a_reader_that_is_opened_in_a_missing_segment_is_told_so_and_again_after_a_crash(tmp_path):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, CONFIG) as writer:
+        for _ in range(5):
+            writer.append_many(1, [bytes(100)] * 10)
+            writer.roll()
+    (path / "000000002.q").unlink()
+    for where in ({"seq": 25}, {}):  # the second time it resumes: nothing was committed since
+        with Queue.open_subscriber(path, "a", **where) as reader:
+            assert holes_and_first(reader) == ([(20, 29)], 30)
+            assert reader.next().seq == 31

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 
 import pytest
 
 from libchronicle.errors import Broken, Corrupt
-from libchronicle.queue import Queue, QueueConfig
+from libchronicle.queue import LOST_TYPE, Queue, QueueConfig
 
 SIZE = 1 << 18
 CONFIG = QueueConfig(segment_size=SIZE)
@@ -165,6 +166,8 @@ def test_a_reader_leaves_a_broken_segment_by_seeking(tmp_path):
             reader.seek_seq(COUNT)
             assert [m.seq for m in reader.drain()] == list(range(COUNT, 3 * COUNT))
             reader.seek_seq(0)
+            lost = reader.next()
+            assert (lost.type_id, struct.unpack("<QQ", bytes(lost))) == (LOST_TYPE, (0, COUNT - 1))
             assert reader.next().seq == COUNT, "the first that is there"
 
 

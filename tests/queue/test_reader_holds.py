@@ -1,0 +1,241 @@
+"""What a reader's page says is kept for it, wherever its cursor stands; and only who was taken for dead is forgotten."""
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from libchronicle.errors import Broken, Corrupt, Evicted
+from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, inspect
+from tests.queue.damage import cut, put
+
+SIZE = 1 << 16
+RECORD = bytes(4000)
+PER_SEGMENT = (SIZE - 128 - 32) // 4032
+CONFIG = QueueConfig(segment_size=SIZE, retain_segments=0)
+CONTROL_OLDEST = 264
+
+
+def fill(path, segments):
+    with Queue.open_publisher(path, CONFIG) as writer:
+        writer.append_many(1, [RECORD] * (segments * PER_SEGMENT))
+
+
+def numbers(path):
+    return sorted(int(file.stem) for file in path.glob("[0-9]*.q"))
+
+
+def read_all(reader):
+    while True:
+        try:
+            reader.drain()
+            reader.commit()
+        except (Broken, Corrupt, Evicted):
+            continue
+        return
+
+
+def clean_until(writer, fast, condition):
+    """The clean thread works in its own time. The test's time limit ends this."""
+    while not condition():
+        read_all(fast)
+        writer.heartbeat()
+
+
+@pytest.mark.parametrize("act", ["heartbeat", "seek", "next"])
+def test_a_reader_that_committed_at_the_end_of_a_segment_lives_on_when_it_goes(tmp_path, act):
+    path = tmp_path / "q"
+    fill(path, 3)
+    with (
+        Queue.open_publisher(path, CONFIG) as writer,
+        Queue.open_subscriber(path, "a") as reader,
+        Queue.open_subscriber(path, "fast") as fast,
+    ):
+        assert len(reader.drain(2 * PER_SEGMENT)) == 2 * PER_SEGMENT
+        reader.commit()
+        clean_until(writer, fast, lambda: numbers(path)[0] == 2)
+        for _ in range(2):
+            reader.heartbeat()
+        if act == "seek":
+            reader.seek_seq(2 * PER_SEGMENT + 3)
+        assert reader.next().seq == 2 * PER_SEGMENT + (3 if act == "seek" else 0)
+
+
+def test_a_reader_that_went_back_is_told_what_went_meanwhile_and_is_not_forgotten(tmp_path):
+    path = tmp_path / "q"
+    fill(path, 5)
+    with (
+        Queue.open_publisher(path, CONFIG) as writer,
+        Queue.open_subscriber(path, "a") as reader,
+        Queue.open_subscriber(path, "fast") as fast,
+    ):
+        reader.drain(3 * PER_SEGMENT + 1)
+        reader.commit()
+        reader.seek_seq(1)
+        clean_until(writer, fast, lambda: numbers(path)[0] == 3)
+        reader.commit()  # in a segment that has gone
+        reader.heartbeat()
+        assert [reader.next().seq for _ in range(PER_SEGMENT - 1)] == [*range(1, PER_SEGMENT)]
+        with pytest.raises(Evicted) as told:
+            reader.next()
+        assert (told.value.from_seq, told.value.to_seq) == (PER_SEGMENT, 3 * PER_SEGMENT - 1)
+        assert reader.next().seq == 3 * PER_SEGMENT
+        reader.commit()
+        reader.heartbeat()
+
+
+def damage_record(path):
+    put(path / "000000002.q", 128 + 8 * 4032, "<16s", b"\xff" * 16)
+
+
+def cut_oldest(path):
+    cut(path / "000000000.q", 0)
+
+
+def remove(path):
+    (path / "000000002.q").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "start", "hole", "error"),
+    [
+        (damage_record, {"seq": 2 * PER_SEGMENT + 8}, (2 * PER_SEGMENT + 8, 2 * PER_SEGMENT + 8), Corrupt),
+        (cut_oldest, {}, (0, PER_SEGMENT - 1), Broken),
+        (remove, {"seq": 2 * PER_SEGMENT + 8}, (2 * PER_SEGMENT, 3 * PER_SEGMENT - 1), None),
+    ],
+)
+def test_a_reader_that_opens_into_a_hole_holds_what_follows_it(tmp_path, damage, start, hole, error):
+    path = tmp_path / "q"
+    fill(path, 8)
+    damage(path)
+    with Queue.open_publisher(path, CONFIG) as writer, Queue.open_subscriber(path, "fast") as fast:
+        reader = Queue.open_subscriber(path, "a", **start)
+        stands = hole[0] // PER_SEGMENT
+        read_all(fast)
+        clean_until(writer, fast, lambda: numbers(path)[0] >= stands)
+        for _ in range(3):  # the clean thread looks again at each roll, and would go on
+            writer.append_many(1, [RECORD] * PER_SEGMENT)
+            read_all(fast)
+            writer.heartbeat()
+            writer.flush()
+        there = set(range(stands, 8)) - {0, 2} if damage is not damage_record else set(range(stands, 8))
+        assert there <= set(numbers(path))
+        reader.heartbeat()
+        reader.close()
+        reader = Queue.open_subscriber(path, "a")  # as after a crash: it has not read anything yet
+        if error is not None:
+            with pytest.raises(error):
+                reader.next()
+        lost = reader.next()
+        assert (lost.type_id, struct.unpack("<QQ", bytes(lost))) == (LOST_TYPE, hole)
+        assert reader.next().seq == hole[1] + 1
+        reader.close()
+
+
+@pytest.mark.parametrize("oldest", [2, 1 << 60])
+@pytest.mark.parametrize(
+    ("start", "first"),
+    [
+        ({"start": "resume"}, 0),
+        ({"start": "resume_or_oldest"}, 0),
+        ({"start": "earliest"}, 0),
+        ({"start": "latest"}, None),
+        ({"seq": 20}, 20),
+        ({"time_ns": 1}, 0),
+    ],
+)
+def test_a_damaged_mark_of_the_oldest_segment_costs_no_reader_its_place(tmp_path, oldest, start, first):
+    path = tmp_path / "q"
+    fill(path, 6)
+    with Queue.open_subscriber(path, "old") as reader:
+        reader.drain(5)
+        reader.commit()
+        put(path / "control.meta", CONTROL_OLDEST, "<Q", oldest)
+        reader.heartbeat()
+        assert reader.next().seq == 5
+        with Queue.open_subscriber(path, "new", **start) as new:
+            message = new.next()
+            assert (message and message.seq) == first
+            new.heartbeat()
+            new.seek_seq(3)
+            assert new.next().seq == 3
+    with Queue.open_subscriber(path, "old") as reader:
+        assert reader.next().seq == 5
+
+
+SLOW_OPEN = """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <fcntl.h>
+    #include <stdarg.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <unistd.h>
+    static int slow(const char *name, const char *path, int flags, int mode)
+    {
+        int (*next)(const char *, int, ...) = dlsym(RTLD_NEXT, name);
+        int fd = next(path, flags, mode);
+        size_t length = strlen(path);
+        if (length > 2 && strcmp(path + length - 2, ".q") == 0)
+            usleep(50000);
+        return fd;
+    }
+    #define GIVE(name) int name(const char *path, int flags, ...) { va_list a; va_start(a, flags); int mode = va_arg(a, int); va_end(a); \\
+        return slow(#name, path, flags, mode); }
+    GIVE(open)
+    GIVE(open64)
+"""
+
+
+@pytest.fixture(scope="module")
+def slow_open(tmp_path_factory):
+    """A library under which opening a segment takes 50 ms."""
+    if sys.platform != "linux" or shutil.which("gcc") is None:
+        pytest.skip("needs gcc and LD_PRELOAD")
+    where = tmp_path_factory.mktemp("slow")
+    (where / "slow.c").write_text(textwrap.dedent(SLOW_OPEN))
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", where / "slow.c", "-o", where / "slow.so"], check=True)
+    return where / "slow.so"
+
+
+def test_a_reader_whose_open_is_slow_begins_where_retention_has_come_to(tmp_path, slow_open, spawn):
+    path = tmp_path / "q"
+    writer = """
+        import sys, time
+        from libchronicle.queue import Queue, QueueConfig
+        config = QueueConfig(segment_size=1 << 16, retain_segments=0)
+        with Queue.open_publisher(sys.argv[1], config) as writer, Queue.open_subscriber(sys.argv[1], "fast") as fast:
+            writer.append_many(1, [bytes(4000)] * 16)
+            print("open")
+            while True:
+                writer.append_many(1, [bytes(4000)] * 16)
+                fast.drain()
+                fast.commit()
+                writer.heartbeat()
+                time.sleep(0.02)
+    """
+    reader = """
+        import sys
+        from libchronicle.queue import Queue
+        for i, start in enumerate([{"seq": 5}, {"time_ns": 1}, {"start": "earliest"}, {"start": "resume"}] * 2):
+            with Queue.open_subscriber(sys.argv[1], f"x{i}", **start) as reader:
+                reader.heartbeat()
+                first = reader.next().seq
+                assert reader.next().seq == first + 1
+    """
+    child = spawn(writer, path)
+    assert child.stdout.readline() == "open\n"
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(reader), path],
+        env={**os.environ, "LD_PRELOAD": str(slow_open)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert inspect(path).oldest_seq > 0, "retention was at work"
