@@ -184,8 +184,8 @@ SLOW_OPEN = """
             usleep(50000);
         return fd;
     }
-    #define GIVE(name) int name(const char *path, int flags, ...) { va_list a; va_start(a, flags); int mode = va_arg(a, int); va_end(a); \\
-        return slow(#name, path, flags, mode); }
+    #define GIVE(name) int name(const char *path, int flags, ...) { \\
+        va_list a; va_start(a, flags); int mode = va_arg(a, int); va_end(a); return slow(#name, path, flags, mode); }
     GIVE(open)
     GIVE(open64)
 """
