@@ -3,6 +3,7 @@
     <root>/
       market_data/queue/<feed>/                         raw: all symbols of one feed     (below `hot` if given)
       market_data/clean/<venue>/<symbol>/<stream>/      clean: book, trade, quote        (below `hot` if given)
+      market_data/clean/<venue>/<symbol>/<stream>.origin.json   which raw queue its records are of
       orders/queue/<strategy>/READY LEASE               the strategy's endpoint
       orders/queue/<strategy>/orders_out/               strategy -> router
       orders/queue/<strategy>/orders_in/                router -> strategy
@@ -63,6 +64,10 @@ class BusPaths:
 
     def clean(self, venue: str, symbol: str, stream: str) -> Path:
         return self.clean_dir / encode_name(venue, "venue") / encode_name(symbol, "symbol") / _stream(stream)
+
+    def clean_origin(self, venue: str, symbol: str, stream: str) -> Path:
+        """Which raw queue the stream's records are of."""
+        return self.clean(venue, symbol, stream).with_name(f"{_stream(stream)}.origin.json")
 
     # ------------------------------------------------------------ orders, sessions
 

@@ -1,0 +1,146 @@
+"""A stream of one instrument: its plain queue, and the one for what comes late.
+
+What of the raw queue is in? Records carry the raw seq; a seq means something together with the raw queue and the epoch of its
+writer, which stand in the stream's origin file (shelf.py). A record is in if it comes before the last one here, in the order
+(epoch, seq); of the last itself there may be only what goes before it: an injected snapshot, a gap in a late queue.
+
+    record of          this raw queue, this epoch     compare seqs
+                       this raw queue, earlier epoch  is in
+                       this raw queue, later epoch    is not; before its first record the origin says so
+                       another raw queue              is not; the stream gets a Gap, then another origin
+
+An origin is written when both queues are on the medium, so what it calls done is done, power loss or not.
+
+Where does a record belong? By its event time e; `day` is that of the plain queue's records:
+
+    e has no date, or the date of `day`, or a later one     plain (which rolls first for another date)
+    earlier date, nothing dated of this epoch in yet         plain: the feed was started with another clock or recording
+    earlier date, e at most late_limit behind the latest     late
+    else                                                     nowhere; it is counted, and still in the raw archive
+"""
+
+from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
+from libc.string cimport memset
+
+from libchronicle.etl.cleanqueue cimport CleanQueue
+from libchronicle.etl.gap cimport chr_gap_room, make_gap
+from libchronicle.etl.restore cimport Found, restore
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.protocol.event_time cimport CHR_DAY_NS
+from libchronicle.protocol.layout cimport CHR_GAP, CHR_GAP_REASON_LOST
+
+from libchronicle.etl.shelf import Origin
+
+
+cdef class Stream:
+    """`kind` is book, trade or quote. Opens the queues that are there."""
+
+    def __init__(self, str kind not None, shelf, int64_t late_limit_ns):
+        self.kind = kind
+        self.shelf = shelf
+        self.late_limit_ns = late_limit_ns
+        self.fresh = True
+
+    def resume(self):
+        """Take up what is there: what was found in (plain, late), each None if there is no such queue."""
+        cdef Found plain = None
+        cdef Found late = None
+        origin = self.shelf.origin(self.kind)
+        if self.shelf.exists(self.kind, False):
+            self.plain = self.shelf.open(self.kind, False)
+            plain = restore(self.plain, origin.from_seq if origin else 0, self.kind == "book", False)
+        if self.shelf.exists(self.kind, True):
+            self.late = self.shelf.open(self.kind, True)
+            late = restore(self.late, origin.late_from_seq if origin else 0, self.kind == "book", True)
+        if origin is not None:
+            self.raw_id = origin.raw_queue_id
+            self.epoch = origin.raw_epoch
+            self._adopt(plain)
+            self._adopt(late)
+        return plain, late
+
+    cdef int _adopt(self, Found found) except -1:
+        if found is None or not found.any:
+            return 0
+        if not self.any or found.seq > self.seq:
+            self.seq = found.seq
+            self.partial = found.partial
+        elif found.seq == self.seq:
+            self.partial = self.partial and found.partial
+        self.any = True
+        self.fresh = self.fresh and not found.dated
+        return 0
+
+    def close(self):
+        if self.plain is not None:
+            self.plain.close()
+        if self.late is not None:
+            self.late.close()
+
+    @property
+    def in_seq(self):
+        """(raw queue id, epoch, next raw seq that is not in); None: nothing of any raw queue is."""
+        if not self.raw_id:
+            return None
+        return self.raw_id, self.epoch, self.seq + 1 if self.any and not self.partial else self.seq
+
+    cdef bint has(self, uint64_t raw_id, uint64_t epoch, uint64_t seq) noexcept:
+        if raw_id != self.raw_id or epoch > self.epoch:
+            return False
+        if epoch < self.epoch:
+            return True
+        return self.any and (seq < self.seq or (seq == self.seq and not self.partial))
+
+    cdef int begin(self, uint64_t raw_id, uint64_t epoch, int64_t ts_ns) except -1:
+        """Before each record: the plain queue is open, and the origin is that of the record."""
+        if raw_id == self.raw_id and epoch == self.epoch:
+            return 0
+        if self.plain is None:
+            self.plain = self.shelf.open(self.kind, False)
+        if raw_id != self.raw_id and self.plain.publisher.next_seq:
+            self._tell_replaced(ts_ns)
+        self.plain.publisher.flush()
+        late_seq = 0
+        if self.late is not None:
+            self.late.publisher.flush()
+            late_seq = self.late.publisher.next_seq
+        self.shelf.save_origin(
+            self.kind,
+            Origin(raw_queue_id=raw_id, raw_epoch=epoch, from_seq=self.plain.publisher.next_seq, late_from_seq=late_seq),
+        )
+        self.raw_id = raw_id
+        self.epoch = epoch
+        self.seq = 0
+        self.any = self.partial = False
+        self.fresh = True
+        return 0
+
+    cdef int _tell_replaced(self, int64_t ts_ns) except -1:
+        """Whatever was not read of the old raw queue is missing. Once: a second one after a crash tells nothing new."""
+        cdef chr_gap_room room
+        cdef chr_frame told
+        cdef chr_frame f
+        if self.any and self.seq == UINT64_MAX:
+            return 0
+        memset(&f, 0, sizeof(f))
+        f.ts_ns = ts_ns
+        make_gap(&told, &room, &f, 0, 0, 0, CHR_GAP_REASON_LOST)
+        self.plain.put(CHR_GAP, told.payload, told.size, UINT64_MAX, 0, ts_ns)
+        return self.mark(UINT64_MAX, False)
+
+    cdef int mark(self, uint64_t seq, bint partial) noexcept:
+        self.seq = seq
+        self.partial = partial
+        self.any = True
+        return 0
+
+    cdef CleanQueue route(self, int64_t event_ns):
+        """The queue for a record of that event time; None: nowhere."""
+        cdef int64_t day = event_ns // CHR_DAY_NS
+        if event_ns == 0 or day >= self.plain.day or self.fresh:
+            return self.plain
+        if self.plain.high_ns - event_ns > self.late_limit_ns:
+            return None
+        if self.late is None:
+            self.late = self.shelf.open(self.kind, True)
+        return self.late

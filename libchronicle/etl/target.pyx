@@ -1,0 +1,285 @@
+"""One instrument being refined: its book and its three streams.
+
+What is written for a raw record N, in this order; a crash between any two leaves what the next life goes on behind:
+
+    [roll]  [Instrument]  [injected snapshot, rawSeq N]  N itself, with its rawSeq
+
+    roll         the segment holds a record and: N has another date; its first record is `segment_age` older than N;
+                 or what is to come does not fit
+    Instrument   none in the segment yet, or the definition has changed since
+    snapshot     N is a delta that the book will apply, and: the segment has no snapshot; the last one is
+                 `snapshot_interval` older than N or `snapshot_levels` levels back; or the book moved on elsewhere (in the
+                 other queue of the stream, or by a record that came too late to be written)
+
+Every one of these is decided by records alone, never by a clock or by when this process ran: whoever refines the same raw
+queue again gets the same segments.
+
+A record that cannot be written (cut off, larger than a segment) leaves a Gap in its place. The book is kept of all that can
+be read, so that it equals the feed's; the records of the book stream give the same book, at each of them.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, L2Book, chr_l2_apply, chr_l2_levels
+from libchronicle.etl.cleanqueue cimport CleanQueue
+from libchronicle.etl.gap cimport chr_gap_room, make_gap
+from libchronicle.etl.restore cimport Found
+from libchronicle.etl.stream cimport Stream
+from libchronicle.native.hot cimport chr_frame, chr_frame_bytes
+from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_event_ns
+from libchronicle.protocol.layout cimport (
+    CHR_BOOK_DELTA,
+    CHR_BOOK_FLAGS_STALE,
+    CHR_BOOK_SNAPSHOT,
+    CHR_GAP,
+    CHR_GAP_REASON_MALFORMED,
+    CHR_GAP_REASON_OVERFLOW,
+    CHR_GAP_REASON_SEQUENCE,
+    chr_block_length,
+    chr_book_delta_t,
+    chr_instrument_offset,
+)
+from libchronicle.protocol.sbe cimport chr_block, chr_book_levels, chr_book_size, chr_levels
+
+from libchronicle.errors import ExponentChanged
+from libchronicle.protocol import BookMode
+
+cdef enum:
+    SEGMENT_DATA = 128
+    LEVELS_MAX = 0xFFFF        # of one side, in a snapshot
+
+STREAM_KINDS = ("book", "trade", "quote")
+
+
+cdef class Target:
+    """`shelf` opens its queues. Made by Refinery, which owns limits and tally."""
+
+    def __init__(self, definition not None, shelf):
+        self.name = f"{definition.venue}:{definition.symbol}"
+        self.instrument_id = definition.instrument_id
+        self.book = L2Book(definition.instrument_id)
+        self.streams = []
+
+    def resume(self, shelf):
+        """Open the queues that are there and take the book from them. True: records are missing in one of them."""
+        cdef Stream stream
+        damaged = False
+        for kind in STREAM_KINDS:
+            stream = Stream(kind, shelf, self.limits.late_limit_ns)
+            self.streams.append(stream)
+            plain, late = stream.resume()
+            damaged = damaged or any(found is not None and found.damaged for found in (plain, late))
+            if kind == "book":
+                self._take_book(stream, plain, late)
+        return damaged
+
+    def _take_book(self, Stream stream, Found plain, Found late):
+        """Of the two queues the one written last shows the book as it is."""
+        if plain is None:
+            return
+        if late is not None and late.any and (not plain.any or late.seq > plain.seq):
+            self.book, self.shown = late.book, stream.late
+        else:
+            self.book, self.shown = plain.book, stream.plain
+
+    def define(self, bytes payload not None, definition not None):
+        """Goes before the next record. Raises ExponentChanged: they are frozen, the definition stays what it was."""
+        exponents = (definition.price_exponent, definition.qty_exponent)
+        if self.exponents is not None and exponents != self.exponents:
+            raise ExponentChanged(name=self.name, frozen=self.exponents, wanted=exponents)
+        self.exponents = exponents
+        if payload == self.definition:
+            return
+        self.definition = payload
+        self.has_book = definition.book_mode != BookMode.L3
+        if self.has_book:
+            self.book.apply(definition.TEMPLATE_ID, payload)
+
+    def close(self):
+        for stream in self.streams:
+            stream.close()
+
+    # ------------------------------------------------------------ records
+
+    cdef int take(self, int kind, const chr_frame *f, uint64_t raw_id, uint64_t instrument_id) except -1:
+        """A record of one of the streams. `instrument_id`: put in place of the record's own, 0 = leave it."""
+        cdef Stream stream = self.streams[kind]
+        cdef CleanQueue q
+        cdef chr_levels bids, asks
+        cdef uint64_t levels = 0
+        cdef int64_t event_ns
+        cdef bint follows = False
+        cdef const chr_book_delta_t *delta
+        cdef const void *block
+        if stream.has(raw_id, f.epoch, f.seq):
+            self.tally.repeated += 1
+            return 0
+        block = chr_block(f.payload, f.size, f.type_id, chr_block_length(f.type_id))
+        if block == NULL:
+            self.tally.malformed += 1
+            return self._spoil(kind, f, raw_id, CHR_GAP_REASON_MALFORMED)
+        if f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT:
+            if chr_book_levels(f.payload, f.size, &bids, &asks):
+                self.tally.malformed += 1
+                return self._spoil(kind, f, raw_id, CHR_GAP_REASON_MALFORMED)
+            levels = bids.count + asks.count
+        stream.begin(raw_id, f.epoch, f.ts_ns)
+        event_ns = chr_event_ns(f.type_id, f.payload, f.size, f.ts_ns)
+        q = stream.route(event_ns)
+        if q is None:
+            self.tally.too_late += 1
+            return self._apply_unwritten(f, instrument_id) if kind == BOOK else 0
+        if f.type_id == CHR_BOOK_DELTA and self.has_book:
+            delta = <const chr_book_delta_t *>block
+            follows = not delta.flags & CHR_BOOK_FLAGS_STALE
+            if follows and not self.book.b.valid:
+                follows = False
+                self._blind(stream, q, f)
+        if self._ready(stream, q, f, event_ns, follows):
+            self.tally.too_large += 1
+            if kind == BOOK:
+                self._apply_unwritten(f, instrument_id)
+            return self._spoil(kind, f, raw_id, CHR_GAP_REASON_OVERFLOW)
+        q.put(f.type_id, f.payload, f.size, f.seq, instrument_id, f.ts_ns)
+        stream.mark(f.seq, False)
+        if event_ns:
+            q.date(event_ns)
+            stream.fresh = False
+        self.tally.records[kind] += 1
+        self.tally.late += q is stream.late
+        if kind == BOOK and self.has_book:
+            self._apply(q, f, q.last, levels)
+        return 0
+
+    cdef int gap(self, int kind, const chr_frame *f, uint64_t raw_id) except -1:
+        """A Gap, into the stream if there is one: where nothing is, nothing is missing."""
+        cdef Stream stream = self.streams[kind]
+        if stream.plain is None or stream.has(raw_id, f.epoch, f.seq):
+            return 0
+        stream.begin(raw_id, f.epoch, f.ts_ns)
+        self._ready(stream, stream.plain, f, 0, False)
+        stream.plain.put(CHR_GAP, f.payload, f.size, f.seq, 0, f.ts_ns)
+        stream.mark(f.seq, False)
+        if kind == BOOK and self.has_book:
+            self._apply(stream.plain, f, stream.plain.last, 0)
+        return 0
+
+    cdef int _spoil(self, int kind, const chr_frame *f, uint64_t raw_id, int reason) except -1:
+        """In place of a record that cannot be written."""
+        cdef chr_gap_room room
+        cdef chr_frame told
+        make_gap(&told, &room, f, self.instrument_id, 0, 0, reason)
+        return self.gap(kind, &told, raw_id)
+
+    # ------------------------------------------------------------ what goes before a record
+
+    cdef int _ready(self, Stream stream, CleanQueue q, const chr_frame *f, int64_t event_ns, bint follows) except -1:
+        """Write what goes before it and leave room for it. `follows`: the book will apply it. 1: it fits no segment."""
+        cdef bint wanted
+        if q.filled:
+            if f.ts_ns - q.first_ts >= self.limits.segment_age_ns or (
+                q.dated and event_ns and event_ns // CHR_DAY_NS != q.day
+            ):
+                q.roll()
+                self.tally.rolls += 1
+        wanted = follows and (
+            q is not self.shown
+            or not q.has_snapshot
+            or q.levels >= self.limits.snapshot_levels
+            or f.ts_ns - q.snapshot_ts >= self.limits.snapshot_interval_ns
+        )
+        if not wanted and q.definition is self.definition and chr_frame_bytes(f.size) <= q.room():
+            return 0
+        return self._lead(stream, q, f, follows, wanted)
+
+    cdef int _lead(self, Stream stream, CleanQueue q, const chr_frame *f, bint follows, bint wanted) except -1:
+        cdef uint64_t snapshot = 0, head = chr_frame_bytes(<uint32_t>len(self.definition)), need
+        cdef uint32_t bids = 0, asks = 0
+        if follows:
+            bids = chr_l2_levels(self.book.b, CHR_BID)
+            asks = chr_l2_levels(self.book.b, CHR_ASK)
+            snapshot = chr_frame_bytes(chr_book_size(CHR_BOOK_SNAPSHOT, bids + asks))
+            if bids > LEVELS_MAX or asks > LEVELS_MAX or head + snapshot + chr_frame_bytes(f.size) > q.limit - SEGMENT_DATA:
+                self.tally.unfit += wanted
+                follows = wanted = False
+        while True:
+            need = chr_frame_bytes(f.size)
+            if q.definition != self.definition:
+                need += head
+            if wanted:
+                need += snapshot
+            if need <= q.room():
+                break
+            if not q.filled:
+                return 1
+            q.roll()
+            self.tally.rolls += 1
+            wanted = follows
+        if q.definition != self.definition:
+            q.define(self.definition, f.ts_ns)
+        q.definition = self.definition
+        if wanted:
+            q.put_snapshot(self.book.b, bids, asks, f.seq, self.instrument_id, f.ts_ns)
+            stream.mark(f.seq, True)
+            self.shown = q
+            self.tally.snapshots += 1
+        return 0
+
+    cdef int _blind(self, Stream stream, CleanQueue q, const chr_frame *f) except -1:
+        """A late queue must not show a book that has become invalid in the plain one meanwhile."""
+        cdef chr_gap_room room
+        cdef chr_frame told
+        if q is not stream.late or self.shown is q or stream.partial:
+            return 0
+        make_gap(&told, &room, f, self.instrument_id, 0, 0, CHR_GAP_REASON_SEQUENCE)
+        self._ready(stream, q, &told, 0, False)
+        q.put(CHR_GAP, told.payload, told.size, f.seq, 0, f.ts_ns)
+        stream.mark(f.seq, True)
+        self.shown = q
+        return 0
+
+    # ------------------------------------------------------------ the book
+
+    cdef int _apply(self, CleanQueue q, const chr_frame *f, const uint8_t *payload, uint64_t levels) except -1:
+        """A record that has just been written to `q`."""
+        cdef int result = chr_l2_apply(self.book.b, f.type_id, payload, f.size)
+        if result < 0:
+            self.tally.refused += 1
+        if result != CHR_L2_APPLIED:
+            return 0
+        self.shown = q
+        if f.type_id == CHR_BOOK_SNAPSHOT:
+            q.has_snapshot = True
+            q.snapshot_ts = q.w.last_ts
+            q.levels = 0
+        elif f.type_id == CHR_BOOK_DELTA:
+            q.levels += levels
+        return 0
+
+    cdef int _apply_unwritten(self, const chr_frame *f, uint64_t instrument_id) except -1:
+        """A record that is nowhere: no queue shows the book now, so the next delta gets a snapshot before it."""
+        cdef bytearray copy = bytearray((<const char *>f.payload)[:f.size])
+        cdef uint8_t *payload = copy
+        if not self.has_book:
+            return 0
+        if instrument_id:
+            memcpy(payload + chr_instrument_offset(f.type_id), &instrument_id, sizeof(instrument_id))
+        if chr_l2_apply(self.book.b, f.type_id, payload, f.size) == CHR_L2_APPLIED:
+            self.shown = None
+        return 0
+
+    # ------------------------------------------------------------ segments that grow old
+
+    cdef int _sweep(self, int64_t now_ns) except -1:
+        """Roll what the next record would roll for its age anyway."""
+        cdef Stream stream
+        cdef CleanQueue q
+        for stream in self.streams:
+            for q in (stream.plain, stream.late):
+                if q is not None:
+                    if q.filled and now_ns - q.first_ts >= self.limits.segment_age_ns:
+                        q.roll()
+                        self.tally.rolls += 1
+                    q.publisher.heartbeat()
+        return 0
