@@ -61,9 +61,7 @@ class SymbolTable:
             if span[0] >= span[1]:
                 raise _refused(file, row, "ends before it begins")
             spans.setdefault((row.venue, row.symbol), []).append(span)
-        self._periods = {
-            key: _periods(key[1], sorted(found), file, key[0]) for key, found in spans.items()
-        }
+        self._periods = {key: _periods(key[1], sorted(found), file, key[0]) for key, found in spans.items()}
 
     def periods(self, venue: str, symbol: str) -> tuple[Period, ...]:
         """What the symbol means, oldest first; the first begins at 0."""
@@ -91,7 +89,7 @@ def _periods(symbol: str, spans: list[tuple[int, int, str]], file: str, venue: s
         if since < at:
             reason = f"two rows of {venue}:{symbol} are valid at the same time"
             raise ConfigError(file=file, key="symbol", reason=reason)
-        if since > at or not found and since > 0:
+        if since > at:
             found.append(Period(at, symbol))
         found.append(Period(since, canonical))
         at = until

@@ -1,0 +1,141 @@
+"""Going on with a raw queue where an earlier life stopped.
+
+    reader's page                        begins at                    what it means
+    none                                 the oldest record            a new group, or the first start
+    sound                                its position                 all before it is in
+    sound, of another boot of the host   the lowest seq not in        tails of clean queues may have been lost with the power
+    its place was evicted                the oldest record            a Gap
+    of a queue that is gone, damaged,    the oldest record            what is in already is told by the clean queues
+    or beyond the queue's end
+
+Wherever it begins, what the clean queues hold already is not written again (stream.pyx), so beginning too early costs time
+only. The definitions that hold there stand at the head of the segment.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import CorruptControl, CorruptReader, Evicted, QueueReplaced, Rewound
+from libchronicle.etl.groups import Group
+from libchronicle.etl.refinery import Refinery
+from libchronicle.etl.shelf import Shelf, clean_config, first_seq_of
+from libchronicle.etl.symbols import SymbolTable
+from libchronicle.native.binding import boot_id, parse_control, parse_reader
+from libchronicle.queue import Queue, QueueConfig, Subscriber
+from libchronicle.queue.names import encode_name
+from libchronicle.queue.reader_pages import read_reader_page
+
+__all__ = ["Policy", "open_refinery"]
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a refinery goes by. Segments and snapshots follow from these and the raw records alone."""
+
+    snapshot_interval_s: float = 60.0
+    snapshot_levels: int = 20_000
+    segment_size: int = 1 << 20
+    segment_age_s: float = 3600.0
+    late_limit_s: float = 1800.0
+    sync: bool = True  # put sealed segments on the medium
+
+
+def open_refinery(
+    paths: BusPaths,
+    raw: Path,
+    reader: str,
+    *,
+    policy: Policy | None = None,
+    symbols: SymbolTable | None = None,
+    group: Group | None = None,
+) -> Refinery:
+    """Refine the raw queue at `raw` into the clean queues of `paths`, reading it as `reader`.
+
+    The Refinery's `raw` is the caller's to close, after the Refinery. Raises NotReady while there is no raw queue,
+    ReaderAlreadyActive, WriterAlreadyActive, and what opening queues raises.
+    """
+    policy = policy or Policy()
+    safe = _page_is_of_this_boot(raw, reader)
+    source, lost, sound = _open(raw, reader)
+    config = clean_config(policy.segment_size, policy.sync)
+    refinery = None
+    try:
+        refinery = Refinery(
+            source,
+            partial(_shelf, paths, config),
+            symbols or SymbolTable(),
+            group or Group(),
+            snapshot_interval_ns=int(policy.snapshot_interval_s * 1e9),
+            snapshot_levels=policy.snapshot_levels,
+            segment_age_ns=int(policy.segment_age_s * 1e9),
+            late_limit_ns=int(policy.late_limit_s * 1e9),
+        )
+        _learn(refinery, raw, source.next_seq)
+        if not (safe and sound) or refinery.damaged:
+            _step_back(refinery, raw)
+        if lost is not None:
+            refinery.missing(lost.from_seq, lost.to_seq, True)
+    except BaseException:
+        if refinery is not None:
+            refinery.close()
+        source.close()
+        raise
+    return refinery
+
+
+def _shelf(paths: BusPaths, config: QueueConfig, venue: str, symbol: str) -> Shelf:
+    return Shelf(paths, venue, symbol, config)
+
+
+def _page_is_of_this_boot(raw: Path, reader: str) -> bool:
+    page, _ = read_reader_page(raw / "readers" / f"{encode_name(reader)}.meta")
+    facts = parse_reader(page)
+    return facts is not None and facts["slot"] >= 0 and facts["boot_id"] == boot_id()
+
+
+def _open(raw: Path, reader: str) -> tuple[Subscriber, Evicted | None, bool]:
+    """The reader, what was evicted before it came, and whether its page told it where to begin."""
+    try:
+        return Queue.open_subscriber(raw, reader), None, True
+    except Evicted as error:
+        return Queue.open_subscriber(raw, reader, start="resume_or_oldest"), error, True
+    except (QueueReplaced, Rewound, CorruptReader):
+        return Queue.open_subscriber(raw, reader, start="earliest"), None, False
+
+
+def _learn(refinery: Refinery, raw: Path, seq: int) -> None:
+    """Definitions as they are before record `seq`: of its segment, or an earlier one while there is nothing else."""
+    with Queue.open_subscriber(raw, None, seq=seq) as probe:
+        number = probe.position // _segment_size(raw)
+    for back in range(number, -1, -1):
+        first = first_seq_of(str(raw), back)
+        if first is None:
+            return
+        with Queue.open_subscriber(raw, None, seq=first) as walk:
+            if not refinery.learn(walk, seq):
+                return
+
+
+def _segment_size(raw: Path) -> int:
+    control = parse_control((raw / "control.meta").read_bytes())
+    if control is None:
+        raise CorruptControl(path=str(raw), reason="magic number")
+    return int(control["segment_size"])
+
+
+def _step_back(refinery: Refinery, raw: Path) -> None:
+    """To the first record that may be missing in a clean queue."""
+    source = refinery.raw
+    seq = refinery.behind(source.next_seq)
+    if seq >= source.next_seq:
+        return
+    if seq < source.oldest_seq:
+        refinery.missing(seq, source.oldest_seq - 1, True)
+        seq = source.oldest_seq
+    if seq < source.next_seq:
+        source.seek_seq(seq)
+        _learn(refinery, raw, seq)

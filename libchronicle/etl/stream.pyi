@@ -1,0 +1,13 @@
+from libchronicle.etl.cleanqueue import CleanQueue
+from libchronicle.etl.restore import Found
+from libchronicle.etl.shelf import Shelf
+
+class Stream:
+    kind: str
+    plain: CleanQueue | None
+    late: CleanQueue | None
+    def __init__(self, kind: str, shelf: Shelf, late_limit_ns: int) -> None: ...
+    def resume(self) -> tuple[Found | None, Found | None]: ...
+    def close(self) -> None: ...
+    @property
+    def in_seq(self) -> tuple[int, int, int] | None: ...
