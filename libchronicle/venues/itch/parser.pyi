@@ -12,7 +12,7 @@ class ItchParser:
 
     `midnight_ns`: UTC nanoseconds of the day at 00:00 in New York. Instruments are `<venue>:<stock>`, prices
     mantissas at exponent -4, quantities shares.
-    `venue_seq` is the number of the message: its sequence number in a packet, its place (from 1) in a file.
+    `venue_seq` and `raw_seq` are the number of the message: its sequence number in a packet, its place (from 1) in a file.
 
     A trade is written for every execution the venue prints; its aggressor is the other side than the order's, NONE for
     crosses and hidden orders, of which the venue tells no side.

@@ -276,7 +276,7 @@ cdef class ItchParser:
         known.qty, known.price, known.instrument_id = itch_u32(m + 20), itch_u32(m + 32), self.stock
         r.instrument_id = self.stock
         r.venue_ts = r.event_ts = self.venue_ns
-        r.recv_ts, r.venue_seq = self.recv_ns, self.seq
+        r.recv_ts, r.venue_seq, r.raw_seq = self.recv_ns, self.seq, self.seq
         r.order_id, r.price, r.qty, r.side = known.id, known.price, known.qty, known.side
         return 0
 
@@ -285,7 +285,7 @@ cdef class ItchParser:
         cdef chr_known_order *known = chr_orders_find(&self.orders, itch_u64(self.m + 11))
         r.instrument_id = self.stock
         r.venue_ts = r.event_ts = self.venue_ns
-        r.recv_ts, r.venue_seq = self.recv_ns, self.seq
+        r.recv_ts, r.venue_seq, r.raw_seq = self.recv_ns, self.seq, self.seq
         r.order_id, r.qty = itch_u64(self.m + 11), qty
         if known != NULL:
             r.side = known.side
@@ -300,7 +300,7 @@ cdef class ItchParser:
         cdef uint8_t side
         r.instrument_id = self.stock
         r.venue_ts = r.event_ts = self.venue_ns
-        r.recv_ts, r.venue_seq = self.recv_ns, self.seq
+        r.recv_ts, r.venue_seq, r.raw_seq = self.recv_ns, self.seq, self.seq
         r.order_id, r.qty, r.trade_id = itch_u64(m + 11), qty, itch_u64(m + 23)
         if priced:
             r.price = itch_u32(m + 32)
@@ -322,7 +322,7 @@ cdef class ItchParser:
         cdef chr_known_order *known = chr_orders_find(&self.orders, itch_u64(m + 11))
         r.instrument_id = self.stock
         r.venue_ts = r.event_ts = self.venue_ns
-        r.recv_ts, r.venue_seq = self.recv_ns, self.seq
+        r.recv_ts, r.venue_seq, r.raw_seq = self.recv_ns, self.seq, self.seq
         r.order_id, r.new_order_id = itch_u64(m + 11), itch_u64(m + 19)
         r.qty, r.price = itch_u32(m + 27), itch_u32(m + 31)
         if known == NULL:
@@ -339,7 +339,7 @@ cdef class ItchParser:
         cdef chr_trade_t *r = <chr_trade_t *>self.record(CHR_TRADE, LANE_TRADE)
         r.instrument_id = self.stock
         r.venue_ts = r.event_ts = self.venue_ns
-        r.recv_ts = self.recv_ns
+        r.recv_ts, r.raw_seq = self.recv_ns, self.seq
         r.price, r.qty, r.trade_id = price, qty, trade_id
         if resting != CHR_SIDE_NONE:
             r.aggressor = CHR_SIDE_SELL if resting == CHR_SIDE_BUY else CHR_SIDE_BUY
@@ -349,7 +349,7 @@ cdef class ItchParser:
         cdef chr_phase_change_t *r = <chr_phase_change_t *>self.record(CHR_PHASE_CHANGE, LANE_BOOK)
         r.instrument_id = self.stock
         r.venue_ts = r.event_ts = self.venue_ns
-        r.recv_ts, r.venue_seq, r.phase = self.recv_ns, self.seq, phase
+        r.recv_ts, r.venue_seq, r.raw_seq, r.phase = self.recv_ns, self.seq, self.seq, phase
         return 0
 
     cdef int system_event(self, uint8_t code) except -1:
@@ -375,7 +375,7 @@ cdef class ItchParser:
         cdef uint8_t side = m[27], cross = m[48]
         r.instrument_id = self.stock
         r.venue_ts = r.event_ts = self.venue_ns
-        r.recv_ts, r.venue_seq = self.recv_ns, self.seq
+        r.recv_ts, r.venue_seq, r.raw_seq = self.recv_ns, self.seq, self.seq
         r.qty, r.imbalance_qty = <int64_t>itch_u64(m + 11), <int64_t>itch_u64(m + 19)
         r.far_price, r.price, r.reference_price = itch_u32(m + 36), itch_u32(m + 40), itch_u32(m + 44)
         r.imbalance_side = CHR_SIDE_BUY if side == c"B" else CHR_SIDE_SELL if side == c"S" else CHR_SIDE_NONE

@@ -9,7 +9,7 @@ class LobsterParser:
 
     `midnight_ns`: UTC nanoseconds of the file's day at 00:00 of its market. Prices are mantissas
     at exponent -4, quantities shares.
-    `venue_seq` of a record is the row of the message, from 1; what `seed` wrote has 0.
+    `venue_seq` and `raw_seq` of a record are the row of the message, from 1; what `seed` wrote has 0.
     """
 
     def __init__(self, instrument_id: int, midnight_ns: int, batch: RecordBatch, file: str = ...) -> None: ...

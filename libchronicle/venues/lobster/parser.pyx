@@ -181,7 +181,7 @@ cdef class LobsterParser:
         cdef chr_known_order *known = self.know(m.order_id)
         r.instrument_id = self.instrument_id
         r.venue_ts = r.event_ts = m.ts_ns
-        r.venue_seq = self.rows
+        r.venue_seq = r.raw_seq = self.rows
         r.order_id, r.price, r.qty, r.side = m.order_id, m.price, <int64_t>m.size, m.side
         known.price, known.qty, known.side = m.price, <int64_t>m.size, m.side
         return 0
@@ -195,7 +195,7 @@ cdef class LobsterParser:
         r = <chr_order_delete_t *>self.batch.add(CHR_ORDER_DELETE, LANE_BOOK, self.instrument_id, m.ts_ns, m.ts_ns, 0)
         r.instrument_id = self.instrument_id
         r.venue_ts = r.event_ts = m.ts_ns
-        r.venue_seq = self.rows
+        r.venue_seq = r.raw_seq = self.rows
         r.order_id, r.side = target, m.side
         r.qty = 0 if own and m.kind == DELETE else <int64_t>m.size
         return 0
@@ -210,7 +210,7 @@ cdef class LobsterParser:
             )
             r.instrument_id = self.instrument_id
             r.venue_ts = r.event_ts = m.ts_ns
-            r.venue_seq = self.rows
+            r.venue_seq = r.raw_seq = self.rows
             r.order_id, r.price, r.qty, r.side = target, m.price, <int64_t>m.size, m.side
         return self.traded(m, m.side)
 
@@ -220,7 +220,7 @@ cdef class LobsterParser:
         )
         r.instrument_id = self.instrument_id
         r.venue_ts = r.event_ts = m.ts_ns
-        r.trade_id = self.rows
+        r.trade_id = r.raw_seq = self.rows
         r.price, r.qty = m.price, <int64_t>m.size
         if resting == CHR_SIDE_BUY:
             r.aggressor = CHR_SIDE_SELL
@@ -234,7 +234,7 @@ cdef class LobsterParser:
         )
         r.instrument_id = self.instrument_id
         r.venue_ts = r.event_ts = m.ts_ns
-        r.venue_seq = self.rows
+        r.venue_seq = r.raw_seq = self.rows
         r.phase = HALTED if m.price < 0 else PRE_OPEN if m.price == 0 else CONTINUOUS
         return 0
 
