@@ -413,6 +413,13 @@ class ForeignFile(ArchiveError):
     template = "{path}: {reason}; move it out of the archive"
 
 
+class NotSealed(NotReadyError):
+    """A segment that its queue is not done with."""
+
+    template = "{path}: not sealed yet; its queue's writer does so once it has left the segment"
+    path: str
+
+
 class SegmentMoved(NotReadyError):
     """A segment left its place while it was looked for, again and again."""
 

@@ -1,0 +1,124 @@
+"""`Archive`: every recorded message found again, whatever tier it is in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final, Self
+
+from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import InvalidArgument
+from libchronicle.storage.catalog import Catalog, Stream
+from libchronicle.storage.layout import ArchiveLayout, day_bounds
+from libchronicle.storage.reading import Reading, Times
+
+__all__ = ["Archive", "Time", "to_ns"]
+
+Time = int | str | datetime | date
+"""ns since the Unix epoch; or ISO 8601 text, a datetime or a date: UTC where they name no zone."""
+
+
+class Archive:
+    """The archive of a host and the queues before it, as one.
+
+    `root` is the bus's root, the directory that holds `archive/`; `hot` where market data lies if elsewhere. A directory that holds
+    `v1/` itself is an archive without a bus, e.g. a copy. Opens nothing until asked; may be used from one thread at a time.
+
+        with Archive("run") as archive:
+            for message in archive.read("binance-spot", "BTCUSDT", "trade", "2024-08-08", "2024-08-09"):
+                ...
+    """
+
+    def __init__(self, root: str | os.PathLike[str] | BusPaths, hot: str | os.PathLike[str] | None = None) -> None:
+        if isinstance(root, BusPaths):
+            paths: BusPaths | None = root
+            layout = ArchiveLayout.of(root)
+        elif (Path(root) / "v1").is_dir():
+            paths, layout = None, ArchiveLayout(root)
+        else:
+            paths = BusPaths(root, hot)
+            layout = ArchiveLayout.of(paths)
+        self.layout: Final = layout
+        self.catalog: Final = Catalog(layout, paths)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.catalog.close()
+
+    def read(
+        self,
+        venue: str,
+        symbol: str,
+        stream: str,
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        time: Times = "ingest",
+        damage: str = "raise",
+    ) -> Reading:
+        """Records with start <= time < end, in the order in which they were recorded. None = from the first, to the last there is.
+
+        `time` says by which clock: "ingest" (the frame's own) or "venue" (when it happened there; day by day, within a day by
+        ingest). `damage`: "raise" BadSegment at a place that does not hold, once, then go on behind it; or "skip" it. Either way a
+        LOST record (type 0xFFFE) tells what is missing, as between segments that are gone. Raises InvalidArgument.
+        """
+        since, until = _bounds(start, end)
+        if damage not in ("raise", "skip"):
+            raise InvalidArgument(where="Archive.read", field="damage", value=damage, allowed='"raise" or "skip"')
+        if time not in ("ingest", "venue"):
+            raise InvalidArgument(where="Archive.read", field="time", value=time, allowed='"ingest" or "venue"')
+        return Reading(
+            self.catalog, Stream(venue, symbol, stream), since, until, time=time, tolerant=damage == "skip"
+        )
+
+    def streams(self) -> Iterator[Stream]:
+        """What has been archived."""
+        yield from self.catalog.streams()
+
+
+_ALL: Final = 1 << 62
+
+
+def _bounds(start: Time | None, end: Time | None) -> tuple[int, int]:
+    return (-_ALL if start is None else to_ns(start)), (_ALL if end is None else to_ns(end))
+
+
+def to_ns(time: Time) -> int:
+    """ns since the Unix epoch. Raises InvalidArgument for text that is no ISO 8601 time."""
+    if isinstance(time, bool):
+        raise InvalidArgument(where="Archive", field="time", value=time, allowed="ns, ISO 8601 text, datetime or date")
+    if isinstance(time, int):
+        return time
+    if isinstance(time, datetime):
+        return _ns_of(time)
+    if isinstance(time, date):
+        return day_bounds(time)[0]
+    return _ns_of_text(time)
+
+
+def _ns_of_text(text: str) -> int:
+    whole, dot, rest = text.partition(".")
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    fraction, zone = rest[:digits], rest[digits:]
+    try:
+        if dot and not 1 <= digits <= 9:
+            raise ValueError
+        parsed = datetime.fromisoformat(whole + zone)
+    except ValueError:
+        allowed = "ISO 8601, e.g. 2024-08-08 or 2024-08-08T12:00:00.123456789Z"
+        raise InvalidArgument(where="Archive", field="time", value=text, allowed=allowed) from None
+    return _ns_of(parsed) + int(fraction.ljust(9, "0") or 0)
+
+
+def _ns_of(time: datetime) -> int:
+    from datetime import UTC, timedelta
+
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000

@@ -1,0 +1,224 @@
+"""A queue's segments one behind the other, and several queues merged by time.
+
+    Chain   one queue: asks `spans` for the next segment where one ends. A seq is given once: what a second copy of a segment repeats is passed, what
+            is missing between two segments is told as a LOST record, like one of the queue's own.
+    Merge   several chains: the earliest ts_ns first, of equal ones that of the chain added first. Up to `limit_ns`, which may be raised to go on.
+
+Frames live until the next call. A chain whose segment is live ends where its writer stands, and goes on when asked again.
+"""
+
+cimport cython
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from libchronicle.native.binding cimport Mapping, Message, map_memory
+from libchronicle.native.hot cimport chr_frame, chr_frame_header
+from libchronicle.storage.walk cimport SegmentSpan, SpanWalk
+
+from libchronicle import errors
+
+cdef enum:
+    LOST = 0xFFFE
+    COMMIT_LOST = 0xA0000010
+    MAX_CHAINS = 64
+
+
+@cython.final
+cdef class Chain:
+    def __cinit__(self, spans, uint64_t queue_id, *, bint tolerant=False, int64_t since_ns=INT64_MIN, next_seq=None):
+        self.spans = spans
+        self.queue_id = queue_id
+        self.tolerant = tolerant
+        self.since_ns = since_ns
+        if next_seq is not None:
+            self.next_seq = next_seq
+            self.known = True
+
+    # ------------------------------------------------------------ the walk
+
+    cdef int cross(self) except -1:
+        """Into the next segment: 1, or 0 where there is none yet."""
+        cdef SegmentSpan span = self.spans.next_span()
+        if span is None:
+            return 0
+        if span.queue_id != self.queue_id:
+            raise errors.BadSegment(path=span.path, reason="of another queue", offset=24, seq=span.first_seq)
+        self.walk = SpanWalk(span)
+        return 1
+
+    cdef int lost(self, uint64_t upto, int64_t ts_ns, chr_frame *out) noexcept nogil:
+        """A LOST record for everything before `upto`."""
+        memset(&self.note, 0, sizeof(chain_note))
+        self.note.header.commit = COMMIT_LOST
+        self.note.header.type_id = LOST
+        self.note.header.version = 1
+        self.note.header.seq = upto - 1
+        self.note.header.ts_ns = ts_ns
+        self.note.from_seq = self.next_seq
+        self.note.to_seq = upto - 1
+        memset(out, 0, sizeof(chr_frame))
+        out.payload = <const uint8_t *>&self.note.from_seq
+        out.size = 16
+        out.type_id = LOST
+        out.version = 1
+        out.seq = upto - 1
+        out.ts_ns = ts_ns
+        self.next_seq = upto
+        return 1
+
+    cdef int fetch(self, chr_frame *out) noexcept nogil:
+        cdef int rc
+        while True:
+            if self.walk is None or self.walk.state.ended:
+                with gil:
+                    try:
+                        rc = self.cross()
+                    except Exception as error:
+                        self.error = error
+                        return -1
+                if rc == 0:
+                    return 0
+                if not self.known:
+                    self.next_seq = self.walk.span.first_seq
+                    self.known = True
+                if self.walk.span.first_seq > self.next_seq:
+                    return self.lost(self.walk.span.first_seq, self.walk.span.first_ts, out)
+            rc = self.walk.next(out)
+            if rc == 1:
+                if out.seq < self.next_seq:
+                    continue
+                self.next_seq = out.seq + 1
+                if out.ts_ns < self.since_ns:
+                    continue
+                return 1
+            if rc < 0 and self.tolerant and self.walk.error is None:
+                self.damaged += 1
+                continue
+            if rc < 0:
+                return -1
+            if not self.walk.state.ended:
+                return 0
+
+    cdef int peek(self, int64_t limit_ns) noexcept nogil:
+        """1: a frame stands in `held`; 0: none before the limit."""
+        cdef int rc
+        if not self.has_held:
+            rc = self.fetch(&self.held)
+            if rc <= 0:
+                return rc
+            self.has_held = True
+        return self.held.ts_ns < limit_ns
+
+    cdef int next(self, chr_frame *out) noexcept nogil:
+        if self.has_held:
+            out[0] = self.held
+            self.has_held = False
+            return 1
+        return self.fetch(out)
+
+    cdef int fail(self) except -1:
+        error = self.error
+        self.error = None
+        if error is not None:
+            raise error
+        return self.walk.fail()
+
+    cdef Message message(self, const chr_frame *frame):
+        cdef Message message
+        cdef Mapping own
+        if frame.payload != <const uint8_t *>&self.note.from_seq:
+            return self.walk.message(frame)
+        own = map_memory(4096)
+        own.path = self.walk.span.path
+        memcpy(own.map.base, &self.note.header, 48)
+        message = Message.__new__(Message)
+        message.frame = <const chr_frame_header *>own.map.base
+        message.size = 16
+        message.mapping = own
+        return message
+
+    # ------------------------------------------------------------ from Python
+
+    @property
+    def span(self):
+        return None if self.walk is None else self.walk.span
+
+    @property
+    def pending(self):
+        return bool(self.has_held)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef chr_frame frame
+        cdef int rc = self.next(&frame)
+        if rc < 0:
+            self.fail()
+        if rc == 0:
+            raise StopIteration
+        return self.message(&frame)
+
+
+@cython.final
+cdef class Merge:
+    def __cinit__(self, int64_t limit_ns=INT64_MAX):
+        self.chains = []
+        self.limit_ns = limit_ns
+        self.at = -1
+
+    def add(self, Chain chain not None):
+        if self.count == MAX_CHAINS:
+            raise errors.InvalidArgument(where="Merge", field="chains", value=self.count + 1, allowed=f"up to {MAX_CHAINS} queues at once")
+        self.chains.append(chain)
+        self.count += 1
+
+    def drop_idle(self):
+        """Forget chains that have nothing to give, now or held back."""
+        keep = [chain for chain in self.chains if (<Chain>chain).has_held]
+        self.chains = keep
+        self.count = len(keep)
+        self.at = -1
+
+    cdef int next(self, chr_frame *out) except -2:
+        """1 a frame, of chain `at`; 0 none before the limit; -1 see fail()."""
+        cdef int32_t i, best = -1
+        cdef int rc
+        cdef int64_t earliest = 0
+        cdef Chain chain
+        for i in range(self.count):
+            chain = <Chain>self.chains[i]
+            rc = chain.peek(self.limit_ns)
+            if rc < 0:
+                self.at = i
+                return -1
+            if rc == 1 and (best < 0 or chain.held.ts_ns < earliest):
+                best = i
+                earliest = chain.held.ts_ns
+        if best < 0:
+            return 0
+        self.at = best
+        chain = <Chain>self.chains[best]
+        out[0] = chain.held
+        chain.has_held = False
+        return 1
+
+    cdef int fail(self) except -1:
+        return (<Chain>self.chains[self.at]).fail()
+
+    cdef Message message(self, const chr_frame *frame):
+        return (<Chain>self.chains[self.at]).message(frame)
+
+    # ------------------------------------------------------------ from Python
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef chr_frame frame
+        cdef int rc = self.next(&frame)
+        if rc < 0:
+            self.fail()
+        if rc == 0:
+            raise StopIteration
+        return self.message(&frame)

@@ -1,0 +1,148 @@
+"""One reading of a stream: which segments, in which order, as one run of records.
+
+By ingest time a stream is gone through one UTC day at a time, so memory does not grow with the archive. A record's event lies at most a day from its
+ingest (the refinery refuses what comes later), so the records of a day are in the partitions of that date and of its neighbours; in the queues they
+may be anywhere. By venue time it is the partitions' dates that are gone through.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from typing import Final, Literal
+
+from libchronicle.native.binding import Message
+from libchronicle.protocol.codec import SbeMessage
+from libchronicle.protocol.decoder import decode
+from libchronicle.storage.catalog import Catalog, SegmentRef, Stream
+from libchronicle.storage.chain import Chain, Merge
+from libchronicle.storage.layout import Partition, SegmentId, day_bounds
+from libchronicle.storage.walk import SegmentSpan
+
+__all__ = ["QueueSpans", "Reading", "Times"]
+
+Times = Literal["ingest", "venue"]
+_DAY: Final = timedelta(days=1)
+
+
+class QueueSpans:
+    """The segments of one queue for its Chain: those it was given, then, from the queue itself, those that follow."""
+
+    def __init__(self, catalog: Catalog, stream: Stream, queue_id: int, *, follow: bool) -> None:
+        self._catalog, self._stream = catalog, stream
+        self._refs: deque[SegmentRef] = deque()
+        self._last = SegmentId(queue_id, -1)
+        self._follow = follow
+
+    def extend(self, refs: Iterable[SegmentRef]) -> None:
+        """More of them, by number; what was given or passed already is dropped."""
+        known = self._refs[-1].id if self._refs else self._last
+        self._refs.extend(ref for ref in refs if ref.id > known)
+
+    def next_span(self) -> SegmentSpan | None:
+        while self._refs:
+            ref = self._refs.popleft()
+            self._last = ref.id
+            span = self._catalog.open(ref, self._stream)
+            if span is not None:
+                return span
+        if not self._follow or self._last.number < 0:
+            return None
+        following = self._catalog.after(self._last, self._stream)
+        if following is None:
+            return None
+        self._refs.append(following)
+        return self.next_span()
+
+
+class Reading:
+    """Records of a stream. Iterate it for Messages, as often as you like: each time it reads anew."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        stream: Stream,
+        since_ns: int,
+        until_ns: int,
+        *,
+        time: Times = "ingest",
+        tolerant: bool = False,
+    ) -> None:
+        self._catalog = catalog
+        self.stream = stream
+        self.since_ns, self.until_ns = since_ns, until_ns
+        self.time: Times = time
+        self._tolerant = tolerant
+
+    def __repr__(self) -> str:
+        return f"Reading({self.stream}, {self.since_ns}, {self.until_ns}, time={self.time!r})"
+
+    def __iter__(self) -> Iterator[Message]:
+        for merge in self.merges():
+            yield from merge
+
+    def decoded(self) -> Iterator[tuple[Message, SbeMessage | None]]:
+        """Each Message with what it says; None for a type this build does not know. Raises DecodeError."""
+        for message in self:
+            yield message, decode(message.type_id, message)
+
+    # ------------------------------------------------------------ for native readers
+
+    def merges(self) -> Iterator[Merge]:
+        """The records as merges to be drained one after the other, each to its end, before the next is asked for."""
+        if self.time == "venue":
+            raise NotImplementedError
+        yield from self._by_ingest()
+
+    def _by_ingest(self) -> Iterator[Merge]:
+        chains: dict[int, tuple[QueueSpans, Chain]] = {}
+        for since, until, days in self._windows():
+            refs = self._refs(since, until, days)
+            merge = Merge(min(until, self.until_ns))
+            for queue_id in sorted({*refs, *(q for q, (_, chain) in chains.items() if chain.pending)}):
+                if queue_id not in chains:
+                    spans = QueueSpans(self._catalog, self.stream, queue_id, follow=self._catalog.paths is not None)
+                    chain = Chain(spans, queue_id, tolerant=self._tolerant, since_ns=self.since_ns)
+                    chains[queue_id] = spans, chain
+                spans, chain = chains[queue_id]
+                spans.extend(refs.get(queue_id, ()))
+                merge.add(chain)
+            yield merge
+
+    def _refs(self, since: int, until: int, days: Iterable[date]) -> dict[int, list[SegmentRef]]:
+        """Segments with records in [since, until), by queue and number; of one in two tiers the faster."""
+        since, until = max(since, self.since_ns), min(until, self.until_ns)
+        hot = self._catalog.hot(self.stream)
+        archived = [
+            ref
+            for day in days
+            for ref in self._catalog.archived(
+                Partition(self.stream.venue, self.stream.symbol, day, self.stream.stream)
+            )
+        ]
+        best: dict[SegmentId, SegmentRef] = {}
+        for ref in (*hot, *archived):
+            if ref.overlaps(since, until):
+                best.setdefault(ref.id, ref)
+        found: dict[int, list[SegmentRef]] = {}
+        for segment in sorted(best):
+            found.setdefault(segment.queue_id, []).append(best[segment])
+        return found
+
+    def _windows(self) -> Iterator[tuple[int, int, list[date]]]:
+        """(since, until, dates of the partitions to look at), ascending, without a gap from the first to the last record."""
+        days = self._catalog.days(self.stream)
+        near = sorted({day + delta for day in days for delta in (-_DAY, timedelta(0), _DAY)})
+        near = [day for day in near if day_bounds(day)[0] < self.until_ns and day_bounds(day)[1] > self.since_ns]
+        since = self.since_ns
+        for day in near:
+            until = day_bounds(day)[1]
+            yield since, until, _around(day, days)
+            since = until
+        if since < self.until_ns:
+            yield since, self.until_ns, _around(near[-1], days) if near else []
+
+
+def _around(day: date, days: list[date]) -> list[date]:
+    return [one for one in days if abs(one - day) <= _DAY]
