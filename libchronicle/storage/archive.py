@@ -23,15 +23,18 @@ Time = int | str | datetime | date
 class Archive:
     """The archive of a host and the queues before it, as one.
 
-    `root` is the bus's root, the directory that holds `archive/`; `hot` where market data lies if elsewhere. A directory that holds
-    `v1/` itself is an archive without a bus, e.g. a copy. Opens nothing until asked; may be used from one thread at a time.
+    `root` is the bus's root, the directory that holds `archive/`; `hot` where market data lies if elsewhere. A
+    directory that holds `v1/` itself is an archive without a bus, e.g. a copy. Opens nothing until asked; may be used
+    from one thread at a time.
 
         with Archive("run") as archive:
             for message in archive.read("binance-spot", "BTCUSDT", "trade", "2024-08-08", "2024-08-09"):
                 ...
     """
 
-    def __init__(self, root: str | os.PathLike[str] | BusPaths, hot: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, root: str | os.PathLike[str] | BusPaths, hot: str | os.PathLike[str] | None = None
+    ) -> None:
         if isinstance(root, BusPaths):
             paths: BusPaths | None = root
             layout = ArchiveLayout.of(root)
@@ -63,17 +66,23 @@ class Archive:
         time: Times = "ingest",
         damage: str = "raise",
     ) -> Reading:
-        """Records with start <= time < end, in the order in which they were recorded. None = from the first, to the last there is.
+        """Records with start <= time < end, in the order in which they were recorded. None = from the first, to the
+        last there is.
 
-        `time` says by which clock: "ingest" (the frame's own) or "venue" (when it happened there; day by day, within a day by
-        ingest). `damage`: "raise" BadSegment at a place that does not hold, once, then go on behind it; or "skip" it. Either way a
-        LOST record (type 0xFFFE) tells what is missing, as between segments that are gone. Raises InvalidArgument.
+        `time` says by which clock: "ingest" (the frame's own) or "venue" (when it happened there; day by day, within
+        a day by ingest). `damage`: "raise" BadSegment at a place that does not hold, once, then go on behind it; or
+        "skip" it. Either way a LOST record (type 0xFFFE) tells what is missing, as between segments that are gone.
+        Raises InvalidArgument.
         """
         since, until = _bounds(start, end)
         if damage not in ("raise", "skip"):
-            raise InvalidArgument(where="Archive.read", field="damage", value=damage, allowed='"raise" or "skip"')
+            raise InvalidArgument(
+                where="Archive.read", field="damage", value=damage, allowed='"raise" or "skip"'
+            )
         if time not in ("ingest", "venue"):
-            raise InvalidArgument(where="Archive.read", field="time", value=time, allowed='"ingest" or "venue"')
+            raise InvalidArgument(
+                where="Archive.read", field="time", value=time, allowed='"ingest" or "venue"'
+            )
         return Reading(
             self.catalog, Stream(venue, symbol, stream), since, until, time=time, tolerant=damage == "skip"
         )
@@ -93,7 +102,9 @@ def _bounds(start: Time | None, end: Time | None) -> tuple[int, int]:
 def to_ns(time: Time) -> int:
     """ns since the Unix epoch. Raises InvalidArgument for text that is no ISO 8601 time."""
     if isinstance(time, bool):
-        raise InvalidArgument(where="Archive", field="time", value=time, allowed="ns, ISO 8601 text, datetime or date")
+        raise InvalidArgument(
+            where="Archive", field="time", value=time, allowed="ns, ISO 8601 text, datetime or date"
+        )
     if isinstance(time, int):
         return time
     if isinstance(time, datetime):

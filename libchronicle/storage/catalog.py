@@ -1,7 +1,8 @@
 """Which segments there are of a stream, in which tier each is at this moment, and their bytes.
 
-The directories say what is there; the manifest only saves looking into files. Hot is listed before the archive, and an archived name appears before the
-hot one goes, so nothing on its way from one to the other is missed. Between listing and opening a file may move on: then it is looked for again.
+The directories say what is there; the manifest only saves looking into files. Hot is listed before the archive, and
+an archived name appears before the hot one goes, so nothing on its way from one to the other is missed. Between
+listing and opening a file may move on: then it is looked for again.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class SegmentRef(msgspec.Struct, frozen=True):
-    """A segment where it was seen last. No record is older than `from_ts`; none newer than `last_ts`, where that is known."""
+    """A segment where it was seen last.
+
+    No record is older than `from_ts`; none newer than `last_ts`, where that is known.
+    """
 
     id: SegmentId
     tier: Tier
@@ -61,7 +65,9 @@ class SegmentRef(msgspec.Struct, frozen=True):
 class Catalog:
     """Looks at one archive and the queues before it. `paths` None: there is no bus, only the archive."""
 
-    def __init__(self, layout: ArchiveLayout, paths: BusPaths | None, open_remote: OpenRemote | None = None) -> None:
+    def __init__(
+        self, layout: ArchiveLayout, paths: BusPaths | None, open_remote: OpenRemote | None = None
+    ) -> None:
         self.layout, self.paths = layout, paths
         self._open_remote = open_remote
         self._manifest: Manifest | None = None
@@ -86,7 +92,9 @@ class Catalog:
         return sorted({p.day for p in self.layout.partitions(stream.venue, stream.symbol, stream.stream)})
 
     def sources(self, stream: Stream) -> list[QueueSource]:
-        return [] if self.paths is None else hot_queues(self.paths, stream.venue, stream.symbol, stream.stream)
+        return (
+            [] if self.paths is None else hot_queues(self.paths, stream.venue, stream.symbol, stream.stream)
+        )
 
     def hot(self, stream: Stream) -> list[SegmentRef]:
         """Segments still in their queues, begun ones only."""
@@ -99,9 +107,13 @@ class Catalog:
         found = []
         for segment, file in files.items():
             times = hints.get(segment)
-            with contextlib.suppress(FileNotFoundError):  # moved on: its other name was listed, or `open` looks again
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # moved on: its other name was listed, or `open` looks again
                 found.append(
-                    SegmentRef(segment, file.tier, file.path, *(times or self._times(file)), partition=partition)
+                    SegmentRef(
+                        segment, file.tier, file.path, *(times or self._times(file)), partition=partition
+                    )
                 )
         return found
 
@@ -155,11 +167,16 @@ class Catalog:
         if tier == "cold":
             return open_seekable(path)
         if self._open_remote is None:
-            raise ArchiveError(path=str(path), reason="lies in an object store, and no client for it is set up")
+            raise ArchiveError(
+                path=str(path), reason="lies in an object store, and no client for it is set up"
+            )
         return self._open_remote(path)
 
     def open(self, ref: SegmentRef, stream: Stream) -> SegmentSpan | None:
-        """The segment's bytes, wherever they are by now; None: nowhere. Raises BadSegment, SegmentMoved, ArchiveError, OSError."""
+        """The segment's bytes, wherever they are by now; None: nowhere.
+
+        Raises BadSegment, SegmentMoved, ArchiveError, OSError.
+        """
         for _ in range(_ATTEMPTS):
             try:
                 if ref.tier in ("hot", "warm"):
@@ -179,11 +196,18 @@ class Catalog:
                         return None
                     ref = again
                     continue
-                raise BadSegment(path=str(ref.path), reason="another segment than its name says", offset=24, seq=span.first_seq)
+                raise BadSegment(
+                    path=str(ref.path),
+                    reason="another segment than its name says",
+                    offset=24,
+                    seq=span.first_seq,
+                )
             return span
         raise SegmentMoved(path=str(ref.path), attempts=_ATTEMPTS)
 
-    def locate(self, segment: SegmentId, stream: Stream, partition: Partition | None = None) -> SegmentRef | None:
+    def locate(
+        self, segment: SegmentId, stream: Stream, partition: Partition | None = None
+    ) -> SegmentRef | None:
         """Where a segment is now. `partition`, if known, is looked at before all others."""
         for source in self.sources(stream):
             ref = _queue_segment(source.path, segment.number)
@@ -204,7 +228,9 @@ class Catalog:
     def after(self, segment: SegmentId, stream: Stream) -> SegmentRef | None:
         """The segment of the same queue that follows; None: there is none yet."""
         for source in self.sources(stream):
-            refs = [r for r in queue_segments(source.path) if r.id.queue_id == segment.queue_id and r.id > segment]
+            refs = [
+                r for r in queue_segments(source.path) if r.id.queue_id == segment.queue_id and r.id > segment
+            ]
             if refs:
                 wanted = SegmentId(segment.queue_id, segment.number + 1)
                 return refs[0] if refs[0].id == wanted else self.locate(wanted, stream) or refs[0]
@@ -220,7 +246,9 @@ def queue_segments(directory: Path) -> list[SegmentRef]:
         names = os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    numbers = sorted(int(name[:9]) for name in names if len(name) == 11 and name.endswith(".q") and name[:9].isdigit())
+    numbers = sorted(
+        int(name[:9]) for name in names if len(name) == 11 and name.endswith(".q") and name[:9].isdigit()
+    )
     found = (_queue_segment(directory, number) for number in numbers)
     return [ref for ref in found if ref is not None]
 

@@ -13,8 +13,9 @@ class Spans(Protocol):
 class Chain:
     """The records of one queue, over all of its segments, as Messages.
 
-    What is missing between two segments comes as a LOST record. Damage raises BadSegment once and is stepped over; with `tolerant`
-    it is only counted, in `damaged`. Records before `since_ns` are passed. The end means "nothing yet" where the segment is live.
+    What is missing between two segments comes as a LOST record. Damage raises BadSegment once and is stepped over;
+    with `tolerant` it is only counted, in `damaged`. Records before `since_ns` are passed. The end means "nothing
+    yet" where the segment is live.
     """
 
     queue_id: int

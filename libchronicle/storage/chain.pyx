@@ -25,6 +25,8 @@ cdef enum:
 
 @cython.final
 cdef class Chain:
+    """The records of one queue, over all of its segments."""
+
     def __cinit__(self, spans, uint64_t queue_id, *, bint tolerant=False, int64_t since_ns=INT64_MIN, next_seq=None):
         self.spans = spans
         self.queue_id = queue_id
@@ -162,6 +164,8 @@ cdef class Chain:
 
 @cython.final
 cdef class Merge:
+    """The records of several chains by ts_ns."""
+
     def __cinit__(self, int64_t limit_ns=INT64_MAX):
         self.chains = []
         self.limit_ns = limit_ns

@@ -1,4 +1,7 @@
-"""What the archive knows of one segment without reading it again. Everything here can be found anew from the segment's bytes."""
+"""What the archive knows of one segment without reading it again.
+
+Everything here can be found anew from the segment's bytes.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ __all__ = ["SegmentFacts"]
 
 
 class SegmentFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are ns since the Unix epoch. `first_ts` and `last_ts` are of the records themselves, `*_event` of the venue's events.
+    """Times are ns since the Unix epoch. `first_ts` and `last_ts` are of the records themselves, `*_event` of the
+    venue's events.
 
-    `seq` runs over the queue's life: `next_seq` is where the following segment must go on. `dated_by` is the event that chose the
-    UTC date; None: no record is of an event, and `first_ts` did.
+    `seq` runs over the queue's life: `next_seq` is where the following segment must go on. `dated_by` is the event
+    that chose the UTC date; None: no record is of an event, and `first_ts` did.
     """
 
     queue_id: int

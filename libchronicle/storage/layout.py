@@ -9,10 +9,10 @@
         <queue_id>-<number>.q.remote           remote: names the object that holds the bytes of the .q.zst
         <queue_id>-<number>.source.json        of imported segments: where the records come from
 
-queue_id is 16 hexadecimal digits, number 9 decimal ones: together they name a segment for ever, whatever tier it is in. The
-date is that of the records' events. Venue and symbol are percent-encoded as every name of the bus. What is no market data lies
-under a venue of its own: `_raw` (symbol: the feed), `_orders` (the strategy) and `_sessions` (the session), dated by the first
-record. A file being made has a name that starts with a dot.
+queue_id is 16 hexadecimal digits, number 9 decimal ones: together they name a segment for ever, whatever tier it is
+in. The date is that of the records' events. Venue and symbol are percent-encoded as every name of the bus. What is no
+market data lies under a venue of its own: `_raw` (symbol: the feed), `_orders` (the strategy) and `_sessions` (the
+session), dated by the first record. A file being made has a name that starts with a dot.
 """
 
 from __future__ import annotations
@@ -213,7 +213,9 @@ class ArchiveLayout:
         return sorted(found, key=lambda file: (file.id, TIERS.index(file.tier)))
 
     def strangers(self) -> Iterator[Path]:
-        """What lies below v1 and is none of the archive's own; files being made, which start with a dot, are not looked at."""
+        """What lies below v1 and is none of the archive's own; files being made, which start with a dot, are not
+        looked at.
+        """
         top = str(self.partitions_dir)
         for where, directories, names in os.walk(top):
             directories.sort()

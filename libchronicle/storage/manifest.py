@@ -1,7 +1,7 @@
 """The manifest: what lies in the archive, as one SQLite table. A projection: every column is found anew from the files.
 
-Readers take it as a hint that saves opening files and do without it where it is missing, damaged or behind. One process writes (archive-tier), importers
-add to it; WAL lets all others read meanwhile.
+Readers take it as a hint that saves opening files and do without it where it is missing, damaged or behind. One
+process writes (archive-tier), importers add to it; WAL lets all others read meanwhile.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ _COLUMNS: Final = {
 }
 _FACTS: Final = tuple(field.name for field in msgspec.structs.fields(SegmentFacts))
 _SCHEMA: Final = (
-    f"CREATE TABLE segments ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())}, "
-    "PRIMARY KEY (queue_id, number)) WITHOUT ROWID",
+    (
+        f"CREATE TABLE segments ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())}, "
+        "PRIMARY KEY (queue_id, number)) WITHOUT ROWID"
+    ),
     "CREATE INDEX by_partition ON segments (venue, symbol, stream, day)",
     "CREATE INDEX by_time ON segments (venue, symbol, stream, last_ts)",
 )
@@ -71,7 +73,10 @@ _PUT: Final = f"INSERT OR REPLACE INTO segments VALUES ({', '.join('?' * len(_CO
 
 
 class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment of the archive: where it lies, and its facts. `bytes` are those of its file (of its object, when remote)."""
+    """One segment of the archive: where it lies, and its facts.
+
+    `bytes` are those of its file (of its object, when remote).
+    """
 
     partition: Partition
     tier: Tier
@@ -119,7 +124,8 @@ class Manifest:
         elif version != VERSION:
             self._db.close()
             raise ArchiveError(
-                path=str(self.path), reason=f"a manifest of version {version}, this build's is {VERSION}; rebuild it"
+                path=str(self.path),
+                reason=f"a manifest of version {version}, this build's is {VERSION}; rebuild it",
             )
 
     def __enter__(self) -> Self:
@@ -179,7 +185,9 @@ class Manifest:
             ("first_ts < ?", until_ns),
         )
         given = [(clause, value) for clause, value in wanted if value is not None]
-        return self._select(" AND ".join(clause for clause, _ in given) or "1", tuple(value for _, value in given))
+        return self._select(
+            " AND ".join(clause for clause, _ in given) or "1", tuple(value for _, value in given)
+        )
 
     def dump(self) -> list[dict[str, Any]]:
         """Every row, for comparing two manifests."""
@@ -243,7 +251,9 @@ def _record(row: tuple[Any, ...]) -> SegmentRecord:
     for name in _FLAGS:
         facts[name] = bool(facts[name])
     return SegmentRecord(
-        partition=Partition(values["venue"], values["symbol"], date.fromisoformat(values["day"]), values["stream"]),
+        partition=Partition(
+            values["venue"], values["symbol"], date.fromisoformat(values["day"]), values["stream"]
+        ),
         tier=values["tier"],
         bytes=values["bytes"],
         facts=SegmentFacts(**facts),

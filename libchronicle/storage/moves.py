@@ -4,10 +4,12 @@
                    ◀───thaw────   ◀──fetch───
 
 Rules
- - A file appears under its name complete, synced and looked at, or not at all: it is made under a name that starts with a dot, then renamed.
- - What was there before goes only when the new one has been read back and found equal; a file of a queue is never removed here (retention does that once
-   archive-tier's reader has passed it).
- - So at every moment one valid copy at least is under its name, and a move that finds its result there looks at it and goes on from there.
+ - A file appears under its name complete, synced and looked at, or not at all: it is made under a name that starts
+   with a dot, then renamed.
+ - What was there before goes only when the new one has been read back and found equal; a file of a queue is never
+   removed here (retention does that once archive-tier's reader has passed it).
+ - So at every moment one valid copy at least is under its name, and a move that finds its result there looks at it
+   and goes on from there.
  - What cannot be taken is put into quarantine/ with a reason beside it; it is never deleted.
 
 `step` is called between the steps with the name of the one that comes next: tests cut off there.
@@ -28,7 +30,7 @@ from typing import Any, Final
 import msgspec
 
 from libchronicle.bus.files import host_error, make_directory, publish_file
-from libchronicle.errors import BadSegment, ForeignFile, NotSealed
+from libchronicle.errors import BadSegment, ForeignFile
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, day_of, plain_stream
 from libchronicle.storage.manifest import SegmentRecord
@@ -63,8 +65,8 @@ def adopt(
 ) -> SegmentRecord:
     """Take the sealed segment at `source` into the archive: a second name for the same bytes on one device, else a copy.
 
-    The date is that of the segment's records. `stream` may be a `.late` one. `provenance` is JSON that says where an imported
-    segment comes from, kept beside it. `source` stays. Made again, it finds what it made.
+    The date is that of the segment's records. `stream` may be a `.late` one. `provenance` is JSON that says where an
+    imported segment comes from, kept beside it. `source` stays. Made again, it finds what it made.
 
     Raises NotSealed, BadSegment (no segment), ForeignFile (another segment lies there under this name), NoSpace,
     NoPermission, HostError.
@@ -135,7 +137,8 @@ def freeze(
 ) -> SegmentRecord:
     """Compress a warm segment; the warm file goes when what was written has been read back from the medium and is equal.
 
-    Raises ArchiveError where the warm file, or one that lies there as cold already, is not what the record says; and as adopt.
+    Raises ArchiveError where the warm file, or one that lies there as cold already, is not what the record says; and
+    as adopt.
     """
     warm = layout.segment(record.partition, record.id, "warm")
     cold = layout.segment(record.partition, record.id, "cold")
@@ -157,7 +160,9 @@ def _compress(warm: Path, cold: Path, facts: SegmentFacts, level: int, block_siz
     span = SegmentSpan.open_file(warm)
     data = span.data()
     if blake2b(data, digest_size=16).hexdigest() != facts.checksum:
-        raise BadSegment(path=str(warm), reason="changed since it was archived", offset=0, seq=facts.begin_seq)
+        raise BadSegment(
+            path=str(warm), reason="changed since it was archived", offset=0, seq=facts.begin_seq
+        )
     with _making(cold) as beside:
         step("write")
         with open(beside, "xb") as out:
@@ -178,7 +183,9 @@ def _must_expand_to(path: Path, facts: SegmentFacts) -> None:
     for block in range(source.blocks):
         digest.update(source.read_block(block))
     if digest.hexdigest() != facts.checksum or source.facts != facts.to_json():
-        raise BadSegment(path=str(path), reason="does not give back what was compressed", offset=0, seq=facts.begin_seq)
+        raise BadSegment(
+            path=str(path), reason="does not give back what was compressed", offset=0, seq=facts.begin_seq
+        )
 
 
 def _holds(path: Path, facts: SegmentFacts) -> bool:
@@ -221,11 +228,14 @@ def thaw(layout: ArchiveLayout, record: SegmentRecord, *, step: Step = no_step) 
 # ---------------------------------------------------------------- what cannot be taken
 
 
-def quarantine(layout: ArchiveLayout, source: Path, reason: str, *, move: bool, detail: dict[str, Any] | None = None) -> Path:
-    """Put `source` aside with its reason: moved, or (`move` False) a second name or a copy, for a file that is not the archive's.
+def quarantine(
+    layout: ArchiveLayout, source: Path, reason: str, *, move: bool, detail: dict[str, Any] | None = None
+) -> Path:
+    """Put `source` aside with its reason: moved, or (`move` False) a second name or a copy, for a file that is not
+    the archive's.
 
-    The name is that of the file with a digest of its bytes, so the same file is put aside once. Returns its place there. Raises
-    as adopt.
+    The name is that of the file with a digest of its bytes, so the same file is put aside once. Returns its place
+    there. Raises as adopt.
     """
     try:
         make_directory(layout.quarantine)
@@ -308,4 +318,3 @@ def sync_directories(path: Path, top: Path) -> None:
         if path == top or path == path.parent:
             return
         path = path.parent
-

@@ -1,8 +1,9 @@
 """One reading of a stream: which segments, in which order, as one run of records.
 
-By ingest time a stream is gone through one UTC day at a time, so memory does not grow with the archive. A record's event lies at most a day from its
-ingest (the refinery refuses what comes later), so the records of a day are in the partitions of that date and of its neighbours; in the queues they
-may be anywhere. By venue time it is the partitions' dates that are gone through.
+By ingest time a stream is gone through one UTC day at a time, so memory does not grow with the archive. A record's
+event lies at most a day from its ingest (the refinery refuses what comes later), so the records of a day are in the
+partitions of that date and of its neighbours; in the queues they may be anywhere. By venue time it is the partitions'
+dates that are gone through.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ class Reading:
             merge = Merge(min(until, self.until_ns))
             for queue_id in sorted({*refs, *(q for q, (_, chain) in chains.items() if chain.pending)}):
                 if queue_id not in chains:
-                    spans = QueueSpans(self._catalog, self.stream, queue_id, follow=self._catalog.paths is not None)
+                    spans = QueueSpans(
+                        self._catalog, self.stream, queue_id, follow=self._catalog.paths is not None
+                    )
                     chain = Chain(spans, queue_id, tolerant=self._tolerant, since_ns=self.since_ns)
                     chains[queue_id] = spans, chain
                 spans, chain = chains[queue_id]
@@ -134,7 +137,9 @@ class Reading:
         """(since, until, dates of the partitions to look at), ascending, without a gap from the first to the last record."""
         days = self._catalog.days(self.stream)
         near = sorted({day + delta for day in days for delta in (-_DAY, timedelta(0), _DAY)})
-        near = [day for day in near if day_bounds(day)[0] < self.until_ns and day_bounds(day)[1] > self.since_ns]
+        near = [
+            day for day in near if day_bounds(day)[0] < self.until_ns and day_bounds(day)[1] > self.since_ns
+        ]
         since = self.since_ns
         for day in near:
             until = day_bounds(day)[1]

@@ -5,12 +5,14 @@
     │ block 0      │ block 1      │     │ facts               │ seek table, 9 bytes of foot  │
     └──────────────┴──────────────┴─────┴─────────────────────┴──────────────────────────────┘
 
-Each frame holds one block of the segment (all of one size but the last), its own content checksum and its size. The seek table is that of the zstd
-project (contrib/seekable_format, version 0.1.0): per frame u32 compressed and u32 decompressed size, then u32 number of frames, u8 descriptor (0), u32
-0x8F92EAB1. The facts count as a frame that holds nothing: "CHRFACTS", u32 CRC-32 of the JSON, 16 bytes BLAKE2b of all frames before, JSON. `zstd -d` gives
-back the segment; any reader of the seekable format can seek in it.
+Each frame holds one block of the segment (all of one size but the last), its own content checksum and its size. The
+seek table is that of the zstd project (contrib/seekable_format, version 0.1.0): per frame u32 compressed and u32
+decompressed size, then u32 number of frames, u8 descriptor (0), u32 0x8F92EAB1. The facts count as a frame that holds
+nothing: "CHRFACTS", u32 CRC-32 of the JSON, 16 bytes BLAKE2b of all frames before, JSON. `zstd -d` gives back the
+segment; any reader of the seekable format can seek in it.
 
-Bytes are read in two ways only: the tail, once, and one frame at a time. So a file in an object store costs what it would cost here.
+Bytes are read in two ways only: the tail, once, and one frame at a time. So a file in an object store costs what it
+would cost here.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ def write_seekable(
 ) -> int:
     """Write `data` in seekable form to `out`; the bytes written. Raises InvalidArgument for a block size that is none."""
     if not 1 <= block_size <= _MAX_BLOCK:
-        raise InvalidArgument(where="write_seekable", field="block_size", value=block_size, allowed=f"1 to {_MAX_BLOCK}")
+        raise InvalidArgument(
+            where="write_seekable", field="block_size", value=block_size, allowed=f"1 to {_MAX_BLOCK}"
+        )
     zstd = _zstd()
     options = {
         zstd.CompressionParameter.compression_level: level,
@@ -97,25 +101,32 @@ def write_seekable(
 class SeekableZstd:
     """Blocks of one file in seekable form: a `BlockSource` of a SegmentSpan.
 
-    `size` and `block_size` are those of what was compressed, `facts` the JSON stored with it (b"" without), `stored` the file's
-    bytes. Raises ForeignFile if the file is none of the kind, BadSegment where it does not hold; what `read` raises comes through.
+    `size` and `block_size` are those of what was compressed, `facts` the JSON stored with it (b"" without), `stored`
+    the file's bytes. Raises ForeignFile if the file is none of the kind, BadSegment where it does not hold; what
+    `read` raises comes through.
     """
 
-    def __init__(self, read: ReadRange, stored: int, path: str, close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, read: ReadRange, stored: int, path: str, close: Callable[[], None] | None = None
+    ) -> None:
         self.path, self.stored = path, stored
         self._read = read
         self._close = close
         tail_at = max(0, stored - _TAIL)
         tail = self._exactly(tail_at, stored - tail_at)
         if len(tail) < _FOOT.size or _FOOT.unpack(tail[-_FOOT.size :])[2] != _FOOT_MAGIC:
-            raise ForeignFile(path=path, reason="no seek table at its end: cut short, or no file of the archive")
+            raise ForeignFile(
+                path=path, reason="no seek table at its end: cut short, or no file of the archive"
+            )
         frames, descriptor, _ = _FOOT.unpack(tail[-_FOOT.size :])
         entry = _ENTRY.size + 4 * (descriptor >> 7)
         table_size = frames * entry + _FOOT.size
         table_at = stored - table_size - _SKIPPABLE.size
         if descriptor & 0x7F or frames > _MAX_FRAMES or table_at < 0:
             raise self._bad("seek table", stored - _FOOT.size)
-        table = tail[table_at - tail_at :] if table_at >= tail_at else self._exactly(table_at, stored - table_at)
+        table = (
+            tail[table_at - tail_at :] if table_at >= tail_at else self._exactly(table_at, stored - table_at)
+        )
         if _SKIPPABLE.unpack_from(table) != (_TABLE_MAGIC, table_size):
             raise self._bad("seek table", table_at)
         self._digest: bytes | None = None
@@ -150,7 +161,10 @@ class SeekableZstd:
     def _read_facts(self, at: int, tail: bytes, tail_at: int, upto: int) -> bytes:
         frame = tail[at - tail_at : upto - tail_at] if at >= tail_at else self._exactly(at, upto - at)
         least = _SKIPPABLE.size + _FACTS.size
-        if len(frame) < least or _SKIPPABLE.unpack_from(frame) != (_FACTS_MAGIC, len(frame) - _SKIPPABLE.size):
+        if len(frame) < least or _SKIPPABLE.unpack_from(frame) != (
+            _FACTS_MAGIC,
+            len(frame) - _SKIPPABLE.size,
+        ):
             raise self._bad("facts", at)
         head, crc, digest = _FACTS.unpack_from(frame, _SKIPPABLE.size)
         if head != _FACTS_HEAD or crc != crc32(frame[least:]):
@@ -210,7 +224,10 @@ class SeekableZstd:
 
 
 def open_seekable(path: str | os.PathLike[str]) -> SeekableZstd:
-    """A file in seekable form on this host. It stays open, so it may be unlinked meanwhile. Raises as SeekableZstd, and OSError."""
+    """A file in seekable form on this host.
+
+    It stays open, so it may be unlinked meanwhile. Raises as SeekableZstd, and OSError.
+    """
     where = os.fspath(path)
     fd = os.open(where, os.O_RDONLY | os.O_CLOEXEC)
 

@@ -20,8 +20,8 @@ class BlockSource(Protocol):
 class SegmentSpan:
     """The bytes of one segment. `size`, `end` are bytes; times are ns since the Unix epoch.
 
-    `first_ts` is the time of the last record before the segment: none here is older. `end`, `last_seq`, `last_ts` and `frames`
-    are the seal's (None, and 0, without one).
+    `first_ts` is the time of the last record before the segment: none here is older. `end`, `last_seq`, `last_ts` and
+    `frames` are the seal's (None, and 0, without one).
     """
 
     path: str

@@ -31,6 +31,8 @@ cdef enum:
 
 @cython.final
 cdef class SegmentSpan:
+    """The bytes of one segment."""
+
     def __init__(self):
         raise TypeError("spans come from SegmentSpan.open_file or SegmentSpan.from_source")
 
@@ -170,6 +172,8 @@ cdef class SegmentSpan:
 
 @cython.final
 cdef class SpanWalk:
+    """Frames of a span in order."""
+
     def __cinit__(self, SegmentSpan span not None):
         cdef uint64_t ready = span.ensure(0)
         self.span = span

@@ -50,7 +50,9 @@ def world(root: Path, count: int, *, step_ns: int = 1000, start_ns: int = NOON, 
     return paths
 
 
-def archive_up_to(paths: BusPaths, number: int, *, cold: int = -1, retain: bool = False) -> list[SegmentRecord]:
+def archive_up_to(
+    paths: BusPaths, number: int, *, cold: int = -1, retain: bool = False
+) -> list[SegmentRecord]:
     """Segments up to `number` into the archive, up to `cold` of them compressed, and out of the queue unless `retain`."""
     layout = ArchiveLayout.of(paths)
     queue = paths.clean("v", "S", "trade")
@@ -71,6 +73,8 @@ def rows(messages: Iterable[Message]) -> list[tuple[int, int, bytes]]:
     return [(m.seq, m.ts_ns, bytes(m)) for m in messages]
 
 
-def expected(count: int, *, first: int = 0, step_ns: int = 1000, start_ns: int = NOON, size: int = 100) -> list[tuple[int, int, bytes]]:
+def expected(
+    count: int, *, first: int = 0, step_ns: int = 1000, start_ns: int = NOON, size: int = 100
+) -> list[tuple[int, int, bytes]]:
     """What `world` wrote, from record `first` to before `count`."""
     return [(seq, start_ns + seq * step_ns, payload_of(seq, size)) for seq in range(first, count)]

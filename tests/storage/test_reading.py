@@ -68,9 +68,7 @@ def test_a_range_of_time_is_half_open_over_every_tier(
     with Archive(mixed) as archive:
         found = rows(archive.read("v", "S", "trade", start, end))
     wanted = [
-        row
-        for row in expected(COUNT)
-        if (start is None or row[1] >= start) and (end is None or row[1] < end)
+        row for row in expected(COUNT) if (start is None or row[1] >= start) and (end is None or row[1] < end)
     ]
     assert found == wanted
 
@@ -92,7 +90,9 @@ def test_many_days_are_gone_through_in_order(tmp_path: Path) -> None:
         assert rows(archive.read("v", "S", "trade")) == expected(COUNT, step_ns=step)
         middle = archive.read("v", "S", "trade", "2024-08-10", "2024-08-12")
         assert [m.ts_ns for m in middle] == [
-            row[1] for row in expected(COUNT, step_ns=step) if to_ns("2024-08-10") <= row[1] < to_ns("2024-08-12")
+            row[1]
+            for row in expected(COUNT, step_ns=step)
+            if to_ns("2024-08-10") <= row[1] < to_ns("2024-08-12")
         ]
 
 
@@ -111,7 +111,9 @@ def test_a_segment_that_is_gone_is_told_as_a_lost_record(tmp_path: Path) -> None
     paths = world(tmp_path, COUNT)
     archive_up_to(paths, 4, cold=2)
     with Archive(tmp_path) as archive:
-        gone = next(f for p in archive.layout.partitions() for f in archive.layout.files(p) if f.id.number == 1)
+        gone = next(
+            f for p in archive.layout.partitions() for f in archive.layout.files(p) if f.id.number == 1
+        )
         gone.path.unlink()
         found = list(archive.read("v", "S", "trade"))
     lost = [m for m in found if m.type_id == LOST_TYPE]

@@ -55,7 +55,9 @@ def test_a_walk_over_a_file_gives_every_record_as_it_was_appended(segment: Path)
     assert span.sealed
     assert len(found) == span.frames > 300
     assert [seq for seq, *_ in found] == list(range(span.first_seq, span.last_seq + 1))
-    assert all((kind, ts, data) == (TYPE, NOON + seq * 1000, payload_of(seq)) for seq, kind, ts, data in found)
+    assert all(
+        (kind, ts, data) == (TYPE, NOON + seq * 1000, payload_of(seq)) for seq, kind, ts, data in found
+    )
 
 
 @settings(max_examples=25)
