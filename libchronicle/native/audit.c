@@ -7,6 +7,9 @@
 #include "chr_core.h"
 
 #include <string.h>
+#include <time.h>
+
+#define SEAL_LOOKS 1 /* more */
 
 static void note(chr_audit *a, chr_finding finding)
 {
@@ -149,16 +152,29 @@ static void walk(chr_audit *a, const uint8_t *base, uint64_t limit, uint32_t seg
     a->end = at;
 }
 
+static uint32_t seal_state(const chr_seal *s)
+{
+    if (s->crc == chr_checksum(s, offsetof(chr_seal, crc)) && s->magic == CHR_MAGIC_SEAL)
+        return s->flags & CHR_SEAL_QUARANTINED ? CHR_SEAL_CLOSED : CHR_SEAL_GOOD;
+    return all_zero((const uint8_t *)s, (const uint8_t *)(s + 1)) ? CHR_SEAL_NONE : CHR_SEAL_BAD;
+}
+
+/* Judged on a copy: the clean thread may be writing it. Half of one is whole at another look. */
 static void look_at_seal(chr_audit *a, const uint8_t *base)
 {
-    const chr_seal *s = (const chr_seal *)(base + sizeof(chr_segment_header));
-    if (s->crc != chr_checksum(s, offsetof(chr_seal, crc)) || s->magic != CHR_MAGIC_SEAL) {
-        a->seal = all_zero((const uint8_t *)s, (const uint8_t *)(s + 1)) ? CHR_SEAL_NONE : CHR_SEAL_BAD;
-        return;
+    const struct timespec instant = {0, 1000000};
+    chr_seal s;
+    for (int look = 0;; look++) {
+        memcpy(&s, base + sizeof(chr_segment_header), sizeof s);
+        a->seal = seal_state(&s);
+        if (a->seal != CHR_SEAL_BAD || look == SEAL_LOOKS)
+            break;
+        nanosleep(&instant, NULL);
     }
-    a->seal = s->flags & CHR_SEAL_QUARANTINED ? CHR_SEAL_CLOSED : CHR_SEAL_GOOD;
-    a->seal_end = s->end_offset;
-    a->seal_last_seq = s->last_seq;
+    if (a->seal == CHR_SEAL_GOOD || a->seal == CHR_SEAL_CLOSED) {
+        a->seal_end = s.end_offset;
+        a->seal_last_seq = s.last_seq;
+    }
 }
 
 /* The word behind each checksum of the first 128 bytes: of no use so far, and zero. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from libchronicle.queue.verify_segments import FIRST_FRAME, SegmentWalk, Subject
 __all__ = ["announced", "check_pages", "ready_text"]
 
 _PAGE = 4096
+_LOOKS = 10
+_BETWEEN_LOOKS_S = 0.01
 _KNOWN = re.compile(
     r"\d{9}\.(q|idx)|control\.meta|notify\.meta|writer\.lock|READY|quarantine\.json|readers|quarantine"
 )
@@ -94,29 +97,34 @@ def _tail(subject: Subject, walk: SegmentWalk, control: dict[str, Any]) -> None:
 
 
 def _control(subject: Subject, walk: SegmentWalk, control: dict[str, Any]) -> None:
-    file = subject.path / "control.meta"
+    """A writer stores one mark after the other, and this reads between two stores: what is wrong stays so."""
+    wrong = _contradictions(subject, walk, control)
+    for _ in range(_LOOKS if subject.writer_pid is not None else 0):
+        if not wrong:
+            return
+        time.sleep(_BETWEEN_LOOKS_S)
+        wrong = _contradictions(subject, walk, _control_now(subject) or control)
+    for what in wrong:
+        reason = f"{what}; the next writer goes by the segments"
+        subject.find(Severity.REPAIR, "control", subject.path / "control.meta", reason, remedy="recover")
+
+
+def _contradictions(subject: Subject, walk: SegmentWalk, control: dict[str, Any]) -> list[str]:
+    """What the control page says against the segments, and against itself."""
     begun = [segment for segment in walk.segments if segment.first_seq is not None]
-
-    def wrong(what: str) -> None:
-        subject.find(
-            Severity.REPAIR,
-            "control",
-            file,
-            f"{what}; the next writer goes by the segments",
-            remedy="recover",
-        )
-
+    wrong: list[str] = []
     if control["epoch"] < walk.audit.last_epoch:
-        wrong(f"epoch {control['epoch']} is below that of the last record, {walk.audit.last_epoch}")
+        wrong.append(f"epoch {control['epoch']} is below that of the last record, {walk.audit.last_epoch}")
     if control["oldest"] != subject.oldest() and subject.writer_pid is None:
-        wrong(f"the oldest segment kept is said to be {control['oldest']}, it is {subject.oldest()}")
+        wrong.append(f"the oldest segment kept is said to be {control['oldest']}, it is {subject.oldest()}")
     elif begun and begun[0].number == control["oldest"] and control["oldest_seq"] != begun[0].first_seq:
-        wrong(f"the oldest record is said to be {control['oldest_seq']}, it is {begun[0].first_seq}")
+        wrong.append(f"the oldest record is said to be {control['oldest_seq']}, it is {begun[0].first_seq}")
     for mark in ("checked", "synced"):
         if control[mark] > control["head"] or control[mark] % subject.size < FIRST_FRAME:
-            wrong(
+            wrong.append(
                 f"the mark `{mark}` stands at {control[mark]}, beyond the head {control['head']} or on no frame"
             )
+    return wrong
 
 
 # ---------------------------------------------------------------- notify, READY, writer.lock

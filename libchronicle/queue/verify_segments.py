@@ -128,11 +128,21 @@ class SegmentWalk:
 
     def run(self) -> None:
         for number in self._subject.numbers():
+            if self._is_later(number):
+                continue
             try:
                 self._one(number)
             except FileNotFoundError:
                 if number >= self._subject.oldest():
                     raise
+
+    def _is_later(self, number: int) -> bool:
+        """Begun while this looks on: its header may be half written, and the listing may lack the one before it."""
+        head = self._subject.head
+        if head is None or number <= head // self._subject.size:
+            return False
+        header = self._subject.header(number)
+        return header is None or not header["sound"] or bool(header["begun"])
 
     # ------------------------------------------------------------ the beginning
 

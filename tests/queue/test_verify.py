@@ -264,6 +264,19 @@ def test_a_queue_that_is_being_written_is_never_called_damaged(tmp_path: Path) -
     assert verify(path) == []
 
 
+def test_what_is_begun_while_it_looks_on_is_not_judged(tmp_path: Path) -> None:
+    """The head as it was; a listing that lacks a file made since, and a header half written."""
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, CONFIG) as writer:
+        writer.append_many(1, [bytes(4000)] * 80)
+        head = SIZE + 128 + 4032
+        put(path / "control.meta", 64, "<Q", head)
+        put(path / "control.meta", 128, "<Q", head)
+        (path / "000000003.q").unlink()
+        put(path / "000000004.q", 20, "<I", 7)
+        assert check(path).faults == []
+
+
 def test_verify_leaves_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "q"
     make(path)
