@@ -128,10 +128,9 @@ class SegmentWalk:
 
     def run(self) -> None:
         for number in self._subject.numbers():
-            if self._is_later(number):
-                continue
             try:
-                self._one(number)
+                if not self._is_later(number):
+                    self._one(number)
             except FileNotFoundError:
                 if number >= self._subject.oldest():
                     raise
