@@ -373,6 +373,21 @@ class Broken(CorruptError):
     reason: str
 
 
+class ReplayGap(CorruptError):
+    template = "{source}: {reason} at seq {seq} (time {ts_ns}, instrument {instrument_id:#018x}); replay with another gap policy to go on"
+    source: str
+    seq: int
+    ts_ns: int
+    instrument_id: int
+    reason: str
+
+
+class BadSnapshot(CorruptError):
+    template = "{path}: no snapshot to start from: {reason}; take an older one, or replay from the start"
+    path: str
+    reason: str
+
+
 class DecodeError(CorruptError):
     template = "{message}: {reason} (template {template_id}, {size} bytes)"
     message: str

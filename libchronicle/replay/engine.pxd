@@ -1,0 +1,96 @@
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from libchronicle.book.l2 cimport chr_l2
+from libchronicle.book.l3 cimport chr_l3
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.replay.source cimport FrameSource
+
+cdef extern from "books.h" nogil:
+    enum:
+        CHR_FED, CHR_FED_DROP, CHR_FED_STOP
+
+    ctypedef struct chr_book_entry:
+        uint64_t instrument_id
+        chr_l2 *l2
+        chr_l3 *l3
+        uint64_t hash, records, levels, gaps, refused, dropped
+        int64_t next_sample_ns
+        uint32_t source
+        uint8_t quarantined, unwanted
+
+    ctypedef struct chr_books:
+        chr_book_entry *entries
+        uint32_t count, policy
+        uint64_t gaps, refused, expected, received
+        const char *reason
+
+    int chr_books_init(chr_books *t, uint32_t policy)
+    void chr_books_free(chr_books *t)
+    int64_t chr_books_find(chr_books *t, uint64_t id)
+    int64_t chr_books_add(chr_books *t, uint64_t id)
+    int chr_books_break_source(chr_books *t, uint32_t source, const char *reason)
+    int chr_books_feed(chr_books *t, int64_t place, uint32_t source, const chr_frame *f)
+    uint64_t chr_books_hash(const chr_books *t)
+
+
+ctypedef struct chr_head:
+    chr_frame frame
+    uint32_t idle      # nothing yet
+
+
+cdef class ReplayEvent:
+    cdef Engine engine
+    cdef chr_frame *frame
+    cdef uint32_t source_
+    cdef int64_t place
+    cdef int live(self) except -1
+
+
+cdef class Engine:
+    cdef readonly list sources
+    cdef readonly list books        # by place: the Python book, or None
+    cdef list definitions           # by place: the Instrument record's payload, or None
+    cdef chr_books table
+    cdef void **raw                 # the sources, for the loop
+    cdef chr_head *heads
+    cdef uint32_t *heap
+    cdef uint32_t heads_count, heap_count
+    cdef int64_t pending            # the source whose head was given: to be refilled
+    cdef chr_head *current
+    cdef int64_t place              # of the instrument given, -1: none
+    cdef object error
+    cdef ReplayEvent shared
+    cdef bint begun
+    cdef public object wanted       # instrument ids, or None: all
+    cdef public int64_t start_ns, end_ns
+    cdef uint64_t types[1024]
+    cdef bint all_types
+    cdef public uint64_t sample_every
+    cdef public int64_t sample_ns
+    cdef public int64_t pace_ns     # beyond it `pace` is asked
+    cdef public object pace
+    cdef public object checkpoint   # asked before a record that passes one of the three marks
+    cdef public int64_t check_ns
+    cdef public uint64_t check_records, check_bytes
+    cdef readonly uint64_t records, given, bytes, lost, damaged
+    cdef readonly int64_t first_ns, last_ns
+    cdef uint64_t until_signals, sampled
+    cdef readonly bint finished
+    cdef int step(self) noexcept nogil
+    cdef int refill(self, uint32_t source) noexcept nogil
+    cdef int begin(self) noexcept nogil
+    cdef int marks(self, const chr_frame *f) noexcept nogil
+    cdef int advance(self) noexcept nogil
+    cdef bint none_idle(self) noexcept nogil
+    cdef int feed(self, chr_head *h, uint32_t source) noexcept nogil
+    cdef bint wants_book(self, const chr_frame *f) noexcept nogil
+    cdef int damage(self, uint32_t source) noexcept nogil
+    cdef int missing(self, const chr_frame *f, uint32_t source, const char *reason) noexcept nogil
+    cdef int stop(self, const chr_frame *f, uint32_t source, uint64_t instrument_id) except -1
+    cdef int check(self, int rc) except -1
+    cdef bint passes(self, const chr_frame *f) noexcept nogil
+    cdef int64_t enter(self, uint64_t instrument_id, const chr_frame *f) noexcept nogil
+    cdef int make_book(self, int64_t place, const chr_frame *f) except -1
+    cdef void sift_down(self) noexcept nogil
+    cdef void push(self, uint32_t source) noexcept nogil
+    cdef bint before(self, uint32_t a, uint32_t b) noexcept nogil

@@ -1,0 +1,35 @@
+from collections.abc import Callable, Iterable
+
+from typing_extensions import Buffer
+
+from libchronicle.native.binding import Subscriber
+from libchronicle.storage.walk import SegmentSpan
+
+__all__ = ["FrameSource", "LiveSource", "RecordSource", "SpanSource"]
+
+class FrameSource:
+    """`name` is for messages and reports. `ended`: nothing will come any more."""
+
+    name: str
+    ended: bool
+    error: BaseException | None
+
+class SpanSource(FrameSource):
+    queue_id: int
+    next_seq: int
+    lost: int
+    last_ns: int
+    def __init__(self, spans: Iterable[SegmentSpan], name: str = "", start_ns: int | None = None) -> None: ...
+
+class LiveSource(SpanSource):
+    queue: Subscriber | None
+    def __init__(
+        self,
+        spans: Callable[[int | None], Iterable[SegmentSpan]],
+        attach: Callable[[int | None], Subscriber | None],
+        name: str = "",
+        start_ns: int | None = None,
+    ) -> None: ...
+
+class RecordSource(FrameSource):
+    def __init__(self, records: Iterable[tuple[int, Buffer, int]], name: str = "") -> None: ...
