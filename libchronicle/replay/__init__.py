@@ -1,0 +1,33 @@
+"""Recorded messages again: in their order, with every book as it was, at any pace.
+
+from libchronicle.replay import Replay, SpanSource
+
+replay = Replay([SpanSource(spans)], gaps="resync")
+report = replay.run()
+"""
+
+from __future__ import annotations
+
+from libchronicle.replay.engine import ReplayEvent
+from libchronicle.replay.pace import RealTime
+from libchronicle.replay.replayer import Callback, GapPolicy, Replay
+from libchronicle.replay.report import InstrumentReport, ReplayReport
+from libchronicle.replay.snapshots import Snapshot, SnapshotStore, Snapshotter, load_snapshot
+from libchronicle.replay.source import FrameSource, RecordSource, SpanSource
+
+__all__ = [
+    "Callback",
+    "FrameSource",
+    "GapPolicy",
+    "InstrumentReport",
+    "RealTime",
+    "RecordSource",
+    "Replay",
+    "ReplayEvent",
+    "ReplayReport",
+    "Snapshot",
+    "SnapshotStore",
+    "Snapshotter",
+    "SpanSource",
+    "load_snapshot",
+]

@@ -79,7 +79,7 @@ cdef class Engine:
     cdef int step(self) noexcept nogil
     cdef int refill(self, uint32_t source) noexcept nogil
     cdef int begin(self) noexcept nogil
-    cdef int marks(self, const chr_frame *f) noexcept nogil
+    cdef int heed(self, const chr_frame *f) noexcept nogil
     cdef int advance(self) noexcept nogil
     cdef bint none_idle(self) noexcept nogil
     cdef int feed(self, chr_head *h, uint32_t source) noexcept nogil

@@ -13,7 +13,7 @@ Rules
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -142,6 +142,7 @@ cdef class Engine:
         self.check_records = self.check_bytes = UINT64_MAX
         self.until_signals = SIGNALS_EVERY
         self.first_ns = -1
+        self.last_ns = INT64_MIN
 
     def __dealloc__(self):
         free(self.raw)
@@ -245,7 +246,7 @@ cdef class Engine:
             if f.ts_ns >= self.end_ns:
                 self.finished = True
                 return NOTHING
-            if self.marks(f) < 0:
+            if self.heed(f) < 0:
                 return FAILED
             self.pending = self.heap[0]
             rc = self.feed(h, self.heap[0])
@@ -316,14 +317,16 @@ cdef class Engine:
             return self.sampled % self.sample_every == 1
         return True
 
-    cdef int marks(self, const chr_frame *f) noexcept nogil:
+    cdef int heed(self, const chr_frame *f) noexcept nogil:
         """What must happen before this record."""
         if self.records >= self.until_signals:
             self.until_signals = self.records + SIGNALS_EVERY
             with gil:
                 if self.guarded() < 0:
                     return FAILED
-        if f.ts_ns >= self.check_ns or self.records >= self.check_records or self.bytes >= self.check_bytes:
+        if f.ts_ns > self.last_ns and (
+            f.ts_ns >= self.check_ns or self.records >= self.check_records or self.bytes >= self.check_bytes
+        ):  # between two times only: then a time says exactly which records have been applied
             with gil:
                 try:
                     self.checkpoint(f.ts_ns)
@@ -477,7 +480,7 @@ cdef class Engine:
         self.finished = True
         raise error if error is not None else RuntimeError("a replay failed without saying why")
 
-    def restore(self, uint64_t instrument_id, book, definition, uint64_t hash, uint64_t records):
+    def restore(self, uint64_t instrument_id, book, definition, uint64_t hash, uint64_t records, bint quarantined):
         """Begin with a book: of a snapshot. Before the first record only."""
         cdef int64_t place = chr_books_find(&self.table, instrument_id)
         cdef chr_book_entry *e
@@ -488,11 +491,27 @@ cdef class Engine:
         e = &self.table.entries[place]
         e.hash = hash
         e.records = records
+        e.quarantined = quarantined
         e.unwanted = self.wanted is not None and instrument_id not in self.wanted
         self.definitions[place] = definition
         self.books[place] = book
         e.l2 = (<L2Book>book).b if book is not None else NULL
         e.l3 = (<L3Book>book).l3 if isinstance(book, L3Book) else NULL
+
+    def marks(self) -> list:
+        """(name, queue id, seq of the next record) of each source. A head that was not applied yet is still to come."""
+        cdef uint32_t source, at
+        cdef const chr_frame *f
+        found = []
+        for source in range(self.heads_count):
+            owner = self.sources[source]
+            seq = getattr(owner, "next_seq", 0)
+            for at in range(self.heap_count):
+                f = &self.heads[source].frame
+                if self.heap[at] == source and self.pending != source:
+                    seq = (<const uint64_t *>f.payload)[0] if f.type_id == CHR_TYPE_LOST else f.seq
+            found.append((owner.name, getattr(owner, "queue_id", 0), seq))
+        return found
 
     def state_hash(self) -> int:
         return chr_books_hash(&self.table)

@@ -1,8 +1,7 @@
-"""What the engine reads: frames in order, from segments at rest, from a live queue, or from one and then the other."""
+"""What the engine reads: frames in order, from segments or from memory."""
 
 from libc.stdint cimport int64_t, uint64_t
 
-from libchronicle.native.binding cimport Subscriber
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.storage.walk cimport SpanWalk
 
@@ -38,16 +37,6 @@ cdef class SpanSource(FrameSource):
     cdef int cross(self, chr_frame *out) except -2
     cdef int enter(self, span, chr_frame *out) except -2
     cdef void tell_hole(self, uint64_t to_seq, int64_t ts_ns, chr_frame *out) noexcept
-
-
-cdef class LiveSource(SpanSource):
-    cdef object again, attach
-    cdef uint64_t looked_for
-    cdef readonly Subscriber queue
-    cdef int live(self, chr_frame *out) noexcept nogil
-    cdef int hand_over(self, chr_frame *out) except -2
-    cdef int look_again(self) except -2
-    cdef int recover(self) except -2
 
 
 cdef class RecordSource(FrameSource):

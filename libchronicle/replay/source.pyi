@@ -1,11 +1,10 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from typing_extensions import Buffer
 
-from libchronicle.native.binding import Subscriber
 from libchronicle.storage.walk import SegmentSpan
 
-__all__ = ["FrameSource", "LiveSource", "RecordSource", "SpanSource"]
+__all__ = ["FrameSource", "RecordSource", "SpanSource"]
 
 class FrameSource:
     """`name` is for messages and reports. `ended`: nothing will come any more."""
@@ -20,16 +19,6 @@ class SpanSource(FrameSource):
     lost: int
     last_ns: int
     def __init__(self, spans: Iterable[SegmentSpan], name: str = "", start_ns: int | None = None) -> None: ...
-
-class LiveSource(SpanSource):
-    queue: Subscriber | None
-    def __init__(
-        self,
-        spans: Callable[[int | None], Iterable[SegmentSpan]],
-        attach: Callable[[int | None], Subscriber | None],
-        name: str = "",
-        start_ns: int | None = None,
-    ) -> None: ...
 
 class RecordSource(FrameSource):
     def __init__(self, records: Iterable[tuple[int, Buffer, int]], name: str = "") -> None: ...

@@ -5,8 +5,6 @@ Rules
   - Where a segment ends and the next does not begin with the record due, a LOST record is given first: nothing is missing in silence.
     Another queue under the same name (its id differs) begins anew; that is no hole.
   - Damage is told once as `error`; the next call goes on behind it, after a LOST record for what it took.
-  - LiveSource: segments first; when they end, the queue itself from the next seq on. A queue that has dropped that record meanwhile has given it
-    to the archive: back to the segments. So nothing is given twice, and nothing is missed while either has it.
 """
 
 cimport cython
@@ -14,14 +12,13 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
-from libchronicle.native.binding cimport Subscriber, raise_reader
 from libchronicle.native.core cimport CHR_TYPE_LOST
-from libchronicle.native.hot cimport chr_frame, chr_frame_header, chr_next
+from libchronicle.native.hot cimport chr_frame
 from libchronicle.storage.walk cimport SegmentSpan, SpanWalk
 
 from libchronicle import errors
 
-__all__ = ["FrameSource", "LiveSource", "RecordSource", "SpanSource"]
+__all__ = ["FrameSource", "RecordSource", "SpanSource"]
 
 
 cdef class FrameSource:
@@ -124,90 +121,6 @@ cdef class SpanSource(FrameSource):
         out.version = 1
         out.seq = to_seq
         out.ts_ns = ts_ns
-
-
-cdef class LiveSource(SpanSource):
-    """`spans(seq)` gives segments from the one that holds `seq` on (None: all); `attach(seq)` opens the queue there, None while there is none."""
-
-    def __init__(self, spans, attach, str name="", start_ns=None):
-        self.again = spans
-        self.attach = attach
-        super().__init__(spans(None), name, start_ns)
-
-    cdef int next(self, chr_frame *out) noexcept nogil:
-        cdef int rc
-        while True:
-            if self.queue is None:
-                rc = SpanSource.next(self, out)
-                if rc != SOURCE_NONE:
-                    return rc
-            rc = self.live(out)
-            if rc != 2:
-                return rc
-
-    cdef int live(self, chr_frame *out) noexcept nogil:
-        """From the queue. 2: look at the segments again."""
-        cdef int rc
-        self.ended = False
-        if self.queue is None:
-            with gil:
-                try:
-                    rc = self.hand_over(out)
-                except errors.Evicted:
-                    return self.look_again()
-                except Exception as error:
-                    self.error = error
-                    rc = SOURCE_ERROR
-            if rc != 3:
-                return rc
-        rc = chr_next(self.queue.r, out)
-        if rc == SOURCE_FRAME:
-            self.begun = True
-            self.next_seq = out.seq + 1
-            self.last_ns = out.ts_ns
-            return rc
-        if rc == 0:
-            return SOURCE_NONE
-        with gil:
-            try:
-                return self.recover()
-            except Exception as error:
-                self.error = error
-                return SOURCE_ERROR
-
-    cdef int hand_over(self, chr_frame *out) except -2:
-        """Open the queue where the segments ended. 3: read on there."""
-        cdef Subscriber queue = self.attach(self.next_seq if self.begun else None)
-        if queue is None:
-            return SOURCE_NONE
-        if self.begun and queue.queue_id != self.queue_id:
-            queue.close()
-            queue = self.attach(None)
-            self.begun = False
-        elif self.begun and queue.next_seq > self.next_seq:
-            if self.looked_for != self.next_seq:
-                queue.close()
-                return self.look_again()
-            self.tell_hole(queue.next_seq - 1, self.last_ns, out)  # neither has it
-            self.queue = queue
-            return SOURCE_FRAME
-        self.queue = queue
-        self.queue_id = queue.queue_id
-        return 3
-
-    cdef int look_again(self) except -2:
-        self.looked_for = self.next_seq
-        self.spans = iter(self.again(self.next_seq))
-        return 2
-
-    cdef int recover(self) except -2:
-        try:
-            raise_reader(self.queue)
-        except errors.Evicted:
-            self.queue.close()
-            self.queue = None
-            return self.look_again()
-        return SOURCE_NONE
 
 
 cdef class RecordSource(FrameSource):
