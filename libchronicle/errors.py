@@ -374,7 +374,7 @@ class Broken(CorruptError):
 
 
 class ReplayGap(CorruptError):
-    template = "{source}: {reason} at seq {seq} (time {ts_ns}, instrument {instrument_id:#018x}); replay with another gap policy to go on"
+    template = "{source}: {reason} at seq {seq} (time {ts_ns}, instrument {instrument_id:#018x}); another gap policy goes on"
     source: str
     seq: int
     ts_ns: int

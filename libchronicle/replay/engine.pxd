@@ -72,7 +72,7 @@ cdef class Engine:
     cdef public object checkpoint   # asked before a record that passes one of the three marks
     cdef public int64_t check_ns
     cdef public uint64_t check_records, check_bytes
-    cdef readonly uint64_t records, given, bytes, lost, damaged
+    cdef readonly uint64_t records, given, payload_bytes, lost, damaged
     cdef readonly int64_t first_ns, last_ns
     cdef uint64_t until_signals, sampled
     cdef readonly bint finished

@@ -39,7 +39,7 @@ class Engine:
     check_bytes: int
     records: int
     given: int
-    bytes: int
+    payload_bytes: int
     lost: int
     damaged: int
     first_ns: int

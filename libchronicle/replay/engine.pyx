@@ -271,7 +271,7 @@ cdef class Engine:
         cdef int rc = CHR_FED
         self.place = -1
         self.records += 1
-        self.bytes += f.size
+        self.payload_bytes += f.size
         self.last_ns = f.ts_ns
         if self.first_ns < 0:
             self.first_ns = f.ts_ns
@@ -325,7 +325,7 @@ cdef class Engine:
                 if self.guarded() < 0:
                     return FAILED
         if f.ts_ns > self.last_ns and (
-            f.ts_ns >= self.check_ns or self.records >= self.check_records or self.bytes >= self.check_bytes
+            f.ts_ns >= self.check_ns or self.records >= self.check_records or self.payload_bytes >= self.check_bytes
         ):  # between two times only: then a time says exactly which records have been applied
             with gil:
                 try:

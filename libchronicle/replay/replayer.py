@@ -20,7 +20,7 @@ Callback = Callable[[ReplayEvent], object]
 
 
 class GapPolicy(enum.StrEnum):
-    """What a gap does: a Gap record, records that are lost or damaged, a delta that does not follow, a record that contradicts its book."""
+    """What a gap does: a Gap record, lost or damaged records, a delta that does not follow its book, a record that contradicts it."""
 
     STOP = "stop"
     """The replay ends there with ReplayGap (or BadSegment)."""
@@ -89,7 +89,7 @@ class Replay:
             snapshotter.attach(engine)
 
     def run(self, callback: Callback | None = None) -> ReplayReport:
-        """To the end of all sources, or of what they have now; or until the callback returns False. May be called again to go on."""
+        """To the end of all sources, or of what they have now, or until the callback returns False. Call it again to go on."""
         self._engine.run(callback)
         return self.report()
 

@@ -11,7 +11,7 @@ __all__ = ["InstrumentReport", "ReplayReport", "instrument_name", "report_of"]
 
 
 class InstrumentReport(msgspec.Struct, frozen=True):
-    """`valid`: its book is right at the end; None: it has none. Hashes are of the book (0: empty) and of its records in their order."""
+    """`valid`: its book is right at the end; None: it has none. Hashes: of the book (0: empty), of its records in their order."""
 
     instrument: str
     records: int
@@ -26,14 +26,14 @@ class InstrumentReport(msgspec.Struct, frozen=True):
 
 
 class ReplayReport(msgspec.Struct, frozen=True):
-    """`records` were read, `given` passed the filters; `lost` LOST records, `damaged` places that did not hold, `gaps` what broke a book.
+    """`records` were read, `given` passed the filters; `lost` LOST records, `damaged` places that did not hold, `gaps` broke a book.
 
     `state_hash` is of all books and of the order of all records: two replays of the same records have the same.
     """
 
     records: int
     given: int
-    bytes: int
+    payload_bytes: int
     levels: int
     gaps: int
     lost: int
@@ -78,7 +78,7 @@ def report_of(engine: Engine) -> ReplayReport:
     return ReplayReport(
         records=engine.records,
         given=engine.given,
-        bytes=engine.bytes,
+        payload_bytes=engine.payload_bytes,
         levels=sum(row.levels for row in rows),
         gaps=engine.gaps,
         lost=engine.lost,

@@ -9,11 +9,12 @@ A file holds
     64  body: MessagePack of `Snapshot`
 
 Rules
-  - It is published whole: written under a name that starts with a dot, synced, renamed, the directory synced. Its name begins with the time it
-    stands for, 19 digits, so names sort as times do.
-  - `upto_ns`: every record up to that time is in it, none after. It is taken only between two records of different times, so a replay that starts
-    with the records after `upto_ns` goes on exactly there. `marks` says the same per queue, by seq.
-  - A book is kept as the records that make it. What is loaded must have the hashes that were written: of the body, of each book, of all.
+  - It is published whole: written under a name that starts with a dot, synced, renamed, the directory synced. Its name
+    begins with the time it stands for, 19 digits, so names sort as times do.
+  - `upto_ns`: every record up to that time is in it, none after. It is taken only between two records of different times,
+    so a replay that starts with the records after `upto_ns` goes on exactly there. `marks` says the same per queue, by seq.
+  - A book is kept as the records that make it. What is loaded must have the hashes that were written: of the body, of
+    each book, of all.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Mark(NamedTuple):
 
 
 class BookState(msgspec.Struct, frozen=True, array_like=True):
-    """One instrument. `mode` 0: no book yet, 2: L2, 3: L3. `records` (type_id, payload) make the book, which then has `book_hash`."""
+    """One instrument. `mode` 0: no book yet, 2: L2, 3: L3. `records` (type_id, payload) make the book, whose hash must follow."""
 
     instrument_id: int
     mode: int
@@ -225,7 +226,7 @@ class SnapshotStore:
         return path
 
     def latest(self, upto_ns: int | None = None) -> Snapshot | None:
-        """The newest sound one that holds nothing after `upto_ns`. Those that are not sound are told in the log and passed over."""
+        """The newest sound one that holds nothing after `upto_ns`. Unsound ones are told in the log and passed over."""
         for path in reversed(self.paths()):
             if upto_ns is not None and int(path.name[:19]) > upto_ns:
                 continue
@@ -250,7 +251,7 @@ class SnapshotStore:
 
 
 class Snapshotter:
-    """Publishes a snapshot when so much has passed since the last: ns of record time, records, or payload bytes; whatever comes first.
+    """Publishes a snapshot when so much has passed since the last: ns of record time, records, payload bytes; what comes first.
 
     The first interval begins with the first record. Raises InvalidArgument when no trigger is given.
     """
@@ -301,6 +302,6 @@ class Snapshotter:
         if self._records is not None:
             engine.check_records = engine.records + self._records
         if self._bytes is not None:
-            engine.check_bytes = engine.bytes + self._bytes
+            engine.check_bytes = engine.payload_bytes + self._bytes
         if self._interval_ns is not None and ts_ns is not None:
             engine.check_ns = ts_ns + self._interval_ns

@@ -46,7 +46,7 @@ def definition(symbol: str, mode: BookMode = BookMode.L2) -> Instrument:
 
 
 def market(symbol: str, records: int, seed: int = 1, start: int = START, every: int = 200) -> list[Timed]:
-    """Deltas with a trade now and then; an injected snapshot before each `every`-th delta. Times never repeat within a symbol."""
+    """Deltas with a trade now and then; an injected snapshot before each `every`-th delta. No time comes twice."""
     rng = random.Random(f"{seed}:{symbol}")
     number = instrument_id(name(symbol))
     book = L2Book(number)

@@ -214,25 +214,19 @@ def test_what_each_policy_does_with_a_gap(two, kind):
     assert held.book(name("BBB")).hash() == reference(other, "BBB").hash()
 
     valid = []
+
+    def note(event):
+        if event.instrument_id == instrument_id(name("AAA")) and event.book is not None:
+            valid.append(event.book.valid)
+
     synced = Replay([RecordSource(rows(both))], gaps="resync")
-    synced.run(
-        lambda e: (
-            valid.append(e.book.valid)
-            if e.source == 0 and e.instrument_id == instrument_id(name("AAA")) and e.book
-            else None
-        )
-    )
+    synced.run(note)
     assert False in valid
     assert valid[-1]
     assert synced.book(name("AAA")).hash() == reference(stream, "AAA").hash()
 
     valid.clear()
-    blind = Replay([RecordSource(rows(both))], gaps="ignore")
-    blind.run(
-        lambda e: (
-            valid.append(e.book.valid) if e.instrument_id == instrument_id(name("AAA")) and e.book else None
-        )
-    )
+    Replay([RecordSource(rows(both))], gaps="ignore").run(note)
     assert all(valid[2:])
 
 
