@@ -14,7 +14,7 @@ __all__ = ["RealTime"]
 class RealTime:
     """Records come when they came, `speed` times as fast; never early by more than `slack_ns` of waiting time.
 
-    The first record sets the zero of both clocks. A replay that falls behind skips nothing; it runs free until it has caught up.
+    The first record sets the zero of both clocks. One that falls behind skips nothing; it runs free until it has caught up
     `clock` gives ns, `sleep` takes seconds; both may be injected. Raises InvalidArgument.
     """
 

@@ -20,7 +20,7 @@ Callback = Callable[[ReplayEvent], object]
 
 
 class GapPolicy(enum.StrEnum):
-    """What a gap does: a Gap record, lost or damaged records, a delta that does not follow its book, a record that contradicts it."""
+    """What a gap does: a Gap record, lost or damaged records, a delta that does not follow, a record that contradicts."""
 
     STOP = "stop"
     """The replay ends there with ReplayGap (or BadSegment)."""

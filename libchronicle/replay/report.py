@@ -11,7 +11,7 @@ __all__ = ["InstrumentReport", "ReplayReport", "instrument_name", "report_of"]
 
 
 class InstrumentReport(msgspec.Struct, frozen=True):
-    """`valid`: its book is right at the end; None: it has none. Hashes: of the book (0: empty), of its records in their order."""
+    """`valid`: its book is right at the end; None: there is none. Hashes: of the book, of the records in their order."""
 
     instrument: str
     records: int
@@ -26,7 +26,7 @@ class InstrumentReport(msgspec.Struct, frozen=True):
 
 
 class ReplayReport(msgspec.Struct, frozen=True):
-    """`records` were read, `given` passed the filters; `lost` LOST records, `damaged` places that did not hold, `gaps` broke a book.
+    """`records` were read, `given` passed the filters; `lost` LOST records, `damaged` places, `gaps` broke a book.
 
     `state_hash` is of all books and of the order of all records: two replays of the same records have the same.
     """

@@ -59,7 +59,7 @@ class Mark(NamedTuple):
 
 
 class BookState(msgspec.Struct, frozen=True, array_like=True):
-    """One instrument. `mode` 0: no book yet, 2: L2, 3: L3. `records` (type_id, payload) make the book, whose hash must follow."""
+    """One instrument. `mode` 0: no book yet, 2: L2, 3: L3. `records` (type_id, payload) make the book."""
 
     instrument_id: int
     mode: int
