@@ -39,10 +39,14 @@ class Figures(NamedTuple):
     def step(self, exponent: int) -> int:
         """The grid as a mantissa at `exponent`."""
         if self.grid:
-            scaled = self.grid * int(10**-exponent)
+            scaled = self.grid * _ten(-exponent)
             if scaled % 10**PRECISION == 0:
                 return scaled // 10**PRECISION
-        return int(10 ** (-exponent - min(self.decimals, -exponent)))
+        return _ten(-exponent - min(self.decimals, -exponent))
+
+
+def _ten(places: int) -> int:
+    return int(10**places)
 
 
 def recorded_instrument(
@@ -67,7 +71,7 @@ def recorded_instrument(
         instrument_id=instrument_id(name),
         tick_size=parse_decimal(tick, price_exponent) if tick else price.step(price_exponent),
         lot_size=parse_decimal(lot, qty_exponent) if lot else qty.step(qty_exponent),
-        contract_size=10**-qty_exponent,
+        contract_size=_ten(-qty_exponent),
         price_exponent=price_exponent,
         qty_exponent=qty_exponent,
         contract_kind=contract,
