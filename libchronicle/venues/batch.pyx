@@ -99,6 +99,19 @@ cdef class RecordBatch:
     def bytes(self):
         return self.used
 
+    def put(self, message not None, str lane not None, int64_t ts_ns, int64_t event_ns):
+        """Add a message made in Python."""
+        cdef bytes payload = message.encode()
+        cdef chr_batch_row *row
+        self.grow(<uint32_t>len(payload))
+        row = &self.rows[self.count]
+        row.at, row.size, row.type_id = self.used, <uint32_t>len(payload), message.TEMPLATE_ID
+        row.instrument_id, row.ts_ns, row.event_ns = message.instrument_id, ts_ns, event_ns
+        row.lane = <uint8_t>LANES.index(lane)
+        memcpy(self.data + row.at, <const char *>payload, len(payload))
+        self.count += 1
+        self.used += (row.size + 7) & ~<uint64_t>7
+
     def routes(self):
         """{(instrument_id, lane, day): rows}: where the records belong, in order. Day: UTC days since 1970 of the venue's time."""
         cdef dict found = {}

@@ -14,6 +14,7 @@ from libchronicle.protocol import BookMode, ContractKind, Instrument, instrument
 __all__ = ["Figures", "recorded_instrument"]
 
 PRECISION = 8
+UNIT = 100_000_000  # of the grid: 10**PRECISION
 DIGITS = 18  # an int64 holds all numbers of so many
 HEADROOM = 2  # digits: a level may hold a hundred times the largest quantity seen
 
@@ -40,8 +41,8 @@ class Figures(NamedTuple):
         """The grid as a mantissa at `exponent`."""
         if self.grid:
             scaled = self.grid * _ten(-exponent)
-            if scaled % 10**PRECISION == 0:
-                return scaled // 10**PRECISION
+            if scaled % UNIT == 0:
+                return scaled // UNIT
         return _ten(-exponent - min(self.decimals, -exponent))
 
 

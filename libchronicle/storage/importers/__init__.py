@@ -1,0 +1,66 @@
+"""Files of recorded data into the archive, once each: Tardis CSV, LOBSTER CSV, Nasdaq ITCH 5.0, hftbacktest npz.
+
+report = import_file(ArchiveLayout("run/archive"), Path("binance-futures_trades_BTCUSDT.csv.gz"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from libchronicle.errors import ImportRejected
+from libchronicle.storage.importers import hftbacktest, itch, lobster, tardis
+from libchronicle.storage.importers.job import ImportReport, import_key, imports_dir, run_import
+from libchronicle.storage.importers.options import ImportOptions
+from libchronicle.storage.importers.plan import Plan
+from libchronicle.storage.importers.source import InputFile, Progress
+from libchronicle.storage.layout import ArchiveLayout
+
+__all__ = [
+    "KINDS",
+    "ImportOptions",
+    "ImportReport",
+    "InputFile",
+    "Plan",
+    "Progress",
+    "import_file",
+    "import_key",
+    "imports_dir",
+    "kind_of",
+    "run_import",
+]
+
+Importer = tuple[Callable[[InputFile], bool], Callable[[InputFile, ImportOptions, ArchiveLayout], Plan]]
+
+KINDS: Final[dict[str, Importer]] = {
+    "tardis": (tardis.is_tardis, tardis.plan),
+    "lobster": (lobster.is_lobster, lobster.plan),
+    "pcap": (itch.is_pcap, itch.plan),
+    "itch": (itch.is_itch, itch.plan),
+    "hftbacktest": (hftbacktest.is_npz, hftbacktest.plan),
+}
+"""Kind of file: (is it one, told by name and first bytes; how to import it)."""
+
+
+def kind_of(file: InputFile) -> str | None:
+    return next((kind for kind, (fits, _) in KINDS.items() if fits(file)), None)
+
+
+def import_file(
+    layout: ArchiveLayout,
+    path: Path,
+    options: ImportOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    kinds: dict[str, Importer] = KINDS,
+) -> ImportReport:
+    """Import one file. Raises ImportRejected (nothing of it is in the archive then), DuplicateImport, NoSpace, NoPermission."""
+    options = options or ImportOptions()
+    file = InputFile(path, progress) if progress else InputFile(path)
+    kind = options.kind or next((k for k, (fits, _) in kinds.items() if fits(file)), None)
+    if kind not in kinds:
+        reason = f"no file of a kind that can be imported ({', '.join(kinds)}); give --kind"
+        raise ImportRejected(file=str(path), place="its first bytes", reason=reason)
+    plan = kinds[kind][1](file, options, layout)
+    return run_import(layout, plan.key, str(path), plan.stage)

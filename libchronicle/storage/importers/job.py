@@ -1,0 +1,159 @@
+"""One import, from a file to segments of the archive: done once, wholly, or not at all.
+
+    <archive>/imports/<key>/            under way: the queues being written
+    <archive>/imports/<key>/staged.json all of them are complete: from here on the import is only finished, never begun anew
+    <archive>/imports/<key>.json        done: what was imported, when seen from the data, and which segments it became
+
+The key is a hash of the unpacked content and of every option that changes what becomes of it. A run that is killed before
+`staged.json` leaves nothing in the archive; one killed after it is finished by the next run of the same import. A second run
+of a finished one is DuplicateImport.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from libchronicle.bus.files import directory_lock, make_directory, publish_file
+from libchronicle.errors import DuplicateImport, ImportRejected
+from libchronicle.storage.importers.staging import StagedQueue
+from libchronicle.storage.layout import ArchiveLayout, SegmentId
+from libchronicle.storage.manifest import Manifest, SegmentRecord
+from libchronicle.storage.moves import adopt
+
+__all__ = ["ImportReport", "Staged", "import_key", "imports_dir", "run_import"]
+
+
+class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did. Times are ns since the Unix epoch; `skipped` counts what was left out, by reason."""
+
+    key: str
+    kind: str
+    file: str
+    content: str  # BLAKE2b of the unpacked file
+    rows: int
+    records: dict[str, int]  # by stream
+    instruments: list[str]
+    gaps: int = 0
+    skipped: dict[str, int] = {}
+    segments: list[str] = []
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+
+class Staged(msgspec.Struct, frozen=True, kw_only=True):
+    """Complete queues, and what is to be said of them."""
+
+    queues: list[StagedQueue]
+    report: ImportReport
+
+
+def imports_dir(layout: ArchiveLayout) -> Path:
+    return layout.root / "imports"
+
+
+def import_key(content: str, kind: str, options: object) -> str:
+    """Names an import: equal for equal content and options."""
+    digest = blake2b(digest_size=16)
+    digest.update(msgspec.json.encode([content, kind, options], order="sorted"))
+    return digest.hexdigest()
+
+
+def run_import(
+    layout: ArchiveLayout,
+    key: str,
+    file: str,
+    stage: Callable[[Path], Staged],
+    *,
+    step: Callable[[str], object] = str,
+) -> ImportReport:
+    """`stage` fills an empty directory with queues. `step` is called with the name of what comes next: tests stop there.
+
+    Raises DuplicateImport, ImportRejected, and what `stage` and moving segments raise.
+    """
+    base = imports_dir(layout)
+    make_directory(base)
+    done, work = base / f"{key}.json", base / key
+    make_directory(work)
+    with directory_lock(work):
+        if done.exists():
+            shutil.rmtree(work, ignore_errors=True)
+            raise DuplicateImport(file=file, source=_report(done).file)
+        staged = _staged(work)
+        if staged is None:
+            staged = _stage_anew(work, stage, step)
+        step("publish")
+        segments = _publish(layout, work, staged, step)
+        step("done")
+        report = msgspec.structs.replace(staged.report, segments=[str(one) for one in segments])
+        publish_file(done, msgspec.json.format(msgspec.json.encode(report), indent=1))
+        step("clean up")
+        shutil.rmtree(work, ignore_errors=True)
+    return report
+
+
+_STAGED: Final = "staged.json"
+
+
+def _staged(work: Path) -> Staged | None:
+    try:
+        return msgspec.json.decode((work / _STAGED).read_bytes(), type=Staged)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _stage_anew(work: Path, stage: Callable[[Path], Staged], step: Callable[[str], object]) -> Staged:
+    for old in work.iterdir():
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    try:
+        staged = stage(work)
+    except ImportRejected:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    step("staged")
+    publish_file(work / _STAGED, msgspec.json.encode(staged))
+    return staged
+
+
+def _publish(
+    layout: ArchiveLayout, work: Path, staged: Staged, step: Callable[[str], object]
+) -> list[SegmentId]:
+    provenance = msgspec.json.encode(_provenance(staged.report))
+    made: list[SegmentId] = []
+    with Manifest(layout.manifest) as manifest:
+        for queue in staged.queues:
+            found: list[SegmentRecord] = []
+            for path in _sealed(work / queue.path):
+                step(f"adopt {queue.path}/{path.name}")
+                found.append(
+                    adopt(layout, path, queue.venue, queue.symbol, queue.stream, provenance=provenance)
+                )
+            manifest.put(*found)
+            made += [record.id for record in found]
+    return made
+
+
+def _sealed(queue: Path) -> list[Path]:
+    """The segments of a staged queue. The last one is empty: it was begun to seal the one before."""
+    return sorted(queue.glob("*.q"))[:-1]
+
+
+def _provenance(report: ImportReport) -> dict[str, Any]:
+    return {
+        "importer": report.kind,
+        "file": report.file,
+        "content": f"blake2b-16:{report.content}",
+        "import": report.key,
+        "rows": report.rows,
+        "gaps": report.gaps,
+        "skipped": report.skipped,
+    }
+
+
+def _report(path: Path) -> ImportReport:
+    return msgspec.json.decode(path.read_bytes(), type=ImportReport)

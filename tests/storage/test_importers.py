@@ -1,0 +1,213 @@
+"""Imports: the vendors' files into a real archive and out of it again, once each, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from libchronicle.errors import DuplicateImport, ImportRejected
+from libchronicle.protocol import BookSnapshot, Instrument, OrderAdd, Trade
+from libchronicle.storage.archive import Archive
+from libchronicle.storage.importers import (
+    KINDS,
+    ImportOptions,
+    ImportReport,
+    InputFile,
+    import_file,
+    imports_dir,
+    run_import,
+)
+from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.manifest import Manifest
+
+DAY_US = 1_585_699_200_000_000  # 2020-04-01 00:00 UTC
+L2 = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
+TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> ArchiveLayout:
+    return ArchiveLayout(tmp_path / "run" / "archive")
+
+
+def read(layout: ArchiveLayout, venue: str, symbol: str, stream: str) -> list:
+    with Archive(layout.root.parent) as archive:
+        return [record for _, record in archive.read(venue, symbol, stream).decoded()]
+
+
+def trades_file(path: Path, count: int = 5000, start_us: int = DAY_US, symbol: str = "X") -> Path:
+    rows = (
+        f"deribit,{symbol},{start_us + i * 1000 - 300},{start_us + i * 1000},{i},buy,{6421 + i % 7}.5,{i + 1}\n"
+        for i in range(count)
+    )
+    path.write_text(TRADES + "".join(rows))
+    return path
+
+
+def files_of(layout: ArchiveLayout) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(layout.root)): path.read_bytes()
+        for path in sorted(layout.partitions_dir.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_every_row_is_found_again_and_a_second_import_changes_nothing(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    file = trades_file(tmp_path / "t.csv", 30_000)
+    report = import_file(layout, file)
+    assert report.rows == 30_000
+    assert report.records == {"trade": 30_000}
+    assert report.instruments == ["deribit:X"]
+    trades = [r for r in read(layout, "deribit", "X", "trade") if isinstance(r, Trade)]
+    assert [t.trade_id for t in trades] == list(range(30_000))
+    assert len(report.segments) > 2
+    before = files_of(layout)
+    with pytest.raises(DuplicateImport):
+        import_file(layout, file)
+    packed = tmp_path / "again.csv.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    with pytest.raises(DuplicateImport):
+        import_file(layout, packed)
+    assert files_of(layout) == before
+    assert list(imports_dir(layout).iterdir()) == [imports_dir(layout) / f"{report.key}.json"]
+
+
+def test_each_segment_begins_with_the_instrument_and_holds_one_date(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    import_file(layout, trades_file(tmp_path / "t.csv", 20_000, DAY_US + 86_400_000_000 - 10_000_000))
+    partitions = list(layout.partitions())
+    assert [str(p.day) for p in partitions] == ["2020-04-01", "2020-04-02"]
+    with Manifest(layout.manifest) as manifest:
+        rows = list(manifest.find("deribit", "X", "trade"))
+    assert sum(row.facts.types[str(Trade.TEMPLATE_ID)] for row in rows) == 20_000
+    for row in rows:
+        assert row.facts.types[str(Instrument.TEMPLATE_ID)] == 1
+        assert str(row.partition.day) == row.facts.day
+        assert '"importer":"tardis trades"' in (row.source or "")
+    times = [r.venue_ts for r in read(layout, "deribit", "X", "trade") if isinstance(r, Trade)]
+    assert times == sorted(times)
+
+
+def test_packed_files_read_as_plain_ones(layout: ArchiveLayout, tmp_path: Path) -> None:
+    from backports import zstd
+
+    text = trades_file(tmp_path / "t.csv").read_bytes()
+    for name, packed in (
+        ("a.gz", gzip.compress(text)),
+        ("b.xz", lzma.compress(text)),
+        ("c.zst", zstd.compress(text)),
+    ):
+        (tmp_path / name).write_bytes(packed)
+        assert b"".join(InputFile(tmp_path / name).chunks()) == text
+        (tmp_path / name).write_bytes(packed[:-20])
+        with pytest.raises(ImportRejected, match="damaged or cut off"):
+            import_file(layout, tmp_path / name, ImportOptions(kind="tardis"))
+
+
+def test_a_refused_file_leaves_nothing(layout: ArchiveLayout, tmp_path: Path) -> None:
+    file = trades_file(tmp_path / "t.csv")
+    with open(file, "a") as out:
+        out.write(f"deribit,Y,{DAY_US * 2},{DAY_US * 2},1,buy,1,1\n")
+    with pytest.raises(ImportRejected, match="line 5002"):
+        import_file(layout, file)
+    assert files_of(layout) == {}
+    with pytest.raises(ImportRejected, match="give --kind"):
+        import_file(layout, Path(__file__))
+
+
+def test_a_number_the_archives_exponents_cannot_hold_is_refused_in_the_second_file(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    import_file(layout, trades_file(tmp_path / "t.csv", 10))
+    file = tmp_path / "fine.csv"
+    file.write_text(TRADES + f"deribit,X,{DAY_US + 1},{DAY_US + 1},1,buy,1.0000000001,1\n")
+    with pytest.raises(ImportRejected, match="line 2"):
+        import_file(layout, file)
+    file.write_text(TRADES + f"deribit,X,{DAY_US + 1},{DAY_US + 1},1,buy,1.00000001,1\n")
+    import_file(layout, file)
+    assert len([r for r in read(layout, "deribit", "X", "trade") if isinstance(r, Trade)]) == 11
+
+
+class Stop(Exception):
+    pass
+
+
+def test_an_import_cut_off_anywhere_is_finished_by_the_next(layout: ArchiveLayout, tmp_path: Path) -> None:
+    file = trades_file(tmp_path / "t.csv", 20_000, DAY_US + 86_400_000_000 - 10_000_000)
+    names: list[str] = []
+    _run(ArchiveLayout(tmp_path / "whole" / "archive"), file, names.append)
+    expected = read(ArchiveLayout(tmp_path / "whole" / "archive"), "deribit", "X", "trade")
+    assert len(names) > 6
+    for cut in range(len(names)):
+        here = ArchiveLayout(tmp_path / f"cut{cut}" / "archive")
+        countdown: Iterator[int] = iter(range(cut, -1, -1))
+
+        def step(name: str, countdown: Iterator[int] = countdown) -> None:
+            if next(countdown) == 0:
+                raise Stop(name)
+
+        with pytest.raises(Stop):
+            _run(here, file, step)
+        try:
+            _run(here, file, lambda name: None)
+        except DuplicateImport:
+            assert names[cut] == "clean up"
+        assert read(here, "deribit", "X", "trade") == expected, names[cut]
+        shutil.rmtree(here.root.parent)
+
+
+def _run(layout: ArchiveLayout, file: Path, step: object) -> ImportReport:
+    plan = KINDS["tardis"][1](InputFile(file), ImportOptions(), layout)
+    return run_import(layout, plan.key, str(file), plan.stage, step=step)  # type: ignore[arg-type]
+
+
+def test_a_gap_in_the_source_shows_in_the_manifest(layout: ArchiveLayout, tmp_path: Path) -> None:
+    rows = [
+        f"deribit,X,{DAY_US + at},{DAY_US + at},{snapshot},{side},{price},1\n"
+        for at, snapshot, side, price in (
+            (0, "true", "bid", 10),
+            (0, "true", "ask", 11),
+            (5, "false", "bid", 9),
+            (9, "true", "bid", 8),
+        )
+    ]
+    file = tmp_path / "l2.csv"
+    file.write_text(L2 + "".join(rows))
+    assert import_file(layout, file).gaps == 1
+    with Manifest(layout.manifest) as manifest:
+        (row,) = manifest.find("deribit", "X", "book")
+    assert row.facts.gaps == 1
+    kinds = [type(r).__name__ for r in read(layout, "deribit", "X", "book")]
+    assert kinds == ["Instrument", "BookSnapshot", "BookDelta", "Gap", "BookSnapshot"]
+
+
+@pytest.mark.recording
+def test_the_vendors_fixtures_import(layout: ArchiveLayout, chronicle_data: Path) -> None:
+    for file in sorted((chronicle_data / "tardis").glob("*.csv")):
+        import_file(layout, file)
+    lobster = next((chronicle_data / "lobster").glob("*message*"))
+    report = import_file(layout, lobster)
+    assert (report.rows, report.records) == (1000, {"book": 1095, "trade": 115})
+    itch = import_file(layout, chronicle_data / "itch" / "ex20101224.TEST_ITCH_50.gz")
+    assert itch.rows == 12_012
+    assert itch.instruments == ["nasdaq:ALC", "nasdaq:BOB", "nasdaq:CHAR"]
+    for file in sorted((chronicle_data / "itch").glob("*.pcap")):
+        import_file(layout, file)
+    adds = [r for r in read(layout, "nasdaq", "BOB", "book") if isinstance(r, OrderAdd)]
+    assert adds
+    assert adds[0].venue_ts // 86_400_000_000_000 == 14967  # 2010-12-24
+    snapshots = [r for r in read(layout, "binance-usdm", "BTCUSDT", "book") if isinstance(r, BookSnapshot)]
+    assert len(snapshots) >= 20
+    captured = [r for r in read(layout, "nasdaq", "IVOO", "book") if isinstance(r, OrderAdd)]
+    assert captured
+    assert (
+        0 < captured[0].recv_ts - captured[0].venue_ts < 10**9
+    )  # the capture's clock, just behind the venue's
