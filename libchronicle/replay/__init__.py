@@ -13,13 +13,14 @@ from libchronicle.replay.pace import RealTime
 from libchronicle.replay.replayer import Callback, GapPolicy, Replay
 from libchronicle.replay.report import InstrumentReport, ReplayReport
 from libchronicle.replay.snapshots import Snapshot, SnapshotStore, Snapshotter, load_snapshot
-from libchronicle.replay.source import FrameSource, RecordSource, SpanSource
+from libchronicle.replay.source import FrameSource, ReadingSource, RecordSource, SpanSource
 
 __all__ = [
     "Callback",
     "FrameSource",
     "GapPolicy",
     "InstrumentReport",
+    "ReadingSource",
     "RealTime",
     "RecordSource",
     "Replay",

@@ -17,6 +17,20 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, UINT64_MAX, int64_t, uint8_t, uin
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from libchronicle.book.books cimport (
+    CHR_FED,
+    CHR_FED_STOP,
+    CHR_GAP_IGNORE,
+    CHR_GAP_STOP,
+    chr_book_entry,
+    chr_books_add,
+    chr_books_break_source,
+    chr_books_feed,
+    chr_books_find,
+    chr_books_free,
+    chr_books_hash,
+    chr_books_init,
+)
 from libchronicle.book.l2 cimport L2Book
 from libchronicle.book.l3 cimport L3Book
 from libchronicle.native.core cimport CHR_TYPE_LOST
@@ -42,8 +56,6 @@ __all__ = ["Engine", "ReplayEvent"]
 
 cdef enum:
     SIGNALS_EVERY = 1 << 18
-    STOP = 0      # CHR_GAP_STOP
-    IGNORE = 3    # CHR_GAP_IGNORE
     NOTHING = 0
     GIVEN = 1
     FAILED = -1
@@ -358,7 +370,7 @@ cdef class Engine:
         with gil:
             found = (<FrameSource>self.sources[source]).error
             (<FrameSource>self.sources[source]).error = None
-            if not isinstance(found, (BadSegment, Broken)) or self.table.policy == STOP:
+            if not isinstance(found, (BadSegment, Broken)) or self.table.policy == CHR_GAP_STOP:
                 self.error = found
                 return FAILED
             self.damaged += 1
@@ -414,7 +426,7 @@ cdef class Engine:
         orders = definition is not None and Instrument.decode(definition).book_mode == CHR_BOOK_MODE_L3
         if orders or CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
             book = L3Book(e.instrument_id)
-            book.l3.lenient = self.table.policy == IGNORE
+            book.l3.lenient = self.table.policy == CHR_GAP_IGNORE
             e.l3 = book.l3
             e.l2 = book.b
             self.books[place] = book

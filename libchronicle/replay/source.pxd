@@ -3,17 +3,13 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.storage.walk cimport SpanWalk
+from libchronicle.storage.chain cimport Chain, Merge
 
 
 cdef enum:
     SOURCE_FRAME = 1
     SOURCE_NONE = 0    # `ended`, or nothing yet
     SOURCE_ERROR = -1  # `error`; call again to go on behind it
-
-
-ctypedef struct chr_hole:
-    uint64_t from_seq, to_seq
 
 
 cdef class FrameSource:
@@ -24,19 +20,17 @@ cdef class FrameSource:
 
 
 cdef class SpanSource(FrameSource):
-    cdef object spans
-    cdef SpanWalk walk
-    cdef object following         # the span after the hole that was just told
-    cdef readonly uint64_t queue_id
-    cdef readonly uint64_t next_seq
-    cdef readonly uint64_t lost
-    cdef readonly int64_t last_ns
-    cdef int64_t start_ns
-    cdef bint begun
-    cdef chr_hole hole
-    cdef int cross(self, chr_frame *out) except -2
-    cdef int enter(self, span, chr_frame *out) except -2
-    cdef void tell_hole(self, uint64_t to_seq, int64_t ts_ns, chr_frame *out) noexcept
+    cdef Chain chain
+    cdef bint follow
+
+
+cdef class ReadingSource(FrameSource):
+    cdef object merges
+    cdef Merge merge
+    cdef Chain only     # where a merge has one chain: read without the GIL
+    cdef bint follow
+    cdef int several(self, chr_frame *out) noexcept nogil
+    cdef int turn(self) except -2
 
 
 cdef class RecordSource(FrameSource):

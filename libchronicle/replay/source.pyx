@@ -1,24 +1,24 @@
-"""Sources of a replay. Each gives the frames of one queue in order; the engine merges several.
+"""Sources of a replay. Each gives frames in order; the engine merges several.
+
+    SpanSource     the segments of one queue
+    ReadingSource  a stream of the archive and of the queue before it, whatever tiers it lies in
+    RecordSource   records in memory
 
 Rules
   - A frame's payload lives until the next call.
-  - Where a segment ends and the next does not begin with the record due, a LOST record is given first: nothing is missing in silence.
-    Another queue under the same name (its id differs) begins anew; that is no hole.
+  - What is missing between two segments is given as a LOST record; what two copies of a segment repeat is given once (storage/chain.pyx).
   - Damage is told once as `error`; the next call goes on behind it, after a LOST record for what it took.
+  - A source that follows does not end: where the queue's writer stands it has nothing yet. The archive hands over to the queue inside its chain, by
+    seq, so nothing is given twice and nothing is missed.
 """
 
-cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memset
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t
 
-from libchronicle.native.core cimport CHR_TYPE_LOST
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.storage.walk cimport SegmentSpan, SpanWalk
+from libchronicle.storage.chain cimport Chain, Merge
 
-from libchronicle import errors
-
-__all__ = ["FrameSource", "RecordSource", "SpanSource"]
+__all__ = ["FrameSource", "ReadingSource", "RecordSource", "SpanSource"]
 
 
 cdef class FrameSource:
@@ -26,101 +26,111 @@ cdef class FrameSource:
         return SOURCE_NONE
 
 
-cdef class SpanSource(FrameSource):
-    """The segments of a queue, in order; `start_ns`: from the first frame that is not before it."""
+class _Spans:
+    """Spans in order, as a Chain asks for them."""
 
-    def __init__(self, spans, str name="", start_ns=None):
+    def __init__(self, spans):
         self.spans = iter(spans)
+        self.first = next(self.spans, None)
+
+    def next_span(self):
+        found, self.first = self.first, None
+        return found if found is not None else next(self.spans, None)
+
+
+cdef class SpanSource(FrameSource):
+    """Segments of one queue, in order; `start_ns`: from the first record that is not before it. `follow`: the last one is live."""
+
+    def __init__(self, spans, str name="", *, start_ns=None, bint follow=False):
+        given = _Spans(spans)
         self.name = name
-        self.start_ns = -1 if start_ns is None else start_ns
+        self.follow = follow
+        self.ended = given.first is None
+        if given.first is not None:
+            since = INT64_MIN if start_ns is None else start_ns
+            self.chain = Chain(given, given.first.queue_id, since_ns=since)
+
+    cdef int next(self, chr_frame *out) noexcept nogil:
+        cdef int rc
+        if self.chain is None:
+            return SOURCE_NONE
+        rc = self.chain.next(out)
+        if rc == 0 and not self.follow:
+            self.ended = True
+        if rc < 0:
+            with gil:
+                self.error = _failure(self.chain)
+        return rc
+
+    @property
+    def queue_id(self) -> int:
+        return 0 if self.chain is None else self.chain.queue_id
+
+    @property
+    def next_seq(self) -> int:
+        return 0 if self.chain is None else self.chain.next_seq
+
+
+cdef object _failure(Chain chain):
+    try:
+        chain.fail()
+    except Exception as error:
+        return error
+
+
+cdef class ReadingSource(FrameSource):
+    """What `Archive.read` gives. `follow`: at its end it waits for more, for ever."""
+
+    def __init__(self, reading, name=None, *, bint follow=False):
+        self.name = str(reading.stream) if name is None else name
+        self.merges = reading.merges()
+        self.follow = follow
 
     cdef int next(self, chr_frame *out) noexcept nogil:
         cdef int rc
         while True:
-            if self.walk is not None:
-                rc = self.walk.next(out)
-                if rc == SOURCE_FRAME:
-                    self.next_seq = out.seq + 1
-                    self.last_ns = out.ts_ns
-                    return rc
+            if self.only is not None:
+                rc = self.only.peek(self.merge.limit_ns)
+                if rc > 0:
+                    return self.only.next(out)
                 if rc < 0:
                     with gil:
-                        self.keep_damage()
+                        self.error = _failure(self.only)
                     return SOURCE_ERROR
-                if not self.walk.state.ended:
-                    return SOURCE_NONE
+            elif self.merge is not None:
+                rc = self.several(out)
+                if rc != 0:
+                    return rc
             with gil:
                 try:
-                    rc = self.cross(out)
+                    rc = self.turn()
                 except Exception as error:
                     self.error = error
-                    self.walk = None
                     return SOURCE_ERROR
-            if rc != 2:
-                return rc
+            if rc == 0:
+                return SOURCE_NONE
 
-    def keep_damage(self):
-        try:
-            self.walk.fail()
-        except Exception as error:
-            self.error = error
-
-    cdef int cross(self, chr_frame *out) except -2:
-        """Into the next segment: 1 a hole was found on the way, 2 walk on, 0 there is none."""
-        if self.walk is not None:
-            self.lost += self.walk.state.lost
-            if self.walk.state.next_seq > self.next_seq:
-                self.next_seq = self.walk.state.next_seq
-            self.walk = None
-        if self.following is not None:
-            span, self.following = self.following, None
-            return self.enter(span, out)
-        try:
-            span = next(self.spans, None)
-        except errors.BadSegment as error:
-            self.error = error
-            return SOURCE_ERROR
-        if span is None:
-            self.ended = True
-            return SOURCE_NONE
-        return self.enter(span, out)
-
-    cdef int enter(self, span, chr_frame *out) except -2:
-        cdef SegmentSpan found = span
-        cdef SpanWalk walk
+    cdef int several(self, chr_frame *out) noexcept nogil:
         cdef int rc
-        if self.begun and found.queue_id == self.queue_id and found.first_seq < self.next_seq:
-            walk = SpanWalk(found)  # what was read already is passed over
-            rc = walk.seek(False, self.next_seq, 0)
-        elif self.begun and found.queue_id == self.queue_id and found.first_seq > self.next_seq:
-            self.following = found
-            self.tell_hole(found.first_seq - 1, max(found.first_ts, self.last_ns), out)
-            return SOURCE_FRAME
-        else:
-            walk = SpanWalk(found)
-            rc = walk.seek(True, 0, self.start_ns) if self.start_ns >= 0 and not self.begun else 1
-        if rc < 0:
-            walk.fail()
-        self.queue_id = found.queue_id
-        self.walk = walk
-        if rc == 1:
-            self.begun = True
-            self.next_seq = walk.state.next_seq
-        return 2
+        with gil:
+            try:
+                rc = self.merge.next(out)
+                if rc >= 0:
+                    return rc
+                self.merge.fail()
+            except Exception as error:
+                self.error = error
+            return SOURCE_ERROR
 
-    cdef void tell_hole(self, uint64_t to_seq, int64_t ts_ns, chr_frame *out) noexcept:
-        """A LOST record for what is due up to `to_seq`."""
-        self.hole.from_seq = self.next_seq
-        self.hole.to_seq = to_seq
-        self.lost += to_seq - self.next_seq + 1
-        self.next_seq = to_seq + 1
-        memset(out, 0, sizeof(chr_frame))
-        out.payload = <const uint8_t *>&self.hole
-        out.size = sizeof(self.hole)
-        out.type_id = CHR_TYPE_LOST
-        out.version = 1
-        out.seq = to_seq
-        out.ts_ns = ts_ns
+    cdef int turn(self) except -2:
+        """To the next stretch of time: 1; 0 there is none."""
+        cdef Merge merge = next(self.merges, None)
+        if merge is None:
+            self.ended = not self.follow
+            return 0
+        self.merge = merge
+        self.only = merge.chains[0] if len(merge.chains) == 1 else None
+        return 1
 
 
 cdef class RecordSource(FrameSource):

@@ -8,8 +8,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Self
 
+from libchronicle.book import L2Book, L3Book
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import InvalidArgument
+from libchronicle.storage.book_at import BookAt, BookFinder
 from libchronicle.storage.catalog import Catalog, Stream
 from libchronicle.storage.layout import ArchiveLayout, day_bounds
 from libchronicle.storage.reading import Reading, Times
@@ -45,6 +47,7 @@ class Archive:
             layout = ArchiveLayout.of(paths)
         self.layout: Final = layout
         self.catalog: Final = Catalog(layout, paths)
+        self._books: BookFinder | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +89,25 @@ class Archive:
         return Reading(
             self.catalog, Stream(venue, symbol, stream), since, until, time=time, tolerant=damage == "skip"
         )
+
+    def book_at(self, instrument: str, at: Time) -> L2Book | L3Book | None:
+        """The book of `venue:SYMBOL` after every record up to and including a time, by ingest time; None: nothing was recorded.
+
+        It is read from the last snapshot before that time on, whatever tiers that lies in. Its `valid` says whether it can be
+        trusted: a gap makes it wrong until the next snapshot. Raises InvalidArgument, BadSegment, SegmentMoved, ArchiveError.
+        """
+        return self.find_book(instrument, at).book
+
+    def find_book(self, instrument: str, at: Time) -> BookAt:
+        """As book_at, with what it was made from."""
+        venue, colon, symbol = instrument.partition(":")
+        if not (venue and colon and symbol):
+            raise InvalidArgument(
+                where="Archive", field="instrument", value=instrument, allowed="venue:SYMBOL"
+            )
+        if self._books is None:
+            self._books = BookFinder(self.catalog)
+        return self._books.find(venue, symbol, to_ns(at))
 
     def streams(self) -> Iterator[Stream]:
         """What has been archived."""

@@ -1,0 +1,9 @@
+from libchronicle.book import L2Book, L3Book
+from libchronicle.storage.chain import Merge
+from libchronicle.storage.walk import SegmentSpan
+
+def last_snapshot(span: SegmentSpan, instrument_id: int, upto_ns: int) -> tuple[int, int, int] | None: ...
+def definition_of(span: SegmentSpan, instrument_id: int) -> bytes | None: ...
+def rebuild(
+    merge: Merge, instrument_id: int, definition: bytes | None = None
+) -> tuple[L2Book | L3Book | None, int, int]: ...

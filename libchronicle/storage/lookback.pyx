@@ -1,0 +1,178 @@
+"""Back to the last snapshot of an instrument, and from there on to a book.
+
+A snapshot, to start from, is a BookSnapshot that is not stale, or of single orders the first record of one (l3.h). What is applied on
+the way follows the rules of a replay that resyncs (books.h): a gap makes the book wrong until the next snapshot.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from libchronicle.book.books cimport (
+    CHR_GAP_RESYNC,
+    chr_book_entry,
+    chr_books,
+    chr_books_add,
+    chr_books_break_source,
+    chr_books_feed,
+    chr_books_free,
+    chr_books_init,
+)
+from libchronicle.book.l2 cimport L2Book
+from libchronicle.book.l3 cimport L3Book
+from libchronicle.native.core cimport CHR_TYPE_LOST
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.protocol.layout cimport (
+    CHR_AUCTION_INFO,
+    CHR_BOOK_DELTA,
+    CHR_BOOK_FLAGS_STALE,
+    CHR_BOOK_MODE_L3,
+    CHR_BOOK_SNAPSHOT,
+    CHR_BOOK_SNAPSHOT_BLOCK,
+    CHR_GAP,
+    CHR_INSTRUMENT,
+    CHR_INSTRUMENT_BLOCK,
+    CHR_ORDER_ADD,
+    CHR_ORDER_BOOK_FLAGS_FIRST,
+    CHR_ORDER_BOOK_FLAGS_INJECTED,
+    CHR_ORDER_EXECUTE,
+    CHR_PHASE_CHANGE,
+    chr_book_snapshot_t,
+    chr_instrument_t,
+)
+from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
+from libchronicle.storage.chain cimport Merge
+from libchronicle.storage.walk cimport SegmentSpan, SpanWalk
+
+cdef extern from "l3.h" nogil:
+    enum:
+        CHR_ORDER_ADD_V1
+    uint16_t chr_l3_flags(const void *payload, uint16_t old_block)
+
+
+cdef bint _starts(const chr_frame *f) noexcept nogil:
+    cdef const chr_book_snapshot_t *m
+    cdef uint16_t wanted = CHR_ORDER_BOOK_FLAGS_INJECTED | CHR_ORDER_BOOK_FLAGS_FIRST
+    if f.type_id == CHR_BOOK_SNAPSHOT:
+        m = <const chr_book_snapshot_t *>chr_block(f.payload, f.size, CHR_BOOK_SNAPSHOT, CHR_BOOK_SNAPSHOT_BLOCK)
+        return m != NULL and not m.flags & CHR_BOOK_FLAGS_STALE
+    if f.type_id == CHR_ORDER_ADD and chr_block(f.payload, f.size, CHR_ORDER_ADD, CHR_ORDER_ADD_V1) != NULL:
+        return chr_l3_flags(f.payload, CHR_ORDER_ADD_V1) & wanted == wanted
+    return False
+
+
+def last_snapshot(SegmentSpan span not None, uint64_t instrument_id, int64_t upto_ns):
+    """(ts_ns, offset, seq) of the last one not after `upto_ns` in a segment, or None. Damage is stepped over."""
+    cdef SpanWalk walk = SpanWalk(span)
+    cdef chr_frame f
+    cdef int rc
+    cdef uint64_t offset = 0, before, seq = 0
+    cdef int64_t ts_ns = 0
+    with nogil:
+        while True:
+            before = walk.state.offset
+            rc = walk.next(&f)
+            if rc == 0 or (rc == 1 and f.ts_ns > upto_ns):
+                break
+            if rc == 1 and _starts(&f) and chr_instrument_of(f.type_id, f.payload, f.size) == instrument_id:
+                offset = before
+                ts_ns = f.ts_ns
+                seq = f.seq
+            if rc < 0 and walk.error is not None:
+                break
+    if rc < 0:
+        walk.fail()
+    return (ts_ns, offset, seq) if offset else None
+
+
+def definition_of(SegmentSpan span not None, uint64_t instrument_id):
+    """Payload of the Instrument record at the head of a segment, or None."""
+    cdef SpanWalk walk = SpanWalk(span)
+    cdef chr_frame f
+    while walk.next(&f) == 1 and f.type_id == CHR_INSTRUMENT:
+        if chr_instrument_of(f.type_id, f.payload, f.size) == instrument_id:
+            return PyBytes_FromStringAndSize(<const char *>f.payload, f.size)
+    return None
+
+
+def rebuild(Merge merge not None, uint64_t instrument_id, bytes definition=None):
+    """(book or None, time of the last record applied, records) from all that a merge gives of one instrument."""
+    cdef _Rebuild work = _Rebuild(instrument_id)
+    cdef chr_frame f
+    cdef int rc
+    if definition is not None:
+        work.define(definition)
+    while True:
+        rc = merge.next(&f)
+        if rc == 0:
+            return work.book, work.last_ns, work.records
+        if rc < 0:
+            try:
+                merge.fail()
+            except Exception:
+                work.broken()
+                continue
+        work.feed(&f)
+
+
+cdef class _Rebuild:
+    cdef chr_books table
+    cdef L2Book book
+    cdef uint64_t instrument_id, records
+    cdef int64_t last_ns
+    cdef bint orders
+    cdef bytes definition
+
+    def __cinit__(self, uint64_t instrument_id):
+        if chr_books_init(&self.table, CHR_GAP_RESYNC) or chr_books_add(&self.table, instrument_id) < 0:
+            raise MemoryError("no memory for a book")
+        self.instrument_id = instrument_id
+
+    def __dealloc__(self):
+        chr_books_free(&self.table)
+
+    cdef int broken(self) except -1:
+        chr_books_break_source(&self.table, 0, b"")
+        return 0
+
+    cdef int feed(self, const chr_frame *f) except -1:
+        cdef uint64_t instrument_id
+        if f.type_id == CHR_TYPE_LOST:
+            return self.broken()
+        instrument_id = chr_instrument_of(f.type_id, f.payload, f.size)
+        if instrument_id != self.instrument_id:
+            return self.broken() if instrument_id == 0 and f.type_id == CHR_GAP else 0
+        if f.type_id == CHR_INSTRUMENT or self.book is None:
+            self.meet(f)
+        chr_books_feed(&self.table, 0, 0, f)
+        self.records += 1
+        self.last_ns = f.ts_ns
+        return 0
+
+    cdef int define(self, bytes payload) except -1:
+        cdef const chr_instrument_t *m
+        m = <const chr_instrument_t *>chr_block(<const char *>payload, <uint32_t>len(payload), CHR_INSTRUMENT, CHR_INSTRUMENT_BLOCK)
+        if m != NULL:
+            self.orders = m.book_mode == CHR_BOOK_MODE_L3
+            self.definition = payload
+        return 0
+
+    cdef int meet(self, const chr_frame *f) except -1:
+        """A definition, or what may be the first record of the book."""
+        cdef chr_book_entry *e = &self.table.entries[0]
+        if f.type_id == CHR_INSTRUMENT:
+            self.define(PyBytes_FromStringAndSize(<const char *>f.payload, f.size))
+        if self.book is not None:
+            return 0
+        is_order = CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE
+        is_levels = f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT
+        is_auction = f.type_id == CHR_PHASE_CHANGE or f.type_id == CHR_AUCTION_INFO
+        if is_order or (self.orders and (is_levels or is_auction)):
+            self.book = L3Book(self.instrument_id)
+            e.l3 = (<L3Book>self.book).l3
+        elif is_levels:
+            self.book = L2Book(self.instrument_id)
+        if self.book is not None:
+            e.l2 = self.book.b
+            if self.definition is not None:
+                self.book.apply(CHR_INSTRUMENT, self.definition)
+        return 0

@@ -1,0 +1,185 @@
+"""Archive.book_at against a replay of everything, over hot, warm and cold."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import InvalidArgument
+from libchronicle.protocol import (
+    BookDelta,
+    BookMode,
+    BookSnapshot,
+    Gap,
+    GapReason,
+    OrderAdd,
+    OrderExecute,
+    Side,
+    instrument_id,
+)
+from libchronicle.queue import Queue, QueueConfig
+from libchronicle.storage.archive import Archive
+from libchronicle.storage.catalog import queue_segments
+from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.moves import adopt, freeze
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "replay"))
+from stream import definition, market, name
+
+DAY_NS = 86_400_000_000_000
+NUMBER = instrument_id(name("AAA"))
+BEFORE_MIDNIGHT = 20_000 * DAY_NS - 3_000_000_000
+
+
+def fill(root: Path, stream, segment_size: int = 1 << 15) -> BusPaths:
+    """A bus whose book stream of made-up:AAA holds the records; the segment left at the end is live."""
+    paths = BusPaths(root)
+    with Queue.open_publisher(
+        paths.clean("made-up", "AAA", "book"), QueueConfig(segment_size=segment_size)
+    ) as writer:
+        for ts, message in stream:
+            writer.append(message.TEMPLATE_ID, message.encode(), ts)
+    return paths
+
+
+def archive(paths: BusPaths, *, warm: int, cold: int) -> None:
+    """The oldest `cold` segments of the queue go to the cold tier, the `warm` ones after them to the warm one."""
+    queue = paths.clean("made-up", "AAA", "book")
+    layout = ArchiveLayout.of(paths)
+    for number, ref in enumerate(queue_segments(queue)[: warm + cold]):
+        record = adopt(layout, ref.path, "made-up", "AAA", "book")
+        if number < cold:
+            freeze(layout, record, level=1, block_size=8192)
+        ref.path.unlink()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """About 30 segments around a midnight, in three tiers; and the records."""
+    stream = [
+        (ts, m)
+        for ts, m in market("AAA", 8000, start=BEFORE_MIDNIGHT)
+        if isinstance(m, BookDelta | BookSnapshot)
+    ]
+    paths = fill(tmp_path_factory.mktemp("bus"), stream)
+    count = len(queue_segments(paths.clean("made-up", "AAA", "book")))
+    assert count > 20
+    archive(paths, warm=count // 3, cold=count // 3)
+    return paths, stream
+
+
+def test_a_thousand_times_give_the_books_of_a_whole_replay(world):
+    from libchronicle.book import L2Book
+
+    paths, stream = world
+    rng = random.Random(7)
+    print("seed 7")
+    times = sorted(rng.randint(stream[0][0] - 1000, stream[-1][0] + 1000) for _ in range(900))
+    times += rng.sample([ts for ts, _ in stream], 100)
+    judge, at = L2Book(NUMBER), 0
+    with Archive(paths) as found:
+        for ts in sorted(times):
+            while at < len(stream) and stream[at][0] <= ts:
+                judge.apply(stream[at][1].TEMPLATE_ID, stream[at][1].encode())
+                at += 1
+            book = found.book_at("made-up:AAA", ts)
+            if at == 0:
+                assert book is None
+                continue
+            assert (book.hash(), book.valid) == (judge.hash(), judge.valid)
+            assert book.last_update_id == judge.last_update_id
+
+
+def test_no_more_is_read_than_to_the_last_snapshot(world):
+    paths, stream = world
+    snapshots = [ts for ts, m in stream if isinstance(m, BookSnapshot)]
+    with Archive(paths) as found:
+        for ts in random.Random(3).sample([ts for ts, _ in stream], 50):
+            told = found.find_book("made-up:AAA", ts)
+            assert told.from_ns == max(s for s in snapshots if s <= ts)
+            assert told.last_ns == max(t for t, _ in stream if t <= ts)
+            assert told.segments <= 4
+            assert told.records <= 260
+
+
+def test_a_stranger_has_no_book_and_a_wrong_name_is_refused(world):
+    paths, _ = world
+    with Archive(paths) as found:
+        assert found.book_at("made-up:ZZZ", 5) is None
+        with pytest.raises(InvalidArgument, match="venue:SYMBOL"):
+            found.book_at("AAA", 5)
+
+
+def test_a_gap_before_the_time_is_told_by_the_book(tmp_path):
+    stream = market("AAA", 300, every=1000)
+    at = stream[200][0]
+    broken = [*stream[:200], (at, Gap(instrument_id=NUMBER, reason=GapReason.SEQUENCE)), *stream[200:]]
+    with Archive(fill(tmp_path, broken)) as found:
+        assert found.book_at("made-up:AAA", stream[199][0]).valid
+        assert not found.book_at("made-up:AAA", stream[-1][0]).valid
+
+
+def test_a_segment_that_is_gone_makes_the_book_wrong_until_the_next_snapshot(tmp_path):
+    stream = [(ts, m) for ts, m in market("AAA", 1500, every=10_000) if not hasattr(m, "trade_id")]
+    paths = fill(tmp_path, stream)
+    refs = queue_segments(paths.clean("made-up", "AAA", "book"))
+    assert len(refs) > 4
+    archive(paths, warm=len(refs) - 1, cold=0)
+    with Archive(paths) as found:
+        assert found.book_at("made-up:AAA", stream[-1][0]).valid
+        victim = sorted(paths.archive_dir.rglob("*-000000002.q"))[0]
+        victim.unlink()
+        assert not found.book_at("made-up:AAA", stream[-1][0]).valid
+
+
+def test_records_of_a_late_queue_are_merged(tmp_path):
+    stream = [(ts, m) for ts, m in market("AAA", 400) if not hasattr(m, "trade_id")]
+    late = [row for at, row in enumerate(stream) if at % 9 == 5]
+    plain = [row for at, row in enumerate(stream) if at % 9 != 5]
+    paths = fill(tmp_path, plain)
+    with Queue.open_publisher(
+        paths.clean("made-up", "AAA", "book.late"), QueueConfig(segment_size=1 << 15)
+    ) as writer:
+        for ts, message in late:
+            writer.append(message.TEMPLATE_ID, message.encode(), ts)
+    from libchronicle.book import L2Book
+
+    judge = L2Book(NUMBER)
+    judge.apply_all((m.TEMPLATE_ID, m.encode()) for _, m in stream)
+    with Archive(paths) as found:
+        assert found.book_at("made-up:AAA", stream[-1][0]).hash() == judge.hash()
+
+
+def test_a_book_of_single_orders_is_read_from_its_beginning_or_its_snapshot(tmp_path):
+    from libchronicle.book import L3Book
+
+    judge = L3Book(NUMBER)
+    stream = [(1, definition("AAA", BookMode.L3))]
+    for number in range(1, 600):
+        stream.append(
+            (
+                number * 10,
+                OrderAdd(instrument_id=NUMBER, order_id=number, price=number % 9 * 10, qty=5, side=Side.BUY),
+            )
+        )
+        if number % 3 == 0:
+            stream.append((number * 10 + 1, OrderExecute(instrument_id=NUMBER, order_id=number - 1, qty=2)))
+    judge.apply_all((m.TEMPLATE_ID, m.encode()) for _, m in stream)
+    with Archive(fill(tmp_path / "a", stream)) as found:
+        told = found.find_book("made-up:AAA", 10_000)
+        assert told.from_ns is None
+        assert told.book.hash() == judge.hash()
+    paths = fill(tmp_path / "b", stream)
+    with Queue.open_publisher(
+        paths.clean("made-up", "AAA", "book"), QueueConfig(segment_size=1 << 15)
+    ) as writer:
+        for kind, payload in judge.snapshot():
+            writer.append(kind, payload, 20_000)
+    with Archive(paths) as found:
+        told = found.find_book("made-up:AAA", 30_000)
+        assert told.from_ns == 20_000
+        assert (told.book.hash(), told.records) == (judge.hash(), judge.order_count)
