@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from libchronicle.cli.archive_commands import archive_app
 from libchronicle.cli.arguments import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -319,6 +320,7 @@ def native(
 
 
 app.add_typer(queue_app, name="queue")
+app.add_typer(archive_app, name="archive")
 app.add_typer(bus_app, name="bus")
 
 

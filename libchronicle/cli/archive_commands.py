@@ -1,0 +1,96 @@
+"""The `chronicle archive` group."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from libchronicle.cli.arguments import ConfigOption, JsonOption, RunOption
+
+__all__ = ["archive_app"]
+
+archive_app = typer.Typer(
+    help="What was recorded, in every tier.", no_args_is_help=True, rich_markup_mode="rich"
+)
+
+
+@archive_app.callback()
+def _group() -> None:
+    """What was recorded, in every tier."""
+
+
+@archive_app.command("import")
+def import_files(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Also packed: .gz, .xz, .zst.")],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="tardis, lobster, itch, pcap, hftbacktest or binance; default: told by the file.",
+        ),
+    ] = None,
+    venue: Annotated[str | None, typer.Option(metavar="NAME", help="Venue id to archive it under.")] = None,
+    symbol: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Symbol, where the file does not say it.")
+    ] = None,
+    symbols: Annotated[str, typer.Option(metavar="A,B", help="itch, pcap: only these stocks.")] = "",
+    day: Annotated[
+        str | None,
+        typer.Option(
+            "--date", metavar="YYYY-MM-DD", help="lobster, itch: the day, where the name does not say it."
+        ),
+    ] = None,
+    tick: Annotated[str | None, typer.Option(metavar="X", help="Tick size of a new instrument.")] = None,
+    lot: Annotated[str | None, typer.Option(metavar="X", help="Lot size of a new instrument.")] = None,
+    contract: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="spot, linear or inverse: what a quantity of a new instrument is."),
+    ] = None,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take files of recorded data into the archive; one that is there already changes nothing.
+
+    A file that is not sound is refused whole, with the place; the others are imported all the same. Exits with 65 then.
+
+    \b
+    Examples:
+      chronicle archive import deribit_incremental_book_L2_2020-04-01_BTC-PERPETUAL.csv.gz
+      chronicle archive import AMZN_2012-06-21_34200000_57600000_message_10.csv
+      chronicle archive import 01302019.NASDAQ_ITCH50.gz --symbols MSFT,AAPL
+      chronicle archive import btcusdt.npz --venue binance-usdm --symbol BTCUSDT
+    """
+    from libchronicle.cli.archive_imports import ImportArguments, run_imports
+
+    arguments = ImportArguments(
+        kind=kind, venue=venue, symbol=symbol, symbols=symbols, day=day, tick=tick, lot=lot, contract=contract
+    )
+    run_imports(files, arguments, run, config, as_json=as_json)
+
+
+@archive_app.command("export")
+def export(
+    instrument: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
+    kind: Annotated[
+        str, typer.Option("--to", metavar="NAME", help="hftbacktest (npz with book and trades).")
+    ] = "hftbacktest",
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From this time on (ISO 8601, UTC).")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Up to this time, exclusive.")] = None,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an instrument's records as a file of another program.
+
+    \b
+    Example:
+      chronicle archive export binance-usdm:BTCUSDT --out btcusdt.npz --start 2024-08-08 --end 2024-08-09
+    """
+    from libchronicle.cli.archive_imports import run_export
+
+    run_export(instrument, out, kind, start, end, run, config, as_json=as_json)

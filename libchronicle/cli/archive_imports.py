@@ -1,0 +1,175 @@
+"""`chronicle archive import` and `export`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from libchronicle.cli.context import find_run, print_json
+from libchronicle.errors import DuplicateImport, ImportRejected, InvalidArgument, InvalidName
+from libchronicle.etl.recordings import ALL_KINDS
+from libchronicle.storage.archive import Archive
+from libchronicle.storage.importers import ImportOptions, ImportReport, import_file
+from libchronicle.storage.layout import ArchiveLayout
+
+__all__ = ["ImportArguments", "run_export", "run_imports", "split_instrument"]
+
+EXIT_DATA = 65
+
+
+class ImportArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line's words, not yet looked at."""
+
+    kind: str | None = None
+    venue: str | None = None
+    symbol: str | None = None
+    symbols: str = ""
+    day: str | None = None
+    tick: str | None = None
+    lot: str | None = None
+    contract: str | None = None
+
+    def options(self) -> ImportOptions:
+        """Raises InvalidArgument."""
+        return ImportOptions(
+            kind=_one_of("kind", self.kind, tuple(ALL_KINDS)),
+            venue=self.venue,
+            symbol=self.symbol,
+            symbols=tuple(name.strip() for name in self.symbols.split(",") if name.strip()),
+            day=_date(self.day),
+            tick=self.tick,
+            lot=self.lot,
+            contract=_one_of("contract", self.contract, ("spot", "linear", "inverse")),
+        )
+
+
+def run_imports(
+    files: Sequence[str], arguments: ImportArguments, run: str | None, config: str | None, *, as_json: bool
+) -> None:
+    options = arguments.options()
+    layout = ArchiveLayout.of(find_run(run, config).suite.paths)
+    results: list[dict[str, Any]] = []
+    for name in files:
+        with _bar(name, quiet=as_json) as progress:
+            results.append(_import_one(layout, name, options, progress))
+        if not as_json:
+            _say(results[-1])
+    if as_json:
+        print_json(results)
+    if any(result["state"] == "refused" for result in results):
+        raise typer.Exit(EXIT_DATA)
+
+
+def _import_one(
+    layout: ArchiveLayout, name: str, options: ImportOptions, progress: Callable[[str, int, int], object]
+) -> dict[str, Any]:
+    try:
+        report = import_file(layout, Path(name), options, progress=progress, kinds=ALL_KINDS)
+    except DuplicateImport as error:
+        return {"file": name, "state": "there already", "reason": str(error)}
+    except ImportRejected as error:
+        return {"file": name, "state": "refused", "reason": str(error)}
+    return {"file": name, "state": "imported", **_facts(report)}
+
+
+def _facts(report: ImportReport) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(report)
+    facts.pop("file")
+    return facts
+
+
+def _say(result: dict[str, Any]) -> None:
+    if result["state"] == "refused":
+        typer.echo(f"{result['file']}: refused: {result['reason']}", err=True)
+        return
+    if result["state"] != "imported":
+        typer.echo(f"{result['file']}: {result['state']}; nothing changed")
+        return
+    records = ", ".join(f"{count:,} {stream}" for stream, count in sorted(result["records"].items()))
+    names = result["instruments"]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    typer.echo(
+        f"{result['file']}: {result['kind']}, {result['rows']:,} rows: {records or 'no record'} of {shown or 'nothing'}"
+    )
+    if result["gaps"]:
+        typer.echo(f"  {result['gaps']} gaps, marked in the book")
+    for reason, count in result["skipped"].items():
+        typer.echo(f"  left out: {count:,} {reason}")
+
+
+@contextlib.contextmanager
+def _bar(name: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], object]]:
+    """A progress bar on the terminal; nothing where there is none."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(Path(name).name, total=None)
+        yield lambda what, done, total: progress.update(
+            task, completed=done, total=total, description=f"{Path(name).name}: {what}"
+        )
+
+
+def run_export(
+    instrument: str,
+    out: str,
+    kind: str,
+    start: str | None,
+    end: str | None,
+    run: str | None,
+    config: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from libchronicle.storage.importers.npz_export import export_npz
+
+    _one_of("to", kind, ("hftbacktest",))
+    venue, symbol = split_instrument(instrument)
+    suite = find_run(run, config).suite
+    with Archive(suite.paths) as archive:
+        rows = export_npz(archive, venue, symbol, Path(out), start, end)
+    if as_json:
+        print_json({"file": out, "rows": rows})
+    else:
+        typer.echo(f"{out}: {rows:,} rows of {instrument}")
+
+
+def split_instrument(instrument: str) -> tuple[str, str]:
+    """Venue and symbol of `venue:SYMBOL`. Raises InvalidName."""
+    venue, colon, symbol = instrument.partition(":")
+    if not (venue and colon and symbol):
+        raise InvalidName(name=instrument, kind="instrument", reason="write venue:SYMBOL")
+    return venue, symbol
+
+
+def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
+    if value is not None and value not in allowed:
+        raise InvalidArgument(
+            where="chronicle archive", field=f"--{field}", value=value, allowed=", ".join(allowed)
+        )
+    return value
+
+
+def _date(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InvalidArgument(
+            where="chronicle archive", field="--date", value=text, allowed="YYYY-MM-DD"
+        ) from None
