@@ -428,6 +428,11 @@ class ForeignFile(ArchiveError):
     template = "{path}: {reason}; move it out of the archive"
 
 
+class ArchiveBusy(MisuseError):
+    template = "{path}: another process moves segments here; stop archive-tier, or wait for the command that does"
+    path: str
+
+
 class NotSealed(NotReadyError):
     """A segment that its queue is not done with."""
 

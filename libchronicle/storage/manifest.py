@@ -173,6 +173,7 @@ class Manifest:
         last: date | None = None,
         since_ns: int | None = None,
         until_ns: int | None = None,
+        tier: Tier | None = None,
     ) -> Iterator[SegmentRecord]:
         """Segments by partition, queue and number. None = any; dates inclusive; [since, until) by ingest time."""
         wanted = (
@@ -183,6 +184,7 @@ class Manifest:
             ("day <= ?", None if last is None else last.isoformat()),
             ("last_ts >= ?", since_ns),
             ("first_ts < ?", until_ns),
+            ("tier = ?", tier),
         )
         given = [(clause, value) for clause, value in wanted if value is not None]
         return self._select(

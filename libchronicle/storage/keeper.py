@@ -1,0 +1,258 @@
+"""The one who moves segments: what is due is taken from the queues, compressed, shipped, and written down in the manifest.
+
+`Keeper` is the archive-tier daemon without its loop: pure of clocks (each call is told the time), so that a test can let years pass. One keeper works on an
+archive at a time; a lock on `<archive>/.lock` sees to it. Each call does a bounded piece of work and calls `step` between the pieces of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from libchronicle.bus.files import host_error, make_directory
+from libchronicle.bus.orders import ARCHIVE_READER
+from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import (
+    ArchiveBusy,
+    ArchiveError,
+    BadSegment,
+    ChronicleError,
+    ForeignFile,
+    NotSealed,
+    UnsupportedVersion,
+)
+from libchronicle.native.binding import parse_segment
+from libchronicle.queue import Queue, inspect
+from libchronicle.storage.catalog import SegmentRef, queue_segments
+from libchronicle.storage.layout import ArchiveLayout, SegmentId
+from libchronicle.storage.manifest import Manifest, SegmentRecord
+from libchronicle.storage.moves import Step, adopt, freeze, no_step, quarantine, sweep
+from libchronicle.storage.policy import TierPolicy
+from libchronicle.storage.rebuild import refresh
+from libchronicle.storage.seekable import BLOCK_SIZE, LEVEL
+from libchronicle.storage.sources import QueueSource, queues_on_bus
+
+__all__ = ["Keeper", "Tally"]
+
+
+class Tally(msgspec.Struct):
+    """What a keeper has done since it was made. Bytes are of segments, before compression."""
+
+    adopted: int = 0
+    adopted_bytes: int = 0
+    compressed: int = 0
+    compressed_bytes: int = 0
+    stored_bytes: int = 0  # what those take now
+    shipped: int = 0
+    quarantined: int = 0
+    damaged: int = 0  # taken, with places in them that do not hold
+    failures: int = 0
+    waiting: int = 0  # sealed segments too young to be taken, at the last look
+    swept: int = 0
+
+
+Tell = Callable[[str, ChronicleError], object]
+"""(what was being done, why it could not be)."""
+
+
+class Keeper:
+    """Holds the archive's lock and its manifest from `__enter__` to `__exit__`."""
+
+    def __init__(
+        self,
+        paths: BusPaths,
+        policy: TierPolicy,
+        *,
+        level: int = LEVEL,
+        block_size: int = BLOCK_SIZE,
+        tell: Tell | None = None,
+        step: Step = no_step,
+    ) -> None:
+        self.paths, self.policy = paths, policy
+        self.layout: Final = ArchiveLayout.of(paths)
+        self.tally: Final = Tally()
+        self._level, self._block_size = level, block_size
+        self._tell = tell or (lambda what, error: None)
+        self._step = step
+        self._lock = -1
+        self._passed: dict[Path, SegmentId] = {}  # of each queue, the last segment that is done with
+
+    # ------------------------------------------------------------ life
+
+    def __enter__(self) -> Self:
+        """Raises ArchiveBusy: another keeper works on it; HostError and its like; ArchiveError of the manifest."""
+        make_directory(self.layout.root)
+        self._lock = _lock(self.layout.root / ".lock")
+        try:
+            self.tally.swept = sweep(self.layout)
+            self.manifest = Manifest(self.layout.manifest)
+            refresh(self.layout, self.manifest)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.manifest.close()
+        os.close(self._lock)
+
+    # ------------------------------------------------------------ hot -> warm
+
+    def take_sealed(self, now_ns: int) -> int:
+        """Archive what is due in every queue; how many segments were taken."""
+        taken = 0
+        self.tally.waiting = 0
+        for source in queues_on_bus(self.paths):
+            try:
+                taken += self._take_from(source, now_ns)
+            except (ChronicleError, OSError) as error:
+                self._failed(f"take from {source.path}", error, source.path)
+        return taken
+
+    def _take_from(self, source: QueueSource, now_ns: int) -> int:
+        """In order, up to the first that is too young: its writer's live segment is never looked at."""
+        taken = 0
+        refs = queue_segments(source.path)
+        done = self._done(source, refs)
+        for ref, following in pairwise(refs):
+            if done is not None and ref.id.queue_id == done.queue_id and ref.id <= done:
+                continue
+            if not self.policy.leaves_hot(following.from_ts, now_ns):  # the time of the last record before it
+                self.tally.waiting += following.id.number - ref.id.number
+                continue
+            self._step(f"take {ref.id}")
+            try:
+                self._take(source, ref)
+            except NotSealed:
+                break
+            self._set_aside_between(source, ref, following)
+            self._pass(source, following)
+            self._passed[source.path] = ref.id
+            taken += 1
+        return taken
+
+    def _set_aside_between(self, source: QueueSource, ref: SegmentRef, following: SegmentRef) -> None:
+        """Files that stand between two segments and are none."""
+        for number in range(ref.id.number + 1, following.id.number):
+            path = source.path / f"{number:09d}.q"
+            if path.exists():
+                self._quarantine_hot(source, path, BadSegment(path=str(path), reason="segment header", offset=0, seq=-1))
+
+    def _done(self, source: QueueSource, refs: list[SegmentRef]) -> SegmentId | None:
+        """The last segment of this queue that our reader has passed."""
+        known = self._passed.get(source.path)
+        if not refs or (known is not None and known.queue_id == refs[0].id.queue_id):
+            return known
+        info = inspect(source.path)
+        position = next((r.position for r in info.readers if r.name == ARCHIVE_READER and r.state == "ok"), None)
+        if position is None:
+            return None
+        done = SegmentId(info.queue_id, position // info.segment_size - 1)
+        self._passed[source.path] = done
+        return done
+
+    def _take(self, source: QueueSource, ref: SegmentRef) -> None:
+        try:
+            record = adopt(
+                self.layout, ref.path, source.venue, source.symbol, source.stream, step=self._step
+            )
+        except (BadSegment, ForeignFile, UnsupportedVersion) as error:
+            self._quarantine_hot(source, ref.path, error)
+            return
+        self._step("manifest")
+        known = self.manifest.get(record.id)
+        if known is None or known.tier not in ("cold", "remote"):
+            self.manifest.put(record)
+        self.tally.adopted += 1
+        self.tally.adopted_bytes += record.facts.size
+        if record.facts.damaged:
+            self.tally.damaged += 1
+            reason = f"{record.facts.damaged} places do not hold; archived as it is"
+            self._tell(f"archive {ref.path}", BadSegment(path=str(ref.path), reason=reason, offset=0, seq=-1))
+
+    def _quarantine_hot(self, source: QueueSource, path: Path, error: ChronicleError) -> None:
+        quarantine(self.layout, path, str(error), move=False, detail={"queue": str(source.path)})
+        self.tally.quarantined += 1
+        self._tell(f"archive {path}", error)
+
+    def _pass(self, source: QueueSource, following: SegmentRef) -> None:
+        """Let retention have what lies before `following`: our reader stands there from now on, whatever the machine does."""
+        self._step("commit")
+        facts = parse_segment(_read_head(following.path))
+        if facts is None:
+            return
+        with Queue.open_subscriber(source.path, ARCHIVE_READER, start="earliest") as reader:
+            reader.seek_seq(facts["first_seq"])
+            reader.commit()
+            reader.flush()
+
+    # ------------------------------------------------------------ warm -> cold
+
+    def compress_due(self, now_ns: int, limit: int = 1) -> int:
+        """Compress up to `limit` segments that are due, or put aside what is not what it was; how many are done with."""
+        warm = [r for r in self.manifest.find(tier="warm")]
+        halfway = [r for r in warm if self.layout.segment(r.partition, r.id, "cold").exists()]
+        due = [*halfway, *(r for r in self.policy.to_compress(warm, now_ns) if r not in halfway)]
+        done = 0
+        for record in due[:limit]:
+            self._step(f"compress {record.id}")
+            try:
+                cold = freeze(
+                    self.layout, record, level=self._level, block_size=self._block_size, step=self._step
+                )
+            except ArchiveError as error:
+                self._set_aside(record, error)
+                done += 1
+                continue
+            except ChronicleError as error:
+                self._failed(f"compress {record.id}", error, self.layout.root)
+                break
+            self.manifest.put(cold)
+            self.tally.compressed += 1
+            self.tally.compressed_bytes += cold.facts.size
+            self.tally.stored_bytes += cold.bytes
+            done += 1
+        return done
+
+    def _set_aside(self, record: SegmentRecord, error: ArchiveError) -> None:
+        """A warm file that is not what was archived any more."""
+        warm = self.layout.segment(record.partition, record.id, "warm")
+        with contextlib.suppress(FileNotFoundError):
+            quarantine(self.layout, warm, str(error), move=True, detail={"segment": str(record.id)})
+        self.manifest.remove(record.id)
+        self.tally.quarantined += 1
+        self._tell(f"compress {record.id}", error)
+
+    # ------------------------------------------------------------ failures
+
+    def _failed(self, what: str, error: Exception, path: Path) -> None:
+        self.tally.failures += 1
+        told = error if isinstance(error, ChronicleError) else host_error(error, path) if isinstance(error, OSError) else None
+        if told is not None:
+            self._tell(what, told)
+
+
+def _read_head(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(128)
+
+
+def _lock(path: Path) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise host_error(error, path) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise ArchiveBusy(path=str(path.parent)) from None
+    return fd
+

@@ -1,0 +1,71 @@
+"""When a segment goes on to the next tier. Pure: the time is given.
+
+    compress      a warm segment becomes cold
+    "never"       not at all
+    "immediate"   at once
+    "age"         when its last record is `cold_after` old
+    "idle"        when nothing has come into its partition for `idle`
+    "size"        when all that is warm exceeds `warm_bytes`: those with the oldest records, until it does not
+
+Ages are those of a segment's last record by ingest time, so what is imported is as old as it is, not as new as its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from libchronicle.storage.layout import Partition
+from libchronicle.storage.manifest import SegmentRecord
+
+__all__ = ["Compress", "TierPolicy"]
+
+Compress = Literal["never", "immediate", "age", "idle", "size"]
+
+
+class TierPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Ages in ns. `remote_after_ns` None: nothing leaves this host."""
+
+    warm_after_ns: int = 2 * 3600 * 10**9
+    compress: Compress = "age"
+    cold_after_ns: int = 7 * 86400 * 10**9
+    idle_ns: int = 3600 * 10**9
+    warm_bytes: int = 0
+    remote_after_ns: int | None = None
+
+    def leaves_hot(self, last_ts: int, now_ns: int) -> bool:
+        """Should a sealed segment whose last record has that time be archived?"""
+        return now_ns - last_ts >= self.warm_after_ns
+
+    def to_compress(self, warm: Iterable[SegmentRecord], now_ns: int) -> list[SegmentRecord]:
+        """Those of all warm segments that become cold now, the one with the oldest records first."""
+        oldest_first = sorted(warm, key=lambda record: (record.facts.last_ts, record.id))
+        if self.compress == "never":
+            return []
+        if self.compress == "immediate":
+            return oldest_first
+        if self.compress == "age":
+            return [r for r in oldest_first if now_ns - r.facts.last_ts >= self.cold_after_ns]
+        if self.compress == "idle":
+            newest: dict[Partition, int] = {}
+            for record in oldest_first:
+                newest[record.partition] = record.facts.last_ts
+            return [r for r in oldest_first if now_ns - newest[r.partition] >= self.idle_ns]
+        excess = sum(record.bytes for record in oldest_first) - self.warm_bytes
+        chosen = []
+        for record in oldest_first:
+            if excess <= 0:
+                break
+            chosen.append(record)
+            excess -= record.bytes
+        return chosen
+
+    def to_ship(self, cold: Iterable[SegmentRecord], now_ns: int) -> list[SegmentRecord]:
+        """Those of all cold segments that go to the object store now, oldest first."""
+        after = self.remote_after_ns
+        if after is None:
+            return []
+        oldest_first = sorted(cold, key=lambda record: (record.facts.last_ts, record.id))
+        return [r for r in oldest_first if now_ns - r.facts.last_ts >= after]
