@@ -429,7 +429,9 @@ class ForeignFile(ArchiveError):
 
 
 class ArchiveBusy(MisuseError):
-    template = "{path}: another process moves segments here; stop archive-tier, or wait for the command that does"
+    template = (
+        "{path}: another process moves segments here; stop archive-tier, or wait for the command that does"
+    )
     path: str
 
 

@@ -68,6 +68,7 @@ def access_of(config: HostConfig) -> Access:
     }
     runs: dict[str, str | int] = {"exchange": EXCHANGE, "router": ROUTER, "exporter": EXPORTER}
     runs |= {f"feed-{name}": FEED for name in config.feeds}
+    runs |= {"archive-tier": ARCHIVE} if config.archive is not None else {}
     runs |= {f"strategy-{name}": STRATEGY_PREFIX + name for name in strategies}
     return Access(
         feed=FEED,

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from libchronicle.cli.suite import Suite
-from libchronicle.runtime.config import HostConfig, StrategyConfig
+from libchronicle.runtime.config import HostConfig, StrategyConfig, raw_readers
 
 __all__ = ["Program", "programs"]
 
@@ -37,7 +37,8 @@ def programs(
         found.append(_program("exchange", "chronicle-exchange", common, 10, bus, config.exchange))
     for name, feed in sorted(config.feeds.items()):
         own = (*common, "--name", name)
-        found.append(_program(f"feed-{name}", "chronicle-feed", own, 20, bus, feed))
+        readers = raw_readers(config, name)
+        found.append(_program(f"feed-{name}", "chronicle-feed", own, 20, bus, feed, readers))
     found.append(_program("router", "chronicle-router", common, 30, bus, config.router, config.feeds))
     for toml, strategy in strategies:
         own = (*common, "--strategy", str(toml))
@@ -54,6 +55,8 @@ def programs(
                 code,
             )
         )
+    if config.archive is not None:
+        found.append(_program("archive-tier", "chronicle-archive-tier", common, 45, bus, config.archive))
     found.append(_program("exporter", "chronicle-exporter", common, 50, bus, config.exporter))
     return found
 

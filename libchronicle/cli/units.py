@@ -11,6 +11,8 @@ from libchronicle.runtime.config import HostConfig, strategy_files
 __all__ = ["bring_up", "wanted_units"]
 
 TEMPLATES = ("chronicle-feed@*.service", "chronicle-strategy@*.service")
+OPTIONAL = ("chronicle-exchange.service", "chronicle-archive-tier.service")
+"""Units that no host needs: stopped where the configuration has no table for them."""
 CONFINED_BY_GROUPS = ("chronicle-router", "chronicle-exporter")
 """Daemons that see a strategy's orders by a group of its own: a process gets its groups when it starts."""
 
@@ -20,7 +22,15 @@ def wanted_units(host: HostConfig) -> list[str]:
     exchange = ["chronicle-exchange.service"] if host.exchange is not None else []
     feeds = [f"chronicle-feed@{name}.service" for name in sorted(host.feeds)]
     strategies = [f"chronicle-strategy@{path.stem}.service" for path in strategy_files(host)]
-    return [*exchange, *feeds, "chronicle-router.service", *strategies, "chronicle-exporter.service"]
+    archive = ["chronicle-archive-tier.service"] if host.archive is not None else []
+    return [
+        *exchange,
+        *feeds,
+        "chronicle-router.service",
+        *strategies,
+        *archive,
+        "chronicle-exporter.service",
+    ]
 
 
 def bring_up(host: HostConfig, *, regrouped: Iterable[str], say: Callable[[str], object]) -> None:
@@ -38,7 +48,9 @@ def bring_up(host: HostConfig, *, regrouped: Iterable[str], say: Callable[[str],
 
 
 def _active() -> list[str]:
-    listed = _systemctl("list-units", "--plain", "--no-legend", "--state=active,activating", *TEMPLATES)
+    listed = _systemctl(
+        "list-units", "--plain", "--no-legend", "--state=active,activating", *TEMPLATES, *OPTIONAL
+    )
     return [line.split()[0] for line in listed.splitlines() if line.strip()]
 
 

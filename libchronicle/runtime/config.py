@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from libchronicle.bus.orders import ARCHIVE_READER
 from libchronicle.errors import ConfigError
 from libchronicle.runtime.access import refuse_if_strangers_may_write
 from libchronicle.runtime.checks import check_host, check_strategy
@@ -28,6 +29,7 @@ from libchronicle.runtime.decode import decode, read_toml
 from libchronicle.runtime.environment import host_overrides, strategy_overrides
 
 __all__ = [
+    "ArchiveConfig",
     "BusConfig",
     "ExchangeConfig",
     "ExporterConfig",
@@ -42,6 +44,7 @@ __all__ = [
     "daemon_names",
     "load_host",
     "load_strategy",
+    "raw_readers",
     "strategy_files",
 ]
 
@@ -163,6 +166,24 @@ class RouterConfig(_Table, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
 
+class ArchiveConfig(_Table, frozen=True, kw_only=True):
+    """archive-tier: what leaves the queues, and where to. Without this table nothing is archived."""
+
+    warm_after_s: Age = 7200.0  # a sealed segment is archived when its last record is this old
+    compress: Literal["never", "immediate", "age", "idle", "size"] = "age"
+    cold_after_s: Age = 604_800.0  # compress = "age": when its last record is this old
+    idle_s: Age = 3600.0  # compress = "idle": when its partition has grown no more for so long
+    warm_bytes: Bytes = 0  # compress = "size": when all that is uncompressed takes more
+    level: Annotated[int, msgspec.Meta(ge=1, le=22)] = 9  # of zstd
+    block_size: Annotated[int, msgspec.Meta(ge=4096, le=1 << 28)] = (
+        256 << 10
+    )  # bytes that are unpacked at once
+    remote: str = ""  # an object store, e.g. s3://bucket/prefix; none = everything stays on this host
+    remote_after_s: Age = 2_592_000.0  # compressed segments go there when their last record is this old
+    remote_options: dict[str, str] = {}  # of its client; credentials come from the environment
+    interval_s: Interval = 1.0  # between two looks at the queues
+
+
 class ExporterConfig(_Table, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 9464
@@ -184,6 +205,7 @@ class HostConfig(_Table, frozen=True, kw_only=True):
     exchange: ExchangeConfig | None = None
     feeds: dict[str, FeedConfig] = {}
     router: RouterConfig = RouterConfig()
+    archive: ArchiveConfig | None = None
     exporter: ExporterConfig = ExporterConfig()
     strategies: StrategiesConfig = StrategiesConfig()
 
@@ -253,7 +275,13 @@ def daemon_names(config: HostConfig) -> list[str]:
     exchange = ["exchange"] if config.exchange is not None else []
     feeds = [f"feed-{name}" for name in sorted(config.feeds)]
     strategies = [f"strategy-{path.stem}" for path in strategy_files(config)]
-    return [*exchange, *feeds, "router", *strategies, "exporter"]
+    archive = ["archive-tier"] if config.archive is not None else []
+    return [*exchange, *feeds, "router", *strategies, *archive, "exporter"]
+
+
+def raw_readers(config: HostConfig, feed: str) -> tuple[str, ...]:
+    """Readers of a feed's raw queue for which every record is kept until they have read it."""
+    return (ARCHIVE_READER,) if config.archive is not None else ()
 
 
 def strategy_files(config: HostConfig) -> list[Path]:

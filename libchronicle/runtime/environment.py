@@ -3,6 +3,7 @@
     CHRONICLE_BUS_ROOT=/var/lib/chronicle            [bus] root
     CHRONICLE_EXPORTER_PORT=9500                     [exporter] port
     CHRONICLE_EXCHANGE_SPEED=20                      [exchange] speed, if there is an [exchange]
+    CHRONICLE_ARCHIVE_WARM_AFTER_S=60                [archive] warm_after_s, if there is an [archive]
     CHRONICLE_FEEDS_SEGMENT_SIZE=4194304             segment_size of every feed
     CHRONICLE_FEEDS_BINANCE_SPOT_CLIENT=picows       of [feeds.binance-spot] alone; wins over the above
     CHRONICLE_STRATEGY_SPIN_US=50                    spin_us of every strategy
@@ -25,7 +26,8 @@ from libchronicle.runtime.values import BadValue, convert
 __all__ = ["host_overrides", "strategy_overrides"]
 
 PREFIX = "CHRONICLE_"
-SECTIONS = ("bus", "exchange", "router", "exporter", "strategies")
+SECTIONS = ("bus", "exchange", "router", "archive", "exporter", "strategies")
+OPTIONAL = ("exchange", "archive")
 
 
 def host_overrides(
@@ -35,8 +37,8 @@ def host_overrides(
     sections = {field.name: field.type for field in msgspec.structs.fields(kind)}
     result = dict(tables)
     for section in SECTIONS:
-        if section == "exchange" and section not in tables:
-            continue  # no embedded exchange on this host: nothing to override
+        if section in OPTIONAL and section not in tables:
+            continue  # not on this host: nothing to override
         struct = _struct_in(sections[section])
         overrides = _taken(environ, f"{PREFIX}{section.upper()}_", struct)
         if overrides:

@@ -1,7 +1,8 @@
 """The one who moves segments: what is due is taken from the queues, compressed, shipped, and written down in the manifest.
 
-`Keeper` is the archive-tier daemon without its loop: pure of clocks (each call is told the time), so that a test can let years pass. One keeper works on an
-archive at a time; a lock on `<archive>/.lock` sees to it. Each call does a bounded piece of work and calls `step` between the pieces of it.
+`Keeper` is the archive-tier daemon without its loop: it knows no clock (each call is told the time), so that a test
+can let years pass. One keeper works on an archive at a time; a lock on `<archive>/.lock` sees to it. `step` is called
+between the pieces of all work: the daemon beats there, and stops there.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from libchronicle.errors import (
 from libchronicle.native.binding import parse_segment
 from libchronicle.queue import Queue, inspect
 from libchronicle.storage.catalog import SegmentRef, queue_segments
-from libchronicle.storage.layout import ArchiveLayout, SegmentId
+from libchronicle.storage.layout import ArchiveLayout, SegmentId, Tier
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.moves import Step, adopt, freeze, no_step, quarantine, sweep
 from libchronicle.storage.policy import TierPolicy
@@ -82,6 +83,8 @@ class Keeper:
         self._tell = tell or (lambda what, error: None)
         self._step = step
         self._lock = -1
+        self.totals: dict[Tier, tuple[int, int]] = {}
+        """Segments, and bytes of their files, by tier."""
         self._passed: dict[Path, SegmentId] = {}  # of each queue, the last segment that is done with
 
     # ------------------------------------------------------------ life
@@ -94,6 +97,8 @@ class Keeper:
             self.tally.swept = sweep(self.layout)
             self.manifest = Manifest(self.layout.manifest)
             refresh(self.layout, self.manifest)
+            self._finish_moves()
+            self.totals = self.manifest.totals()
         except BaseException:
             os.close(self._lock)
             raise
@@ -143,7 +148,9 @@ class Keeper:
         for number in range(ref.id.number + 1, following.id.number):
             path = source.path / f"{number:09d}.q"
             if path.exists():
-                self._quarantine_hot(source, path, BadSegment(path=str(path), reason="segment header", offset=0, seq=-1))
+                self._quarantine_hot(
+                    source, path, BadSegment(path=str(path), reason="segment header", offset=0, seq=-1)
+                )
 
     def _done(self, source: QueueSource, refs: list[SegmentRef]) -> SegmentId | None:
         """The last segment of this queue that our reader has passed."""
@@ -151,7 +158,9 @@ class Keeper:
         if not refs or (known is not None and known.queue_id == refs[0].id.queue_id):
             return known
         info = inspect(source.path)
-        position = next((r.position for r in info.readers if r.name == ARCHIVE_READER and r.state == "ok"), None)
+        position = next(
+            (r.position for r in info.readers if r.name == ARCHIVE_READER and r.state == "ok"), None
+        )
         if position is None:
             return None
         done = SegmentId(info.queue_id, position // info.segment_size - 1)
@@ -160,16 +169,14 @@ class Keeper:
 
     def _take(self, source: QueueSource, ref: SegmentRef) -> None:
         try:
-            record = adopt(
-                self.layout, ref.path, source.venue, source.symbol, source.stream, step=self._step
-            )
+            record = adopt(self.layout, ref.path, source.venue, source.symbol, source.stream, step=self._step)
         except (BadSegment, ForeignFile, UnsupportedVersion) as error:
             self._quarantine_hot(source, ref.path, error)
             return
         self._step("manifest")
         known = self.manifest.get(record.id)
         if known is None or known.tier not in ("cold", "remote"):
-            self.manifest.put(record)
+            self._put(record)
         self.tally.adopted += 1
         self.tally.adopted_bytes += record.facts.size
         if record.facts.damaged:
@@ -177,13 +184,19 @@ class Keeper:
             reason = f"{record.facts.damaged} places do not hold; archived as it is"
             self._tell(f"archive {ref.path}", BadSegment(path=str(ref.path), reason=reason, offset=0, seq=-1))
 
+    def _put(self, record: SegmentRecord) -> None:
+        self.manifest.put(record)
+        self.totals = self.manifest.totals()
+
     def _quarantine_hot(self, source: QueueSource, path: Path, error: ChronicleError) -> None:
         quarantine(self.layout, path, str(error), move=False, detail={"queue": str(source.path)})
         self.tally.quarantined += 1
         self._tell(f"archive {path}", error)
 
     def _pass(self, source: QueueSource, following: SegmentRef) -> None:
-        """Let retention have what lies before `following`: our reader stands there from now on, whatever the machine does."""
+        """Let retention have what lies before `following`: our reader stands there from now on, whatever the machine
+        does.
+        """
         self._step("commit")
         facts = parse_segment(_read_head(following.path))
         if facts is None:
@@ -195,11 +208,10 @@ class Keeper:
 
     # ------------------------------------------------------------ warm -> cold
 
-    def compress_due(self, now_ns: int, limit: int = 1) -> int:
-        """Compress up to `limit` segments that are due, or put aside what is not what it was; how many are done with."""
-        warm = [r for r in self.manifest.find(tier="warm")]
-        halfway = [r for r in warm if self.layout.segment(r.partition, r.id, "cold").exists()]
-        due = [*halfway, *(r for r in self.policy.to_compress(warm, now_ns) if r not in halfway)]
+    def compress_due(self, now_ns: int, limit: int | None = None) -> int:
+        """Compress what is due, the oldest first, or put aside what is not what it was; how many were done with."""
+        warm = list(self.manifest.find(tier="warm")) if self.policy.compress != "never" else []
+        due = self.policy.to_compress(warm, now_ns)
         done = 0
         for record in due[:limit]:
             self._step(f"compress {record.id}")
@@ -214,12 +226,35 @@ class Keeper:
             except ChronicleError as error:
                 self._failed(f"compress {record.id}", error, self.layout.root)
                 break
-            self.manifest.put(cold)
+            self._put(cold)
             self.tally.compressed += 1
             self.tally.compressed_bytes += cold.facts.size
             self.tally.stored_bytes += cold.bytes
             done += 1
         return done
+
+    def _finish_moves(self) -> None:
+        """Segments that lie in two tiers: a move was cut off between them."""
+        for partition in self.layout.partitions():
+            found: dict[SegmentId, set[Tier]] = {}
+            for file in self.layout.files(partition):
+                found.setdefault(file.id, set()).add(file.tier)
+            for segment, tiers in found.items():
+                record = self.manifest.get(segment) if len(tiers) > 1 else None
+                if record is None:
+                    continue
+                self._step(f"finish {segment}")
+                try:
+                    if {"warm", "cold"} <= tiers:
+                        self._put(freeze(self.layout, record, step=self._step))
+                except ChronicleError as error:
+                    self._failed(f"finish {segment}", error, self.layout.root)
+
+    # ------------------------------------------------------------ cold -> remote
+
+    def ship_due(self, now_ns: int, limit: int | None = None) -> int:
+        """Put what is due into the object store; how many segments were."""
+        return 0
 
     def _set_aside(self, record: SegmentRecord, error: ArchiveError) -> None:
         """A warm file that is not what was archived any more."""
@@ -227,6 +262,7 @@ class Keeper:
         with contextlib.suppress(FileNotFoundError):
             quarantine(self.layout, warm, str(error), move=True, detail={"segment": str(record.id)})
         self.manifest.remove(record.id)
+        self.totals = self.manifest.totals()
         self.tally.quarantined += 1
         self._tell(f"compress {record.id}", error)
 
@@ -234,9 +270,10 @@ class Keeper:
 
     def _failed(self, what: str, error: Exception, path: Path) -> None:
         self.tally.failures += 1
-        told = error if isinstance(error, ChronicleError) else host_error(error, path) if isinstance(error, OSError) else None
-        if told is not None:
-            self._tell(what, told)
+        if isinstance(error, OSError):
+            error = host_error(error, path)
+        if isinstance(error, ChronicleError):
+            self._tell(what, error)
 
 
 def _read_head(path: Path) -> bytes:
@@ -255,4 +292,3 @@ def _lock(path: Path) -> int:
         os.close(fd)
         raise ArchiveBusy(path=str(path.parent)) from None
     return fd
-

@@ -191,6 +191,16 @@ class Manifest:
             " AND ".join(clause for clause, _ in given) or "1", tuple(value for _, value in given)
         )
 
+    def totals(self) -> dict[Tier, tuple[int, int]]:
+        """Segments, and bytes of their files, by tier."""
+        with self._guarded():
+            rows = self._db.execute(
+                "SELECT tier, count(*), sum(bytes) FROM segments GROUP BY tier"
+            ).fetchall()
+        return {"warm": (0, 0), "cold": (0, 0), "remote": (0, 0)} | {
+            tier: (n, size) for tier, n, size in rows
+        }
+
     def dump(self) -> list[dict[str, Any]]:
         """Every row, for comparing two manifests."""
         with self._guarded():

@@ -30,7 +30,7 @@ from typing import Any, Final
 import msgspec
 
 from libchronicle.bus.files import host_error, make_directory, publish_file
-from libchronicle.errors import BadSegment, ForeignFile
+from libchronicle.errors import BadSegment, ForeignFile, NotSealed
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, day_of, plain_stream
 from libchronicle.storage.manifest import SegmentRecord
@@ -74,7 +74,7 @@ def adopt(
     try:
         span = SegmentSpan.open_file(source)
         if not span.sealed:
-            raise BadSegment(path=str(source), reason="not sealed yet", offset=64, seq=span.first_seq)
+            raise NotSealed(path=str(source))
         facts = SegmentFacts.of(span, tolerant=True)
         partition = Partition(venue, symbol, day_of(facts.dated_ns), plain_stream(stream))
         target = layout.segment(partition, facts.id, "warm")
@@ -144,7 +144,7 @@ def freeze(
     cold = layout.segment(record.partition, record.id, "cold")
     try:
         if warm.exists():
-            if not (cold.exists() and _holds(cold, record.facts)):
+            if not (cold.exists() and _holds(cold, record.facts, step)):
                 _compress(warm, cold, record.facts, level, block_size, step)
             step("sync directory")
             sync_directory(cold.parent)
@@ -166,21 +166,22 @@ def _compress(warm: Path, cold: Path, facts: SegmentFacts, level: int, block_siz
     with _making(cold) as beside:
         step("write")
         with open(beside, "xb") as out:
-            write_seekable(data, out, facts.to_json(), level=level, block_size=block_size)
+            write_seekable(data, out, facts.to_json(), level=level, block_size=block_size, step=step)
             out.flush()
             os.fsync(out.fileno())
         step("read back")
-        _must_expand_to(beside, facts)
+        _must_expand_to(beside, facts, step)
         step("rename")
         beside.rename(cold)
 
 
-def _must_expand_to(path: Path, facts: SegmentFacts) -> None:
+def _must_expand_to(path: Path, facts: SegmentFacts, step: Step = no_step) -> None:
     """Raises BadSegment unless all of the cold file is there and gives the segment."""
     source = open_seekable(path)
     source.check_stored()
     digest = blake2b(digest_size=16)
     for block in range(source.blocks):
+        step("read back block")
         digest.update(source.read_block(block))
     if digest.hexdigest() != facts.checksum or source.facts != facts.to_json():
         raise BadSegment(
@@ -188,9 +189,9 @@ def _must_expand_to(path: Path, facts: SegmentFacts) -> None:
         )
 
 
-def _holds(path: Path, facts: SegmentFacts) -> bool:
+def _holds(path: Path, facts: SegmentFacts, step: Step) -> bool:
     try:
-        _must_expand_to(path, facts)
+        _must_expand_to(path, facts, step)
     except (BadSegment, ForeignFile):
         return False
     return True

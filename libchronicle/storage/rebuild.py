@@ -15,7 +15,7 @@ from libchronicle.storage.remote import Stub, read_stub
 from libchronicle.storage.seekable import open_seekable
 from libchronicle.storage.walk import SegmentSpan
 
-__all__ = ["Rebuilt", "record_of", "rebuild", "refresh"]
+__all__ = ["Rebuilt", "rebuild", "record_of", "refresh"]
 
 Progress = Callable[[int], object]
 """Called with the number of segments seen so far."""
@@ -51,7 +51,9 @@ def record_of(layout: ArchiveLayout, partition: Partition, file: StoredFile) -> 
     if facts.id != file.id:
         raise ForeignFile(path=str(file.path), reason=f"holds segment {facts.id}")
     if day_of(facts.dated_ns) != partition.day:
-        raise ForeignFile(path=str(file.path), reason=f"its records are of {day_of(facts.dated_ns).isoformat()}")
+        raise ForeignFile(
+            path=str(file.path), reason=f"its records are of {day_of(facts.dated_ns).isoformat()}"
+        )
     source_text = None
     with contextlib.suppress(FileNotFoundError):
         source_text = layout.provenance(partition, file.id).read_text()
@@ -115,4 +117,3 @@ def _try(
     except OSError as error:
         result.skipped.append((str(file.path), error.strerror or str(error)))
     return None
-

@@ -62,9 +62,18 @@ def _zstd() -> Any:
 
 
 def write_seekable(
-    data: Buffer, out: BinaryIO, facts: bytes = b"", *, level: int = LEVEL, block_size: int = BLOCK_SIZE
+    data: Buffer,
+    out: BinaryIO,
+    facts: bytes = b"",
+    *,
+    level: int = LEVEL,
+    block_size: int = BLOCK_SIZE,
+    step: Callable[[str], object] = lambda name: None,
 ) -> int:
-    """Write `data` in seekable form to `out`; the bytes written. Raises InvalidArgument for a block size that is none."""
+    """Write `data` in seekable form to `out`; the bytes written. `step` is called before each block.
+
+    Raises InvalidArgument for a block size that is none.
+    """
     if not 1 <= block_size <= _MAX_BLOCK:
         raise InvalidArgument(
             where="write_seekable", field="block_size", value=block_size, allowed=f"1 to {_MAX_BLOCK}"
@@ -80,6 +89,7 @@ def write_seekable(
     digest = blake2b(digest_size=16)
     frames = written = 0
     for start in range(0, len(view), block_size):
+        step("block")
         block = view[start : start + block_size]
         packed = zstd.compress(block, options=options)
         out.write(packed)

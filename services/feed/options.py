@@ -10,7 +10,7 @@ import msgspec
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import ConfigError
 from libchronicle.queue import QueueConfig
-from libchronicle.runtime.config import BusConfig, FeedConfig, HostConfig, check_host, load_host
+from libchronicle.runtime.config import BusConfig, FeedConfig, HostConfig, check_host, load_host, raw_readers
 from libchronicle.runtime.transports import CLIENTS
 from libchronicle.venues.binance.profile import PROFILES, Profile
 
@@ -25,6 +25,7 @@ class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
     feed: FeedConfig
     paths: BusPaths
     queue: Path
+    durable: tuple[str, ...] = ()
 
     @property
     def daemon(self) -> str:
@@ -48,6 +49,7 @@ class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
             budget_bytes=feed.budget_bytes,
             on_full="evict",
             retain_age_s=feed.retain_age_s,
+            durable=self.durable,
         )
 
 
@@ -108,7 +110,14 @@ def feed_options(config: HostConfig, flags: argparse.Namespace) -> FeedOptions:
     feed = msgspec.structs.replace(feed, **{key: value for key, value in given.items() if value is not None})
     check_host(msgspec.structs.replace(config, feeds={**config.feeds, name: feed}), file)
     paths = BusPaths(config.bus.root_path, config.bus.hot_path)
-    return FeedOptions(name=name, file=file, feed=feed, paths=paths, queue=flags.queue or paths.raw(name))
+    return FeedOptions(
+        name=name,
+        file=file,
+        feed=feed,
+        paths=paths,
+        queue=flags.queue or paths.raw(name),
+        durable=() if flags.queue else raw_readers(config, name),
+    )
 
 
 def _symbols(text: str) -> tuple[str, ...]:

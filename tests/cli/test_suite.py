@@ -23,6 +23,7 @@ DAEMONS = [
     "router",
     "strategy-imbalance_taker",
     "strategy-quoter",
+    "archive-tier",
     "exporter",
 ]
 

@@ -20,6 +20,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### `[feeds.NAME]`": config.FeedConfig,
     "### `[router]`": config.RouterConfig,
     "### `[router.limits]`": config.Limits,
+    "### `[archive]`": config.ArchiveConfig,
     "### `[exporter]`": config.ExporterConfig,
     "### `[strategies]`": config.StrategiesConfig,
     "## A strategy's TOML": config.StrategyConfig,

@@ -1,0 +1,1 @@
+"""The daemon that takes sealed segments out of the queues' way and keeps them."""
