@@ -197,9 +197,10 @@ class Manifest:
             rows = self._db.execute(
                 "SELECT tier, count(*), sum(bytes) FROM segments GROUP BY tier"
             ).fetchall()
-        return {"warm": (0, 0), "cold": (0, 0), "remote": (0, 0)} | {
-            tier: (n, size) for tier, n, size in rows
-        }
+        found: dict[Tier, tuple[int, int]] = {"warm": (0, 0), "cold": (0, 0), "remote": (0, 0)}
+        for tier, segments, size in rows:
+            found[tier] = segments, size
+        return found
 
     def dump(self) -> list[dict[str, Any]]:
         """Every row, for comparing two manifests."""
