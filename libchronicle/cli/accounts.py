@@ -69,6 +69,7 @@ def access_of(config: HostConfig) -> Access:
     runs: dict[str, str | int] = {"exchange": EXCHANGE, "router": ROUTER, "exporter": EXPORTER}
     runs |= {f"feed-{name}": FEED for name in config.feeds}
     runs |= {"archive-tier": ARCHIVE} if config.archive is not None else {}
+    runs |= dict.fromkeys(config.etl.daemons if config.etl is not None else (), ARCHIVE)
     runs |= {f"strategy-{name}": STRATEGY_PREFIX + name for name in strategies}
     return Access(
         feed=FEED,

@@ -57,7 +57,10 @@ def effective(config: HostConfig, options: UpOptions) -> HostConfig:
     hot = os.path.abspath(config.bus.hot) if config.bus.hot else ""
     bus = msgspec.structs.replace(config.bus, root=root, hot=hot)
     strategies = msgspec.structs.replace(config.strategies, dir=str(config.strategies.path))
-    config = msgspec.structs.replace(config, bus=bus, strategies=strategies)
+    etl = config.etl
+    if etl is not None and etl.symbols:
+        etl = msgspec.structs.replace(etl, symbols=str(etl.symbols_path))
+    config = msgspec.structs.replace(config, bus=bus, strategies=strategies, etl=etl)
     if options.venue and options.recordings:
         raise _refusal(
             "--venue", "cannot be combined with --recording: one is the real venue, one the embedded"
@@ -70,7 +73,7 @@ def effective(config: HostConfig, options: UpOptions) -> HostConfig:
         raise _refusal(
             "--symbols", "belongs to --venue; the embedded exchange takes its symbols from host.toml"
         )
-    config = _at_speed(config, options.speed)
+    config = _without_feeds_that_left(_at_speed(config, options.speed))
     check_host(config, options.config)
     return config
 
@@ -151,6 +154,15 @@ def _at_speed(config: HostConfig, speed: float | None) -> HostConfig:
             raise _refusal("--speed", f"must be above 0, got {speed:g}")
         exchange = msgspec.structs.replace(exchange, speed=speed)
     return msgspec.structs.replace(config, exchange=exchange)
+
+
+def _without_feeds_that_left(config: HostConfig) -> HostConfig:
+    """[etl] feeds that the options took away are refined no more; with none of them left, nothing is."""
+    etl = config.etl
+    if etl is None or not etl.feeds or all(name in config.feeds for name in etl.feeds):
+        return config
+    left = tuple(name for name in etl.feeds if name in config.feeds)
+    return msgspec.structs.replace(config, etl=msgspec.structs.replace(etl, feeds=left) if left else None)
 
 
 def _refusal(option: str, reason: str) -> ConfigError:

@@ -140,6 +140,8 @@ def _daemon_name(argv: list[str]) -> str:
     kind = script.removeprefix("chronicle-")
     if kind == "feed":
         return f"feed-{_value_after(argv, '--name')}"
+    if kind == "etl" and "--group" in argv:
+        return f"etl-{_value_after(argv, '--group')}"
     if kind == "strategy-host":
         return f"strategy-{Path(_value_after(argv, '--strategy')).stem}"
     return kind

@@ -10,8 +10,8 @@ from libchronicle.runtime.config import HostConfig, strategy_files
 
 __all__ = ["bring_up", "wanted_units"]
 
-TEMPLATES = ("chronicle-feed@*.service", "chronicle-strategy@*.service")
-OPTIONAL = ("chronicle-exchange.service", "chronicle-archive-tier.service")
+TEMPLATES = ("chronicle-feed@*.service", "chronicle-strategy@*.service", "chronicle-etl@*.service")
+OPTIONAL = ("chronicle-exchange.service", "chronicle-etl.service", "chronicle-archive-tier.service")
 """Units that no host needs: stopped where the configuration has no table for them."""
 CONFINED_BY_GROUPS = ("chronicle-router", "chronicle-exporter")
 """Daemons that see a strategy's orders by a group of its own: a process gets its groups when it starts."""
@@ -21,11 +21,16 @@ def wanted_units(host: HostConfig) -> list[str]:
     """A unit for every daemon of the configuration."""
     exchange = ["chronicle-exchange.service"] if host.exchange is not None else []
     feeds = [f"chronicle-feed@{name}.service" for name in sorted(host.feeds)]
+    etl = []
+    if host.etl is not None:
+        groups = sorted(host.etl.groups)
+        etl = [f"chronicle-etl@{name}.service" for name in groups] or ["chronicle-etl.service"]
     strategies = [f"chronicle-strategy@{path.stem}.service" for path in strategy_files(host)]
     archive = ["chronicle-archive-tier.service"] if host.archive is not None else []
     return [
         *exchange,
         *feeds,
+        *etl,
         "chronicle-router.service",
         *strategies,
         *archive,

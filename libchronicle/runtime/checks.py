@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import stat
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from libchronicle.errors import ConfigError
 
 if TYPE_CHECKING:
     from libchronicle.runtime.config import (
+        EtlConfig,
         ExchangeConfig,
         ExporterConfig,
         FeedConfig,
@@ -46,6 +48,8 @@ def check_host(config: HostConfig, file: str) -> None:
         )
     for name, feed in config.feeds.items():
         _check_feed(name, feed, file)
+    if config.etl is not None:
+        _check_etl(config.etl, config.feeds, file)
     check_address(config.exporter.host, "exporter.host", file)
     if config.exchange is not None:
         check_exchange(config.exchange, file)
@@ -120,6 +124,32 @@ def _check_feed(name: str, feed: FeedConfig, file: str) -> None:
     if 0 < feed.budget_bytes < 3 * feed.segment_size:
         reason = f"must be 0 or at least three segments, {3 * feed.segment_size}"
         raise ConfigError(file=file, key=f"{key}.budget_bytes", reason=reason)
+
+
+def _check_etl(etl: EtlConfig, feeds: dict[str, FeedConfig], file: str) -> None:
+    """Each instrument is refined by exactly one process, from exactly one feed."""
+    for name in etl.feeds:
+        if name not in feeds:
+            there = ", ".join(feeds) or "none"
+            raise ConfigError(file=file, key="etl.feeds", reason=f"{name!r} is no feed; there are: {there}")
+    for name, patterns in etl.groups.items():
+        if not NAME.fullmatch(name) or not patterns:
+            reason = f'needs a name of {NAME_RULE}, and patterns such as "binance-spot:BTC*"'
+            raise ConfigError(file=file, key=f"etl.groups.{name}", reason=reason)
+    carried: dict[str, str] = {}
+    for name, feed in feeds.items():
+        if not etl.refines(name):
+            continue
+        for instrument in (f"{feed.venue}:{symbol}" for symbol in feed.symbols):
+            other = carried.setdefault(instrument, name)
+            if other != name:
+                reason = f"{instrument} comes from {other} and from {name}; name the feeds to refine"
+                raise ConfigError(file=file, key="etl.feeds", reason=reason)
+            if etl.groups and not any(
+                fnmatchcase(instrument, one) for patterns in etl.groups.values() for one in patterns
+            ):
+                reason = f'no group takes {instrument}; add a last one with "*"'
+                raise ConfigError(file=file, key="etl.groups", reason=reason)
 
 
 def _check_market(name: str, market: MarketConfig, ports: dict[int, str], file: str) -> None:

@@ -31,6 +31,7 @@ from libchronicle.runtime.environment import host_overrides, strategy_overrides
 __all__ = [
     "ArchiveConfig",
     "BusConfig",
+    "EtlConfig",
     "ExchangeConfig",
     "ExporterConfig",
     "FeedConfig",
@@ -152,6 +153,33 @@ class Limits(_Table, frozen=True, kw_only=True):
         return None
 
 
+class EtlConfig(_Table, frozen=True, kw_only=True):
+    """The refinery: one daemon, or one for each group. Without this table nothing is refined."""
+
+    feeds: tuple[str, ...] = ()  # refined by name; none = every feed
+    groups: dict[str, tuple[str, ...]] = {}  # name -> patterns of venue:SYMBOL; the first that fits takes it
+    symbols: str = ""  # a TOML of what venues' symbols mean, and from when to when
+    snapshot_interval_s: Interval = 60.0  # a book snapshot of our own at least this often
+    snapshot_levels: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 20_000  # or after so many levels
+    segment_size: SegmentSize = 1 << 20
+    segment_age_s: Interval = 3600.0  # a segment is sealed when it is this old
+    late_limit_s: Age = 1800.0  # an event of yesterday this far behind still goes to its day
+    sync: bool = True  # put sealed segments on the medium
+    core: Core = -1
+
+    @property
+    def daemons(self) -> dict[str, str]:
+        """Group by daemon, which is also the name its readers go by."""
+        return {f"etl-{name}": name for name in self.groups} or {"etl": ""}
+
+    @property
+    def symbols_path(self) -> Path | None:
+        return Path(os.path.abspath(self.symbols)) if self.symbols else None
+
+    def refines(self, feed: str) -> bool:
+        return not self.feeds or feed in self.feeds
+
+
 class RouterConfig(_Table, frozen=True, kw_only=True):
     gateway: Literal["paper"] = "paper"
     valid_for_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = (
@@ -204,6 +232,7 @@ class HostConfig(_Table, frozen=True, kw_only=True):
     bus: BusConfig = BusConfig()
     exchange: ExchangeConfig | None = None
     feeds: dict[str, FeedConfig] = {}
+    etl: EtlConfig | None = None
     router: RouterConfig = RouterConfig()
     archive: ArchiveConfig | None = None
     exporter: ExporterConfig = ExporterConfig()
@@ -274,14 +303,16 @@ def daemon_names(config: HostConfig) -> list[str]:
     """Every daemon of this host by the name its process, counters file and control queue go by."""
     exchange = ["exchange"] if config.exchange is not None else []
     feeds = [f"feed-{name}" for name in sorted(config.feeds)]
+    etl = sorted(config.etl.daemons) if config.etl is not None else []
     strategies = [f"strategy-{path.stem}" for path in strategy_files(config)]
     archive = ["archive-tier"] if config.archive is not None else []
-    return [*exchange, *feeds, "router", *strategies, *archive, "exporter"]
+    return [*exchange, *feeds, *etl, "router", *strategies, *archive, "exporter"]
 
 
 def raw_readers(config: HostConfig, feed: str) -> tuple[str, ...]:
     """Readers of a feed's raw queue for which every record is kept until they have read it."""
-    return (ARCHIVE_READER,) if config.archive is not None else ()
+    etl = config.etl.daemons if config.etl is not None and config.etl.refines(feed) else ()
+    return (*sorted(etl), *((ARCHIVE_READER,) if config.archive is not None else ()))
 
 
 def strategy_files(config: HostConfig) -> list[Path]:

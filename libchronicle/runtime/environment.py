@@ -4,6 +4,7 @@
     CHRONICLE_EXPORTER_PORT=9500                     [exporter] port
     CHRONICLE_EXCHANGE_SPEED=20                      [exchange] speed, if there is an [exchange]
     CHRONICLE_ARCHIVE_WARM_AFTER_S=60                [archive] warm_after_s, if there is an [archive]
+    CHRONICLE_ETL_SNAPSHOT_INTERVAL_S=10             [etl] snapshot_interval_s, if there is an [etl]
     CHRONICLE_FEEDS_SEGMENT_SIZE=4194304             segment_size of every feed
     CHRONICLE_FEEDS_BINANCE_SPOT_CLIENT=picows       of [feeds.binance-spot] alone; wins over the above
     CHRONICLE_STRATEGY_SPIN_US=50                    spin_us of every strategy
@@ -26,8 +27,8 @@ from libchronicle.runtime.values import BadValue, convert
 __all__ = ["host_overrides", "strategy_overrides"]
 
 PREFIX = "CHRONICLE_"
-SECTIONS = ("bus", "exchange", "router", "archive", "exporter", "strategies")
-OPTIONAL = ("exchange", "archive")
+SECTIONS = ("bus", "exchange", "etl", "router", "archive", "exporter", "strategies")
+OPTIONAL = ("exchange", "etl", "archive")
 
 
 def host_overrides(

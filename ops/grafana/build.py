@@ -24,6 +24,7 @@ TARGET = Path(__file__).parent / "dashboards" / "chronicle.json"
 SECTIONS = {
     "Daemons": sections.daemons,
     "Feeds": sections.feeds,
+    "Refinery": sections.refinery,
     "Queues": sections.queues,
     "Strategies": sections.strategies,
     "Router": sections.router,

@@ -211,6 +211,48 @@ def strategies() -> list[Any]:
     ]
 
 
+def refinery() -> list[Any]:
+    """Is clean data made, whole and in time?"""
+    return [
+        lines(
+            "Records refined",
+            "cps",
+            [("sum by (stream) (rate(chronicle_etl_records_total[1m]))", "{{stream}}")],
+            "Raw records written into clean queues.",
+        ),
+        lines(
+            "Lag",
+            "s",
+            quantiles("chronicle_etl_lag_seconds", "daemon"),
+            "Raw record committed to its clean records committed.",
+        ),
+        lines(
+            "Not taken, late, gaps",
+            "none",
+            [
+                ("sum by (reason) (increase(chronicle_etl_rejected_total[10m]))", "{{reason}}"),
+                ("sum (increase(chronicle_etl_late_total[10m]))", "late"),
+                ("sum (increase(chronicle_etl_gaps_total[10m]))", "gaps"),
+            ],
+            "Raw records that no clean queue holds; those that came a day late; what feeds declared missing.",
+        ),
+        lines(
+            "Snapshots and segments",
+            "none",
+            [
+                ("sum (increase(chronicle_etl_snapshots_total[10m]))", "snapshots injected"),
+                ("sum (increase(chronicle_etl_rolls_total[10m]))", "segments ended"),
+            ],
+            "A snapshot at the head of every book segment, and at least every minute.",
+            16,
+        ),
+        number(
+            "Behind", "chronicle_etl_lag_records", "records", "Raw records not read yet.", bad_from=10_000
+        ),
+        number("Clean queues", "chronicle_etl_queues", "queues", "One for each instrument and stream."),
+    ]
+
+
 def router() -> list[Any]:
     """Do the orders go out?"""
     return [

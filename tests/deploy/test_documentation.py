@@ -54,4 +54,6 @@ def test_the_permission_matrix_is_that_of_the_bus(text: str) -> None:
 
 def test_every_unit_is_described(text: str, project_root: Path) -> None:
     for unit in (project_root / "systemd").iterdir():
-        assert f"`{unit.name}`" in text.replace("@<feed>", "@").replace("@<id>", "@"), unit.name
+        assert f"`{unit.name}`" in text.replace("@<feed>", "@").replace("@<id>", "@").replace(
+            "@<group>", "@"
+        ), unit.name

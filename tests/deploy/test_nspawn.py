@@ -31,6 +31,7 @@ USERS = {
     "exchange": "chronicle-exchange",
     "feed@binance-spot": "chronicle-feed",
     "feed@binance-usdm": "chronicle-feed",
+    "etl": "chronicle-archive",
     "router": "chronicle-router",
     "strategy@imbalance_taker": "chronicle-s-imbalance_taker",
     "strategy@quoter": "chronicle-s-quoter",

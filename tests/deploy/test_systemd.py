@@ -56,7 +56,9 @@ def test_systemd_analyze_verify_has_nothing_to_say(project_root: Path, tmp_path:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["exchange", "feed@", "router", "strategy@", "archive-tier", "exporter"])
+@pytest.mark.parametrize(
+    "name", ["exchange", "feed@", "etl", "etl@", "router", "strategy@", "archive-tier", "exporter"]
+)
 def test_each_daemon_is_hardened_and_restarted(project_root: Path, name: str) -> None:
     parser = RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]

@@ -18,6 +18,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### `[exchange]`": config.ExchangeConfig,
     "### `[exchange.markets.NAME]`": config.MarketConfig,
     "### `[feeds.NAME]`": config.FeedConfig,
+    "### `[etl]`": config.EtlConfig,
     "### `[router]`": config.RouterConfig,
     "### `[router.limits]`": config.Limits,
     "### `[archive]`": config.ArchiveConfig,
