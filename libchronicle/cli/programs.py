@@ -41,8 +41,8 @@ def programs(
         found.append(_program(f"feed-{name}", "chronicle-feed", own, 20, bus, feed, readers))
     if config.etl is not None:
         for daemon, group in sorted(config.etl.daemons.items()):
-            own = (*common, "--group", group) if group else common
-            found.append(_program(daemon, "chronicle-etl", own, 25, bus, config.etl, config.feeds))
+            arguments = (*common, "--group", group) if group else common
+            found.append(_program(daemon, "chronicle-etl", arguments, 25, bus, config.etl, config.feeds))
     found.append(_program("router", "chronicle-router", common, 30, bus, config.router, config.feeds))
     for toml, strategy in strategies:
         own = (*common, "--strategy", str(toml))
