@@ -107,4 +107,4 @@ def test_every_query_of_the_dashboard_has_data_every_rule_works_and_a_healthy_su
     assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
     firing = {rule["name"] for rule in rules if rule.get("state") == "firing"}
     assert firing - MACHINE == set()
-    assert len(prometheus.query("chronicle_up == 1")) == 8
+    assert len(prometheus.query("chronicle_up == 1")) == 9

@@ -158,6 +158,7 @@ def test_a_change_touches_only_the_programs_it_concerns(host: HostConfig, tmp_pa
         "etl",
         "router",
         "strategy-one",
+        "archive-tier",
         "exporter",
     ]
 
@@ -188,6 +189,7 @@ def test_each_program_is_a_group_of_its_own_and_odd_paths_survive(host: HostConf
         "etl",
         "router",
         "strategy-one",
+        "archive-tier",
         "exporter",
     ]
     command = shlex.split(parsed["program:feed-binance-spot"]["command"].replace("%%", "%"))

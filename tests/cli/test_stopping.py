@@ -117,7 +117,7 @@ def test_down_finds_the_suite_from_anywhere_and_needs_no_configuration_that_up_w
     config.write_text(good.replace("[exporter]", "[exporter]\nprot = 7"))
     assert live_suite.chronicle("up", check=False).returncode == ExitCode.CONFIG
     stopped = live_suite.chronicle("down")
-    assert "8 daemons stopped in " in stopped.stdout
+    assert "9 daemons stopped in " in stopped.stdout
     assert nothing_runs(live_suite)
 
     config.write_text("version = = 1")
@@ -127,7 +127,7 @@ def test_down_finds_the_suite_from_anywhere_and_needs_no_configuration_that_up_w
     assert "chronicle down --run DIR" in unreadable.stderr
     config.write_text(good)
     live_suite.chronicle("up")
-    assert "8 daemons stopped in " in down("--run", str(root)).stdout
+    assert "9 daemons stopped in " in down("--run", str(root)).stdout
 
 
 @pytest.mark.suite
