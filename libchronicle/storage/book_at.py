@@ -13,9 +13,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from libchronicle.book import L2Book, L3Book
@@ -31,6 +33,10 @@ __all__ = ["BookAt", "BookFinder"]
 _DAY: Final = timedelta(days=1)
 _REALTIME_COARSE: Final = 5  # of <linux/time.h>; Python does not name it
 _BEGINNING: Final = -(1 << 62)
+_END: Final = 1 << 62
+_KEPT: Final = 16  # listings
+
+_State = tuple[int, int]  # of a directory: when it changed last, and which it is
 
 
 class BookAt(NamedTuple):
@@ -46,6 +52,21 @@ class BookAt(NamedTuple):
     segments: int
 
 
+class _Listing:
+    """Segments by the time before which none of their records is; `reach[i]`: the last time of any record in the first i + 1."""
+
+    def __init__(self, refs: Iterable[SegmentRef]) -> None:
+        self.refs = sorted(refs, key=lambda ref: (ref.from_ts, ref.id))
+        self.begins = [ref.from_ts for ref in self.refs]
+        last = (_END if ref.last_ts is None else ref.last_ts for ref in self.refs)
+        self.reach = list(accumulate(last, max))
+
+    def newest_first(self, upto_ns: int) -> Iterator[tuple[SegmentRef, int]]:
+        """Those that begin at or before a time, each with its reach."""
+        for at in range(bisect_right(self.begins, upto_ns) - 1, -1, -1):
+            yield self.refs[at], self.reach[at]
+
+
 class _Search:
     """What is known so far: the newest snapshot not after `upto_ns`, and the segments with records at or after it."""
 
@@ -55,22 +76,26 @@ class _Search:
         self.definition: bytes | None = None
         self.spans: dict[SegmentId, SegmentSpan] = {}
 
-    def look(self, refs: Iterable[SegmentRef]) -> None:
-        """Newest first. Those that end before the snapshot found are passed."""
-        for ref in refs:
-            if ref.id in self.spans or (
-                self.from_ns is not None and ref.last_ts is not None and ref.last_ts < self.from_ns
-            ):
-                continue
-            span = self._catalog.open(ref, self._stream)
-            if span is None:
-                continue
-            self.spans[ref.id] = span
-            if self.definition is None:
-                self.definition = definition_of(span, self._number)
-            found = last_snapshot(span, self._number, self._upto_ns)
-            if found is not None and (self.from_ns is None or found[0] > self.from_ns):
-                self.from_ns = found[0]
+    def look(self, listing: _Listing) -> None:
+        """Newest first, until no other reaches the snapshot that was found."""
+        for ref, reach in listing.newest_first(self._upto_ns):
+            if self.from_ns is not None and reach < self.from_ns:
+                break
+            if not self._is_past(ref) and ref.id not in self.spans:
+                span = self._catalog.open(ref, self._stream)
+                if span is not None:
+                    self._scan(ref.id, span)
+
+    def _is_past(self, ref: SegmentRef) -> bool:
+        return self.from_ns is not None and ref.last_ts is not None and ref.last_ts < self.from_ns
+
+    def _scan(self, segment: SegmentId, span: SegmentSpan) -> None:
+        self.spans[segment] = span
+        if self.definition is None:
+            self.definition = definition_of(span, self._number)
+        found = last_snapshot(span, self._number, self._upto_ns)
+        if found is not None and (self.from_ns is None or found[0] > self.from_ns):
+            self.from_ns = found[0]
 
     def rebuild(self) -> BookAt:
         queues: dict[int, deque[SegmentSpan]] = {}
@@ -93,11 +118,12 @@ class _Spans:
 
 
 class BookFinder:
-    """Books of one archive. Keeps the listings of what it looked at."""
+    """Books of one archive. Keeps the listings of what it looked at last."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog: Final = catalog
-        self._listed: dict[Partition, tuple[tuple[int, int], list[SegmentRef]]] = {}
+        self._partitions: dict[Partition, tuple[_State, list[SegmentRef]]] = {}
+        self._listings: dict[tuple[Partition, ...], tuple[list[_State | None], _Listing]] = {}
 
     def find(self, venue: str, symbol: str, ts_ns: int) -> BookAt:
         """The book after every record up to and including `ts_ns`, by ingest time; `valid` says whether a gap came before.
@@ -106,48 +132,58 @@ class BookFinder:
         """
         stream = Stream(venue, symbol, "book")
         search = _Search(self._catalog, stream, instrument_id(f"{venue}:{symbol}"), ts_ns)
-        for refs in self._candidates(stream, ts_ns):
-            search.look(refs)
+        for listings in self._candidates(stream, ts_ns):
+            for listing in listings:
+                search.look(listing)
             if search.from_ns is not None:
                 break
         return search.rebuild()
 
-    def _candidates(self, stream: Stream, ts_ns: int) -> Iterator[list[SegmentRef]]:
-        """Segments that begin at or before a time, newest first: those that may hold records of its day, then day by day back.
-
-        A record lies in the partition of its event's date, at most a day from that of its ingest.
-        """
+    def _candidates(self, stream: Stream, ts_ns: int) -> Iterator[list[_Listing]]:
+        """What may hold records of that day: the queues, and the partitions of its date and of its neighbours, since a record lies
+        in that of its event's date, at most a day from its ingest. Then, should it hold no snapshot, day by day back."""
         near = day_of(ts_ns)
-        recent = {ref.id: ref for ref in self._catalog.hot(stream)}
-        for day in (near - _DAY, near, near + _DAY):
-            for ref in self._archived(Partition(stream.venue, stream.symbol, day, stream.stream)):
-                recent.setdefault(ref.id, ref)
-        yield _newest_first(ref for ref in recent.values() if ref.from_ts <= ts_ns)
+        around = (near - _DAY, near, near + _DAY)
+        recent = self._listing([Partition(stream.venue, stream.symbol, day, stream.stream) for day in around])
+        yield [_Listing(self._catalog.hot(stream)), recent]
         for day in reversed(self._catalog.days(stream)):
             if day < near - _DAY:
-                yield self._archived(Partition(stream.venue, stream.symbol, day, stream.stream))
+                yield [self._listing([Partition(stream.venue, stream.symbol, day, stream.stream)])]
 
-    def _archived(self, partition: Partition) -> list[SegmentRef]:
+    def _listing(self, partitions: list[Partition]) -> _Listing:
+        parts = [self._archived(partition) for partition in partitions]
+        states = [state for state, _ in parts]
+        known = self._listings.get(key := tuple(partitions))
+        if known is not None and known[0] == states:
+            return known[1]
+        listing = _Listing(ref for _, refs in parts for ref in refs)
+        if None not in states:
+            while len(self._listings) >= _KEPT:
+                self._listings.pop(next(iter(self._listings)))
+            self._listings[key] = states, listing
+        return listing
+
+    def _archived(self, partition: Partition) -> tuple[_State | None, list[SegmentRef]]:
+        """Its segments, with the state of the directory that they are surely those of; None: it may have changed since."""
         directory = self._catalog.layout.partition_dir(partition)
         now = _file_clock_ns()
         try:
             seen = os.stat(directory)
         except FileNotFoundError:
-            return []
+            return (0, 0), []
         state = seen.st_mtime_ns, seen.st_ino
-        known = self._listed.get(partition)
+        known = self._partitions.get(partition)
         if known is not None and known[0] == state:
-            return known[1]
-        refs = _newest_first(self._catalog.archived(partition))
-        if seen.st_mtime_ns < now:
-            self._listed[partition] = state, refs
-        return refs
+            return known
+        refs = self._catalog.archived(partition)
+        if seen.st_mtime_ns >= now:
+            return None, refs
+        while len(self._partitions) >= 3 * _KEPT:
+            self._partitions.pop(next(iter(self._partitions)))
+        self._partitions[partition] = state, refs
+        return state, refs
 
 
 def _file_clock_ns() -> int:
     """The clock that a file system stamps with, which goes in ticks; 0 where it cannot be asked, and no listing is kept."""
     return time.clock_gettime_ns(_REALTIME_COARSE) if sys.platform == "linux" else 0
-
-
-def _newest_first(refs: Iterable[SegmentRef]) -> list[SegmentRef]:
-    return sorted(refs, key=lambda ref: (ref.from_ts, ref.id), reverse=True)
