@@ -53,7 +53,7 @@ class BookAt(NamedTuple):
 
 
 class _Listing:
-    """Segments by the time before which none of their records is; `reach[i]`: the last time of any record in the first i + 1."""
+    """Segments by the time before which they have no record; `reach[i]`: the last time of any record in the first i + 1."""
 
     def __init__(self, refs: Iterable[SegmentRef]) -> None:
         self.refs = sorted(refs, key=lambda ref: (ref.from_ts, ref.id))
@@ -140,8 +140,8 @@ class BookFinder:
         return search.rebuild()
 
     def _candidates(self, stream: Stream, ts_ns: int) -> Iterator[list[_Listing]]:
-        """What may hold records of that day: the queues, and the partitions of its date and of its neighbours, since a record lies
-        in that of its event's date, at most a day from its ingest. Then, should it hold no snapshot, day by day back."""
+        """What may hold records of that day: the queues, and the partitions of its date and of its neighbours, since a record
+        lies in that of its event's date, at most a day from its ingest. Then, should that hold no snapshot, day by day back."""
         near = day_of(ts_ns)
         around = (near - _DAY, near, near + _DAY)
         recent = self._listing([Partition(stream.venue, stream.symbol, day, stream.stream) for day in around])

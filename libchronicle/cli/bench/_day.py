@@ -1,4 +1,4 @@
-"""A day of one instrument in an archive, for benchmarks: a recording, or made-up records, again and again until the day is full."""
+"""A day of one instrument in an archive, for benchmarks: a recording, or made-up records, repeated until it is full."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The book at random times of a day-sized archive: one call each, warm files first, then the same day cold.
 
-The day is the recorded book stream of binance-usdm:BTCUSDT 250 times over, about 1,900 segments of 1 MiB with a snapshot each 60 s
-or 20,000 levels. Each figure is in ms: open, scan back, rebuild. `segments_p50` says how many segments a call opened.
+The day is the recorded book stream of binance-usdm:BTCUSDT 250 times over, about 2,500 segments of 1 MiB with a snapshot
+each 60 s or 20,000 levels. Each figure is in ms: open, scan back, rebuild. `segments_p50` says how many segments a call opened.
 """
 
 from __future__ import annotations

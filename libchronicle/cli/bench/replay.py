@@ -1,8 +1,8 @@
 """Replay of an archived book stream: books kept natively, and a Python callback for every message.
 
-The archive is the recorded binance-usdm:BTCUSDT, 20 times over, in warm files. `levels_per_s`: all levels of the book stream over the
-time of a replay of it without a callback. The other figures are of book, trades and quotes merged: `records_per_s` without a callback,
-`messages_per_s` with one that takes the event and does nothing, `peek_per_s` with one that reads time, type and best bid.
+The archive is the recorded binance-usdm:BTCUSDT, 20 times over, in warm files. `levels_per_s`: all levels of the book stream
+over the time of a replay of it without a callback. The other figures are of book, trades and quotes merged: `records_per_s`
+without a callback, `messages_per_s` with one that does nothing, `peek_per_s` with one that reads time, type and best bid.
 `rss_grown_mb`: what memory grew by while it replayed, mapped files among it.
 """
 
