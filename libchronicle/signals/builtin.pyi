@@ -35,8 +35,7 @@ class Imbalance(Feature):
 
 class TradeFlow(Feature):
     """Since the last row: `buy_qty`, `sell_qty` (by what the taker did), `trades`, `flow` = (buy - sell) / (buy + sell),
-    `vwap`;
-    the last two are null without trades."""
+    `vwap`; the last two are null without trades."""
 
     def __init__(self) -> None: ...
 

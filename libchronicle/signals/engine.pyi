@@ -8,8 +8,8 @@ class FeatureEngine:
     """Rows of one instrument. Give it to a replay as its callback.
 
     Columns: `ts` (the row's time), those of the features in order, `valid`. A row is not valid when its book is not whole,
-    or when records were missing since the row before it. `on_batch(batch)` gets full batches, and what is left at `finish`; it must
-    be done with a batch when it returns.
+    or when records were missing since the row before it. `on_batch(batch)` gets full batches, and what is left at
+    `finish`; it must be done with a batch when it returns.
     """
 
     market: Market
