@@ -8,7 +8,7 @@ report = replay.run()
 
 from __future__ import annotations
 
-from libchronicle.replay.engine import ReplayEvent
+from libchronicle.replay.event import ReplayEvent
 from libchronicle.replay.pace import RealTime
 from libchronicle.replay.replayer import Callback, GapPolicy, Replay
 from libchronicle.replay.report import InstrumentReport, ReplayReport

@@ -2,19 +2,25 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.book.books cimport chr_books
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.replay.source cimport FrameSource
+from libchronicle.replay.event cimport ReplayEvent
 
-ctypedef struct chr_head:
-    chr_frame frame
-    uint32_t idle      # nothing yet
+cdef extern from "channel.h" nogil:
+    int chr_channel_follows(uint64_t *last, const chr_frame *f)
 
+cdef extern from "heap.h" nogil:
+    ctypedef struct chr_head:
+        chr_frame frame
+        uint64_t channel_seq
+        uint32_t idle
 
-cdef class ReplayEvent:
-    cdef Engine engine
-    cdef chr_frame *frame
-    cdef uint32_t source_
-    cdef int64_t place
-    cdef int live(self) except -1
+    ctypedef struct chr_heap:
+        chr_head *heads
+        uint32_t *first
+        uint32_t count
+
+    void chr_heap_push(chr_heap *h, uint32_t source)
+    void chr_heap_settle(chr_heap *h)
+    void chr_heap_pop(chr_heap *h)
 
 
 cdef class Engine:
@@ -24,8 +30,8 @@ cdef class Engine:
     cdef chr_books table
     cdef void **raw                 # the sources, for the loop
     cdef chr_head *heads
-    cdef uint32_t *heap
-    cdef uint32_t heads_count, heap_count
+    cdef chr_heap heap
+    cdef uint32_t heads_count
     cdef int64_t pending            # the source whose head was given: to be refilled
     cdef chr_head *current
     cdef int64_t place              # of the instrument given, -1: none
@@ -36,6 +42,7 @@ cdef class Engine:
     cdef public int64_t start_ns, end_ns
     cdef uint64_t types[1024]
     cdef bint all_types
+    cdef public bint channel        # check that venueSeq has no hole
     cdef public uint64_t sample_every
     cdef public int64_t sample_ns
     cdef public int64_t pace_ns     # beyond it `pace` is asked
@@ -58,10 +65,9 @@ cdef class Engine:
     cdef int damage(self, uint32_t source) noexcept nogil
     cdef int missing(self, const chr_frame *f, uint32_t source, const char *reason) noexcept nogil
     cdef int stop(self, const chr_frame *f, uint32_t source, uint64_t instrument_id) except -1
+    cdef ReplayEvent event(self)
+    cdef int point(self, ReplayEvent event) except -1
     cdef int check(self, int rc) except -1
     cdef bint passes(self, const chr_frame *f) noexcept nogil
     cdef int64_t enter(self, uint64_t instrument_id, const chr_frame *f) noexcept nogil
     cdef int make_book(self, int64_t place, const chr_frame *f) except -1
-    cdef void sift_down(self) noexcept nogil
-    cdef void push(self, uint32_t source) noexcept nogil
-    cdef bint before(self, uint32_t a, uint32_t b) noexcept nogil

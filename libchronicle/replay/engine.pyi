@@ -1,27 +1,10 @@
 from collections.abc import Callable, Iterable, Set
 
 from libchronicle.book import L2Book, L3Book
-from libchronicle.protocol import SbeMessage
+from libchronicle.replay.event import ReplayEvent
 from libchronicle.replay.source import FrameSource
 
-__all__ = ["Engine", "ReplayEvent"]
-
-class ReplayEvent:
-    @property
-    def ts_ns(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def type_id(self) -> int: ...
-    @property
-    def source(self) -> int: ...
-    @property
-    def instrument_id(self) -> int: ...
-    @property
-    def book(self) -> L2Book | L3Book | None: ...
-    @property
-    def payload(self) -> bytes: ...
-    def message(self) -> SbeMessage: ...
+__all__ = ["Engine"]
 
 class Engine:
     sources: list[FrameSource]
@@ -29,6 +12,7 @@ class Engine:
     wanted: Set[int] | None
     start_ns: int
     end_ns: int
+    channel: bool
     sample_every: int
     sample_ns: int
     pace_ns: int

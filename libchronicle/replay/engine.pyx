@@ -10,12 +10,11 @@ Rules
   - Without a callback the loop runs without the GIL; whatever is rare (a new instrument, an error, a mark) takes it.
 """
 
-cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.list cimport PyList_GET_ITEM
 from libc.stdint cimport INT64_MAX, INT64_MIN, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 
 from libchronicle.book.books cimport (
     CHR_FED,
@@ -47,73 +46,19 @@ from libchronicle.protocol.layout cimport (
     CHR_PHASE_CHANGE,
 )
 from libchronicle.protocol.sbe cimport chr_instrument_of
+from libchronicle.replay.event cimport ReplayEvent
 from libchronicle.replay.source cimport SOURCE_ERROR, SOURCE_FRAME, FrameSource
 
 from libchronicle.errors import BadSegment, Broken, ReplayGap
-from libchronicle.protocol import Instrument, decode
+from libchronicle.protocol import Instrument
 
-__all__ = ["Engine", "ReplayEvent"]
+__all__ = ["Engine"]
 
 cdef enum:
     SIGNALS_EVERY = 1 << 18
     NOTHING = 0
     GIVEN = 1
     FAILED = -1
-
-
-@cython.final
-cdef class ReplayEvent:
-    """One record as it passes. Only good until the next one: keep what you need of it, not the event."""
-
-    cdef int live(self) except -1:
-        if self.frame == NULL:
-            raise RuntimeError("a replay's event is gone when the next one comes: keep its values, not the event")
-        return 0
-
-    @property
-    def ts_ns(self) -> int:
-        self.live()
-        return self.frame.ts_ns
-
-    @property
-    def seq(self) -> int:
-        self.live()
-        return self.frame.seq
-
-    @property
-    def type_id(self) -> int:
-        self.live()
-        return self.frame.type_id
-
-    @property
-    def source(self) -> int:
-        """Place of its source among those of the replay."""
-        return self.source_
-
-    @property
-    def instrument_id(self) -> int:
-        """0: the whole feed, or of no instrument."""
-        return self.engine.table.entries[self.place].instrument_id if self.place >= 0 else 0
-
-    @property
-    def book(self):
-        """The instrument's book after this record; None where it has none."""
-        return self.engine.books[self.place] if self.place >= 0 else None
-
-    @property
-    def payload(self) -> bytes:
-        self.live()
-        return PyBytes_FromStringAndSize(<const char *>self.frame.payload, self.frame.size)
-
-    def message(self):
-        """The record as a message of the protocol. Raises DecodeError."""
-        self.live()
-        return decode(self.frame.type_id, PyBytes_FromStringAndSize(<const char *>self.frame.payload, self.frame.size))
-
-    def __repr__(self) -> str:
-        if self.frame == NULL:
-            return "<ReplayEvent that is gone>"
-        return f"<ReplayEvent ts={self.ts_ns} seq={self.seq} type={self.type_id} source={self.source}>"
 
 
 ctypedef int (*pull_function)(void *source, chr_frame *out) noexcept nogil
@@ -140,8 +85,9 @@ cdef class Engine:
         self.heads_count = count
         self.raw = <void **>calloc(count + 1, sizeof(void *))
         self.heads = <chr_head *>calloc(count + 1, sizeof(chr_head))
-        self.heap = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
-        if self.raw == NULL or self.heads == NULL or self.heap == NULL or chr_books_init(&self.table, policy):
+        self.heap.heads = self.heads
+        self.heap.first = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
+        if self.raw == NULL or self.heads == NULL or self.heap.first == NULL or chr_books_init(&self.table, policy):
             raise MemoryError("no memory for a replay")
         for number, source in enumerate(sources):
             self.raw[number] = <void *>source  # `sources` holds them
@@ -159,40 +105,10 @@ cdef class Engine:
     def __dealloc__(self):
         free(self.raw)
         free(self.heads)
-        free(self.heap)
+        free(self.heap.first)
         chr_books_free(&self.table)
 
     # ------------------------------------------------------------ merge
-
-    cdef bint before(self, uint32_t a, uint32_t b) noexcept nogil:
-        cdef int64_t x = self.heads[a].frame.ts_ns, y = self.heads[b].frame.ts_ns
-        return x < y or (x == y and a < b)
-
-    cdef void push(self, uint32_t source) noexcept nogil:
-        cdef uint32_t at = self.heap_count, up
-        self.heap_count += 1
-        while at:
-            up = (at - 1) >> 1
-            if not self.before(source, self.heap[up]):
-                break
-            self.heap[at] = self.heap[up]
-            at = up
-        self.heap[at] = source
-
-    cdef void sift_down(self) noexcept nogil:
-        """The first of the heap may no longer be the earliest."""
-        cdef uint32_t at = 0, down, source = self.heap[0]
-        while True:
-            down = 2 * at + 1
-            if down >= self.heap_count:
-                break
-            if down + 1 < self.heap_count and self.before(self.heap[down + 1], self.heap[down]):
-                down += 1
-            if not self.before(self.heap[down], source):
-                break
-            self.heap[at] = self.heap[down]
-            at = down
-        self.heap[at] = source
 
     cdef int refill(self, uint32_t source) noexcept nogil:
         """The next frame of a source into its head: 1, 0 none (ended, or idle), -1."""
@@ -217,7 +133,7 @@ cdef class Engine:
             if rc < 0:
                 return FAILED
             if rc:
-                self.push(source)
+                chr_heap_push(&self.heap, source)
         self.begun = True
         return 0
 
@@ -230,10 +146,9 @@ cdef class Engine:
         if rc < 0:
             return FAILED
         if rc == 0:
-            self.heap_count -= 1
-            self.heap[0] = self.heap[self.heap_count]
-        if self.heap_count > 1:
-            self.sift_down()
+            chr_heap_pop(&self.heap)
+        elif self.heap.count > 1:
+            chr_heap_settle(&self.heap)
         return 0
 
     # ------------------------------------------------------------ one record
@@ -247,21 +162,21 @@ cdef class Engine:
         while not self.finished:
             if self.pending >= 0 and self.advance() < 0:
                 return FAILED
-            if self.heap_count == 0:
+            if self.heap.count == 0:
                 if self.begin() < 0:
                     return FAILED
-                if self.heap_count == 0:
+                if self.heap.count == 0:
                     self.finished = self.none_idle()
                     return NOTHING
-            h = &self.heads[self.heap[0]]
+            h = &self.heads[self.heap.first[0]]
             f = &h.frame
             if f.ts_ns >= self.end_ns:
                 self.finished = True
                 return NOTHING
             if self.heed(f) < 0:
                 return FAILED
-            self.pending = self.heap[0]
-            rc = self.feed(h, self.heap[0])
+            self.pending = self.heap.first[0]
+            rc = self.feed(h, self.heap.first[0])
             if rc < 0:
                 return FAILED
             if rc == CHR_FED and self.passes(f):
@@ -289,6 +204,8 @@ cdef class Engine:
             self.first_ns = f.ts_ns
         if f.type_id == CHR_TYPE_LOST:
             return self.missing(f, source, b"records that the queue lost")
+        if self.channel and not chr_channel_follows(&h.channel_seq, f) and self.missing(f, source, b"messages of the channel are missing") < 0:
+            return FAILED
         instrument_id = chr_instrument_of(f.type_id, f.payload, f.size)
         if instrument_id == 0:
             return self.missing(f, source, b"a Gap record of the whole feed") if f.type_id == CHR_GAP else CHR_FED
@@ -453,9 +370,7 @@ cdef class Engine:
             event = self.event()
             rc = self.step()
             while rc == GIVEN:
-                event.frame = &self.current.frame
-                event.source_ = self.heap[0]
-                event.place = self.place
+                self.point(event)
                 if callback(event) is False:
                     self.finished = True
                 rc = self.step()
@@ -470,20 +385,25 @@ cdef class Engine:
         self.check(rc)
         if rc != GIVEN:
             return None
-        event.frame = &self.current.frame
-        event.source_ = self.heap[0]
-        event.place = self.place
+        self.point(event)
         return event
 
-    def event(self):
-        cdef ReplayEvent event
+    cdef ReplayEvent event(self):
         if self.shared is None:
-            event = ReplayEvent.__new__(ReplayEvent)
-            event.engine = self
-            self.shared = event
-        event = self.shared
-        event.frame = NULL
-        return event
+            self.shared = ReplayEvent.__new__(ReplayEvent)
+        self.shared.frame = NULL
+        return self.shared
+
+    cdef int point(self, ReplayEvent event) except -1:
+        event.frame = &self.current.frame
+        event.source = self.heap.first[0]
+        if self.place < 0:
+            event.instrument_id = 0
+            event.book = None
+        else:
+            event.instrument_id = self.table.entries[self.place].instrument_id
+            event.book = <object>PyList_GET_ITEM(self.books, self.place)
+        return 0
 
     cdef int check(self, int rc) except -1:
         if rc >= 0:
@@ -518,9 +438,9 @@ cdef class Engine:
         for source in range(self.heads_count):
             owner = self.sources[source]
             seq = getattr(owner, "next_seq", 0)
-            for at in range(self.heap_count):
+            for at in range(self.heap.count):
                 f = &self.heads[source].frame
-                if self.heap[at] == source and self.pending != source:
+                if self.heap.first[at] == source and self.pending != source:
                     seq = (<const uint64_t *>f.payload)[0] if f.type_id == CHR_TYPE_LOST else f.seq
             found.append((owner.name, getattr(owner, "queue_id", 0), seq))
         return found

@@ -9,7 +9,8 @@ from typing import Final
 from libchronicle.book import L2Book, L3Book
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import SbeMessage, instrument_id
-from libchronicle.replay.engine import Engine, ReplayEvent
+from libchronicle.replay.engine import Engine
+from libchronicle.replay.event import ReplayEvent
 from libchronicle.replay.report import ReplayReport, instrument_name, report_of
 from libchronicle.replay.snapshots import Snapshot, Snapshotter, state_of
 from libchronicle.replay.source import FrameSource
@@ -46,6 +47,7 @@ class Replay:
     types              kinds of record to give (messages or type ids); None = all. Books see all kinds
     symbols            instruments (`venue:SYMBOL` or ids) to keep and give; None = all
     every, interval_ns give each n-th of what passes; at most one per instrument and interval
+    channel            each source is a whole channel of its venue: a hole in venueSeq is a gap of all its books
     pace               e.g. RealTime(2); None = as fast as possible
     snapshotter        writes snapshot files on the way
     begin_with         a Snapshot to start from; its sources must begin where it was taken (`Snapshot.marks`)
@@ -64,6 +66,7 @@ class Replay:
         symbols: Iterable[str | int] | None = None,
         every: int = 1,
         interval_ns: int = 0,
+        channel: bool = False,
         pace: Callable[[int], int] | None = None,
         snapshotter: Snapshotter | None = None,
         begin_with: Snapshot | None = None,
@@ -78,6 +81,7 @@ class Replay:
                 where="Replay", field="every, interval_ns", value=(every, interval_ns), allowed=">= 1, >= 0"
             )
         engine.sample_every, engine.sample_ns = every, interval_ns
+        engine.channel = channel
         engine.start_ns = -(1 << 63) if start_ns is None else start_ns
         if end_ns is not None:
             engine.end_ns = end_ns

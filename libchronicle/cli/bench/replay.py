@@ -15,8 +15,7 @@ from typing import Any
 
 from libchronicle.cli.bench._day import SYMBOL, VENUE, Day, fill_day
 from libchronicle.cli.bench.harness import BenchOptions, undisturbed
-from libchronicle.replay import Callback, ReadingSource, Replay, ReplayReport
-from libchronicle.replay.engine import ReplayEvent
+from libchronicle.replay import Callback, ReadingSource, Replay, ReplayEvent, ReplayReport
 from libchronicle.storage.archive import Archive
 
 ROUNDS = 20
