@@ -21,6 +21,7 @@ from libchronicle.cli.arguments import (
     VenueOption,
 )
 from libchronicle.cli.bus_commands import bus_app
+from libchronicle.cli.etl_commands import etl_app
 from libchronicle.cli.queue_commands import queue_app
 from libchronicle.errors import ChronicleError
 
@@ -321,6 +322,7 @@ def native(
 
 app.add_typer(queue_app, name="queue")
 app.add_typer(archive_app, name="archive")
+app.add_typer(etl_app, name="etl")
 app.add_typer(bus_app, name="bus")
 
 

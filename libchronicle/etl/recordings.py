@@ -141,7 +141,7 @@ class _Decoded:
 
     def __init__(self, decoded: Path, raw: Path, definition: Instrument, info: RecordingInfo) -> None:
         config = QueueConfig(segment_size=RAW_SEGMENT, durable=("import",), prefault=False, sync=False)
-        self.last_ns = info.first_local_ns
+        self.last_ns = self._raw_ns = info.first_local_ns
         self._name = info.path
         self._decoded: Publisher = Queue.open_publisher(decoded, config)
         self._raw: Publisher = Queue.open_publisher(raw, config)
@@ -174,9 +174,8 @@ class _Decoded:
         for message in self._reader.drain():
             at = _RECV_AT.get(message.type_id)
             received = struct.unpack_from("<q", message, at)[0] if at else 0
-            floor = max(self._raw.last_ts_ns, 0)
-            first = received or floor or self.last_ns
-            self._raw.append(message.type_id, message, max(first, floor))
+            self._raw_ns = max(self._raw_ns, received)
+            self._raw.append(message.type_id, message, self._raw_ns)
         self._reader.commit()
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ cdef class Market:
     cdef readonly bint broken
     cdef const chr_frame *frame
     cdef int take(self, const chr_frame *frame) except -1
-    cdef int define(self, const chr_frame *frame) except -1
+    cdef int define(self, bytes definition) except -1
     cdef bint two_sided(self, int64_t *bid, int64_t *ask) noexcept
     cdef int row_done(self) except -1
 

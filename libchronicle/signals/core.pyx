@@ -172,15 +172,15 @@ cdef class Market:
             elif trade.aggressor == CHR_SIDE_SELL:
                 self.sell_qty += qty
         elif frame.type_id == CHR_INSTRUMENT:
-            return self.define(frame)
+            return self.define(PyBytes_FromStringAndSize(<const char *>frame.payload, frame.size))
         elif frame.type_id == CHR_GAP or frame.type_id == CHR_BOOK_RESET or frame.type_id == LOST:
             self.broken = True
         else:
             self.venue_ts_ns = max(chr_event_ns(frame.type_id, frame.payload, frame.size, frame.ts_ns), 0) or self.venue_ts_ns
         return 0
 
-    cdef int define(self, const chr_frame *frame) except -1:
-        self.instrument = Instrument.decode(PyBytes_FromStringAndSize(<const char *>frame.payload, frame.size))
+    cdef int define(self, bytes definition) except -1:
+        self.instrument = Instrument.decode(definition)
         self.price_scale = 10.0 ** -self.instrument.price_exponent
         self.qty_scale = 10.0 ** -self.instrument.qty_exponent
         return 0

@@ -86,6 +86,8 @@ cdef class FeatureEngine:
             return
         if event.place >= 0:
             market.book = event.engine.books[event.place]
+            if market.instrument is None and event.engine.definitions[event.place] is not None:
+                market.define(event.engine.definitions[event.place])
         while frame.ts_ns >= self.next_bar:
             self.bar()
         market.take(frame)

@@ -1,0 +1,170 @@
+"""Archive to Parquet and CSV, read back by three engines."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from libchronicle.cli.main import app
+from libchronicle.errors import InvalidArgument
+from libchronicle.etl.extract import extract, features_named
+from libchronicle.etl.recordings import ALL_KINDS
+from libchronicle.etl.sinks import CsvSink, NullSink, ParquetSink
+from libchronicle.protocol import Trade
+from libchronicle.signals import Column, Feature, Mid, TimeBar, trigger_named
+from libchronicle.storage.archive import Archive
+from libchronicle.storage.importers import import_file
+from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.testing.recordings import START_NS, generated_lines
+
+pq = pytest.importorskip("pyarrow.parquet")
+MARKET = "binance-spot"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("extract")
+    file = base / "r.txt"
+    file.write_bytes(b"".join(generated_lines(MARKET, seconds=6.0)))
+    import_file(ArchiveLayout(base / "archive"), file, kinds=ALL_KINDS)
+    return base
+
+
+def test_parquet_lies_in_a_hive_layout_and_three_engines_read_the_same_rows(
+    root: Path, tmp_path: Path
+) -> None:
+    duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")
+    with Archive(root) as archive:
+        report = extract(
+            archive,
+            MARKET,
+            "BTCUSDT",
+            features_named("time,mid,spread,imbalance:5,flow"),
+            trigger_named("any"),
+            ParquetSink(tmp_path, MARKET, "BTCUSDT"),
+        )
+    assert report.rows > 500
+    assert report.files == [
+        str(tmp_path / "venue=binance-spot/symbol=BTCUSDT/date=2023-11-14/part-0.parquet")
+    ]
+    table = pq.read_table(report.files[0], partitioning=None)
+    assert table.num_rows == report.rows
+    times = table.column("ts").to_pylist()
+    assert times == sorted(times)
+    pattern = f"{tmp_path}/**/*.parquet"
+    columns = ["ts", "mid", "spread_bps", "imbalance_5", "trades", "valid"]
+    ours = table.select(columns).to_pydict()
+    theirs = duckdb.sql(
+        "select epoch_ns(ts) ts, mid, spread_bps, imbalance_5, trades, valid "
+        f"from read_parquet('{pattern}', hive_partitioning=true)"
+    ).fetchall()
+    ours_plain = list(
+        zip(table.column("ts").cast("int64").to_pylist(), *(ours[c] for c in columns[1:]), strict=True)
+    )
+    assert theirs == ours_plain
+    frame = polars.read_parquet(pattern, hive_partitioning=True)
+    assert frame.select(columns[1:]).rows() == [row[1:] for row in ours_plain]
+    assert frame.select("ts").to_series().to_physical().to_list() == [row[0] for row in ours_plain]
+    counted = duckdb.sql(
+        f"select venue, symbol, date, count(*) from read_parquet('{pattern}', hive_partitioning=true) group by all"
+    ).fetchall()
+    assert [(v, s, str(d), n) for v, s, d, n in counted] == [(MARKET, "BTCUSDT", "2023-11-14", report.rows)]
+    facts = pq.ParquetFile(report.files[0]).metadata.row_group(0).column(1)
+    assert facts.compression == "ZSTD"
+    assert not facts.has_dictionary_page
+
+
+def test_a_range_is_half_open_and_its_first_row_has_a_whole_book(root: Path) -> None:
+    with Archive(root) as archive:
+        start, end = START_NS + 3 * 10**9, START_NS + 4 * 10**9
+        wanted = sum(
+            isinstance(record, Trade)
+            for _, record in archive.read(MARKET, "BTCUSDT", "trade", start, end).decoded()
+        )
+        sink = NullSink()
+        report = extract(
+            archive, MARKET, "BTCUSDT", [Mid()], trigger_named("trade"), sink, start=start, end=end
+        )
+        assert report.rows == sink.rows == wanted > 0
+        assert report.invalid == 0
+
+
+def test_csv_has_the_same_rows(root: Path, tmp_path: Path) -> None:
+    with Archive(root) as archive:
+        extract(
+            archive,
+            MARKET,
+            "BTCUSDT",
+            [Mid()],
+            TimeBar(10**8),
+            ParquetSink(tmp_path, MARKET, "BTCUSDT", "bars"),
+        )
+        extract(archive, MARKET, "BTCUSDT", [Mid()], TimeBar(10**8), CsvSink(tmp_path / "x.csv"))
+    table = pq.read_table(next(tmp_path.rglob("bars.parquet")), partitioning=None)
+    rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
+    assert [int(row["ts"]) for row in rows] == table.column("ts").cast("int64").to_pylist()
+    assert [float(row["mid"]) if row["mid"] else None for row in rows] == table.column("mid").to_pylist()
+
+
+class Breaks(Feature):
+    columns = (Column("x", "float"),)
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def values(self, market: object) -> tuple[float]:
+        self.rows += 1
+        if self.rows == 300:
+            raise ZeroDivisionError
+        return (1.0,)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_an_extraction_that_fails_leaves_what_was_there(root: Path, tmp_path: Path, kind: str) -> None:
+    sink = ParquetSink(tmp_path, MARKET, "BTCUSDT") if kind == "parquet" else CsvSink(tmp_path / "x.csv")
+    with Archive(root) as archive, pytest.raises(ZeroDivisionError):
+        extract(archive, MARKET, "BTCUSDT", [Breaks()], trigger_named("any"), sink)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_command_extracts_every_instrument_and_takes_the_users_own_features(
+    root: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from libchronicle.signals import Column, Feature\n"
+        "class LastPrice(Feature):\n"
+        "    columns = (Column('last', 'float'),)\n"
+        "    def values(self, market):\n"
+        "        return (market.trade_price / market.price_scale or None,)\n"
+    )
+    out = tmp_path / "out"
+    arguments = [
+        "etl",
+        "extract",
+        "--out",
+        str(out),
+        "--features",
+        f"mid,{mine}:LastPrice",
+        "--trigger",
+        "bar:1s",
+    ]
+    result = CliRunner().invoke(app, [*arguments, "--run", str(root)])
+    assert result.exit_code == 0, result.output
+    table = pq.read_table(next(out.rglob("*.parquet")), partitioning=None)
+    assert table.column_names == ["ts", "mid", "last", "valid"]
+    assert f"{table.num_rows} rows" in result.output
+    assert 4 <= table.num_rows <= 6
+    listed = CliRunner().invoke(app, ["etl", "extract", "--list"])
+    assert "spread_bps" in listed.output
+
+
+def test_a_feature_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="a Python file"):
+        features_named(f"{tmp_path}/nosuch.py:X")
+    (tmp_path / "a.py").write_text("X = 3\n")
+    with pytest.raises(InvalidArgument, match="derived from Feature"):
+        features_named(f"{tmp_path}/a.py:X")
