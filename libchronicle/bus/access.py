@@ -7,7 +7,9 @@
     orders/queue/<id>          strategy   <id>'s own   3770   strategy and router make one queue each, neither removes the
                                                               other's; no other strategy sees them
     sessions/queue/<id>        strategy   <id>'s own   2750
-    sessions/queue/router      router     readers      2700   it names the orders of all strategies
+    sessions/queue/router      router     archive      2750   it names the orders of all strategies; who archives it reads it
+    archive, archive/v1        etl        readers      2750   the refinery's user archives too: its files are linked, not copied
+    archive/v1/_orders         etl        archive      2750   as closed as the queues they come from; _sessions too
     control, control/queue     root       operators    2775   all read the kill word, operators change it
     control/queue/<daemon>     daemon     operators    2775   operators command; commands are no secret
     control/queue/<d>/readers  daemon     operators    3770   the daemon's own page
@@ -52,6 +54,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     feed: Who
     router: Who
     etl: Who
+    archive: Who  # group
     readers: Who
     operators: Who
     strategies: dict[str, StrategyAccess] = {}
@@ -79,7 +82,13 @@ def permission_rules(paths: BusPaths, access: Access) -> list[DirectoryRule]:
         DirectoryRule(paths.orders_dir, access.router, readers, 0o2751),
         DirectoryRule(paths.sessions_dir.parent, admin, readers, 0o2751),
         DirectoryRule(paths.sessions_dir, admin, readers, 0o2751),
-        DirectoryRule(paths.session(_ROUTER), access.router, readers, 0o2700),
+        DirectoryRule(paths.session(_ROUTER), access.router, access.archive, 0o2750),
+        DirectoryRule(paths.archive_dir, access.etl, readers, 0o2750),
+        DirectoryRule(paths.archive_dir / "v1", access.etl, readers, 0o2750),
+        *(
+            DirectoryRule(paths.archive_dir / "v1" / name, access.etl, access.archive, 0o2750)
+            for name in ("_orders", "_sessions")
+        ),
         DirectoryRule(paths.control_dir, admin, operators, 0o2775),
         DirectoryRule(paths.control_dir / "queue", admin, operators, 0o2775),
         DirectoryRule(paths.services_dir, admin, readers, 0o3775),

@@ -3,8 +3,8 @@
 chronicle            may read market data; every daemon is a member
 chronicle-operators  may change the kill word and command daemons
 chronicle-<daemon>   runs exchange, feeds, router, exporter; etl and archive share chronicle-archive
-chronicle-s-<id>     runs the strategy <id>; its group is shared with the router, who answers its orders, and
-                     with the exporter, whose unit can write nothing there
+chronicle-s-<id>     runs the strategy <id>; its group is shared with the router, who answers its orders, with
+                     chronicle-archive, which keeps them, and with the exporter, whose unit can write nothing there
 """
 
 from __future__ import annotations
@@ -55,9 +55,12 @@ def plan(config: HostConfig) -> Accounts:
     """Accounts for everything the configuration runs. Raises ConfigError."""
     strategies = [STRATEGY_PREFIX + name for name in strategy_ids(config)]
     return Accounts(
-        groups=(READERS, OPERATORS, *strategies),
+        groups=(READERS, OPERATORS, ARCHIVE, *strategies),
         users=tuple((user, READERS) for user in (*DAEMONS, *strategies)),
-        members=tuple((group, user) for group in strategies for user in (group, ROUTER, EXPORTER)),
+        members=(
+            (ARCHIVE, ARCHIVE),
+            *((group, user) for group in strategies for user in (group, ROUTER, EXPORTER, ARCHIVE)),
+        ),
     )
 
 
@@ -75,6 +78,7 @@ def access_of(config: HostConfig) -> Access:
         feed=FEED,
         router=ROUTER,
         etl=ARCHIVE,
+        archive=ARCHIVE,
         readers=READERS,
         operators=OPERATORS,
         strategies=strategies,

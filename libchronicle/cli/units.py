@@ -13,7 +13,7 @@ __all__ = ["bring_up", "wanted_units"]
 TEMPLATES = ("chronicle-feed@*.service", "chronicle-strategy@*.service", "chronicle-etl@*.service")
 OPTIONAL = ("chronicle-exchange.service", "chronicle-etl.service", "chronicle-archive-tier.service")
 """Units that no host needs: stopped where the configuration has no table for them."""
-CONFINED_BY_GROUPS = ("chronicle-router", "chronicle-exporter")
+CONFINED_BY_GROUPS = ("chronicle-router", "chronicle-exporter", "chronicle-archive-tier")
 """Daemons that see a strategy's orders by a group of its own: a process gets its groups when it starts."""
 
 

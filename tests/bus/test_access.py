@@ -15,11 +15,12 @@ from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import HostError
 
 FEED, ROUTER, ETL, ALPHA, BETA, OPERATOR, STRANGER = range(60101, 60108)
-READERS, OPERATORS, ALPHA_GROUP, BETA_GROUP = range(60201, 60205)
+READERS, OPERATORS, ALPHA_GROUP, BETA_GROUP, ARCHIVE_GROUP = range(60201, 60206)
 ACCESS = Access(
     feed=FEED,
     router=ROUTER,
     etl=ETL,
+    archive=ARCHIVE_GROUP,
     readers=READERS,
     operators=OPERATORS,
     strategies={"alpha": StrategyAccess(ALPHA, ALPHA_GROUP), "beta": StrategyAccess(BETA, BETA_GROUP)},
@@ -28,7 +29,7 @@ ACCESS = Access(
 GROUPS = {
     FEED: [READERS],
     ROUTER: [READERS, ALPHA_GROUP, BETA_GROUP],
-    ETL: [READERS],
+    ETL: [READERS, ARCHIVE_GROUP, ALPHA_GROUP, BETA_GROUP],
     ALPHA: [READERS, ALPHA_GROUP],
     BETA: [READERS, BETA_GROUP],
     OPERATOR: [READERS, OPERATORS],
@@ -173,6 +174,6 @@ def test_applying_twice_changes_nothing_and_repairs_what_was_changed(paths: BusP
 
 
 def test_a_user_the_host_does_not_have_is_named_with_the_remedy(tmp_path: Path) -> None:
-    access = Access(feed="no-such-user-here", router=0, etl=0, readers=0, operators=0)
+    access = Access(feed="no-such-user-here", router=0, etl=0, archive=0, readers=0, operators=0)
     with pytest.raises(HostError, match="useradd --system no-such-user-here"):
         apply_permissions(permission_rules(BusPaths(tmp_path), access))

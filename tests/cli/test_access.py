@@ -33,10 +33,12 @@ def host(host_toml: Path) -> HostConfig:
     return load_host(host_toml)
 
 
-def test_each_strategy_has_a_user_and_a_group_shared_with_router_and_exporter_alone(host: HostConfig) -> None:
+def test_each_strategy_has_a_user_and_a_group_shared_with_router_archive_and_exporter_alone(
+    host: HostConfig,
+) -> None:
     accounts = plan(host)
     members = {user for group, user in accounts.members if group == "chronicle-s-alpha"}
-    assert members == {"chronicle-s-alpha", "chronicle-router", "chronicle-exporter"}
+    assert members == {"chronicle-s-alpha", "chronicle-router", "chronicle-archive", "chronicle-exporter"}
     assert ("chronicle-s-beta", "chronicle") in accounts.users
     assert access_of(host).strategies["beta"].user == "chronicle-s-beta"
 

@@ -34,6 +34,7 @@ def test_the_permission_matrix_is_that_of_the_bus(text: str) -> None:
         feed="chronicle-feed",
         router="chronicle-router",
         etl="chronicle-archive",
+        archive="chronicle-archive",
         readers="chronicle",
         operators="chronicle-operators",
         strategies={"<id>": StrategyAccess("chronicle-s-<id>", "chronicle-s-<id>")},
