@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import msgspec
 
 from libchronicle.errors import InvalidArgument
 from libchronicle.etl.sinks import ROW_GROUP, RowSink
-from libchronicle.protocol import instrument_id
+from libchronicle.protocol import Instrument, instrument_id
 from libchronicle.replay import ReadingSource, Replay
 from libchronicle.signals import Feature, FeatureEngine, Trigger, feature_named
 from libchronicle.storage.archive import Archive, Time, to_ns
+from libchronicle.storage.reading import Reading
 
 __all__ = ["DEFAULT_FEATURES", "ExtractReport", "extract", "extract_raw", "features_named"]
 
 DEFAULT_FEATURES = "time,touch,mid,spread,microprice,imbalance:1,imbalance:5,flow"
 STREAMS = ("book", "trade", "quote")
+_HEAD = 10_000  # records: the definitions of a feed stand before all others
 
 
 class ExtractReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +61,12 @@ def extract(
         )
         for stream in streams
     ]
+    name = f"{venue}:{symbol}"
+    definition = _definition(
+        name, *(archive.read(venue, symbol, stream, damage="skip") for stream in streams)
+    )
     return _run(
-        sources, f"{venue}:{symbol}", features, trigger, sink, since, None if end is None else to_ns(end)
+        sources, name, definition, features, trigger, sink, since, None if end is None else to_ns(end)
     )
 
 
@@ -78,12 +85,26 @@ def extract_raw(
     since = None if start is None else to_ns(start)
     until = None if end is None else to_ns(end)
     source = ReadingSource(archive.read("_raw", feed, "raw", None, end, damage="skip"))
-    return _run([source], instrument, features, trigger, sink, since, until)
+    definition = _definition(instrument, archive.read("_raw", feed, "raw", damage="skip"))
+    return _run([source], instrument, definition, features, trigger, sink, since, until)
+
+
+def _definition(instrument: str, *readings: Reading) -> Instrument | None:
+    """From the head of the oldest segment: what of it matters here never changes."""
+    number = instrument_id(instrument)
+    for reading in readings:
+        for message in islice(reading, _HEAD):
+            if message.type_id == Instrument.TEMPLATE_ID:
+                found = Instrument.decode(message)
+                if found.instrument_id == number:
+                    return found
+    return None
 
 
 def _run(
     sources: list[ReadingSource],
     instrument: str,
+    definition: Instrument | None,
     features: Sequence[Feature],
     trigger: Trigger,
     sink: RowSink,
@@ -91,7 +112,12 @@ def _run(
     until: int | None,
 ) -> ExtractReport:
     engine = FeatureEngine(
-        features, trigger, sink.write, instrument_id=instrument_id(instrument), batch_rows=ROW_GROUP
+        features,
+        trigger,
+        sink.write,
+        instrument_id=instrument_id(instrument),
+        definition=definition,
+        batch_rows=ROW_GROUP,
     )
     replay = Replay(sources, gaps="resync", symbols=[instrument], start_ns=since, end_ns=until)
     try:

@@ -17,7 +17,7 @@ from libchronicle.protocol.layout cimport (
     CHR_INSTRUMENT,
     CHR_ORDER_EXECUTE,
 )
-from libchronicle.replay.engine cimport ReplayEvent
+from libchronicle.replay.event cimport ReplayEvent
 from libchronicle.signals.core cimport ColumnBuffer, Feature, FeatureBatch, Market
 
 from libchronicle.errors import InvalidArgument
@@ -44,7 +44,16 @@ cdef class FeatureEngine:
     cdef uint64_t types[64]
     cdef bint every, begun
 
-    def __init__(self, features, trigger, on_batch, *, uint64_t instrument_id=0, Py_ssize_t batch_rows=BATCH_ROWS):
+    def __init__(
+        self,
+        features,
+        trigger,
+        on_batch,
+        *,
+        uint64_t instrument_id=0,
+        definition=None,
+        Py_ssize_t batch_rows=BATCH_ROWS,
+    ):
         self.features = list(features)
         self.listeners = [f for f in self.features if type(f).on_event is not Feature.on_event]
         self.resets = [f for f in self.features if type(f).reset is not Feature.reset]
@@ -52,6 +61,8 @@ cdef class FeatureEngine:
         self.instrument_id = instrument_id
         self.batch_rows = batch_rows
         self.market = Market()
+        if definition is not None:
+            self.market.define(definition.encode())
         types, self.bars, self.every = flatten(trigger)
         for number in types:
             if number < 4096:
@@ -82,12 +93,10 @@ cdef class FeatureEngine:
         cdef Market market = self.market
         if frame == NULL:
             return
-        if self.instrument_id and event.place >= 0 and event.instrument_id != self.instrument_id:
-            return
-        if event.place >= 0:
-            market.book = event.engine.books[event.place]
-            if market.instrument is None and event.engine.definitions[event.place] is not None:
-                market.define(event.engine.definitions[event.place])
+        if event.instrument_id:
+            if self.instrument_id and event.instrument_id != self.instrument_id:
+                return
+            market.book = event.book
         while frame.ts_ns >= self.next_bar:
             self.bar()
         market.take(frame)

@@ -77,7 +77,13 @@ def test_parquet_lies_in_a_hive_layout_and_three_engines_read_the_same_rows(
     assert not facts.has_dictionary_page
 
 
-def test_a_range_is_half_open_and_its_first_row_has_a_whole_book(root: Path) -> None:
+def _mids(archive: Archive, out: Path, start: int, end: int) -> list[float]:
+    sink = ParquetSink(out, MARKET, "BTCUSDT")
+    extract(archive, MARKET, "BTCUSDT", [Mid()], trigger_named("trade"), sink, start=start, end=end)
+    return pq.read_table(sink.files[0], partitioning=None).column("mid").to_pylist()
+
+
+def test_a_range_is_half_open_and_its_first_row_has_a_whole_book(root: Path, tmp_path: Path) -> None:
     with Archive(root) as archive:
         start, end = START_NS + 3 * 10**9, START_NS + 4 * 10**9
         wanted = sum(
@@ -90,6 +96,8 @@ def test_a_range_is_half_open_and_its_first_row_has_a_whole_book(root: Path) -> 
         )
         assert report.rows == sink.rows == wanted > 0
         assert report.invalid == 0
+        assert sink.rows == len(prices := _mids(archive, tmp_path, start, end))
+        assert all(50_000 < price < 70_000 for price in prices)  # real prices, not mantissas
 
 
 def test_csv_has_the_same_rows(root: Path, tmp_path: Path) -> None:
