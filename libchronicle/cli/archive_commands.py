@@ -75,7 +75,10 @@ def export(
     instrument: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL")],
     out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
     kind: Annotated[
-        str, typer.Option("--to", metavar="NAME", help="hftbacktest (npz with book and trades).")
+        str,
+        typer.Option(
+            "--to", metavar="NAME", help="hftbacktest (npz), csv, parquet, queue, or null (only counts)."
+        ),
     ] = "hftbacktest",
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="From this time on (ISO 8601, UTC).")
@@ -88,8 +91,9 @@ def export(
     """Write an instrument's records as a file of another program.
 
     \b
-    Example:
+    Examples:
       chronicle archive export binance-usdm:BTCUSDT --out btcusdt.npz --start 2024-08-08 --end 2024-08-09
+      chronicle archive export binance-usdm:BTCUSDT --to parquet --out btcusdt.parquet
     """
     from libchronicle.cli.archive_imports import run_export
 

@@ -1,0 +1,295 @@
+"""Records of a replay as they are: into another queue, as rows of a CSV or Parquet file, or only counted.
+
+Rows are in long form, one for each level, order, trade and side of a quote:
+
+    ts, venue_ts (ns), type, instrument, id, side, price, qty
+    type   snapshot, delta, quote, trade, add, modify, delete, execute, reset, gap, phase
+    id     last update id of a book record, trade id, order id; of a gap the id that was expected
+
+A snapshot or delta without levels is one row without side, price and quantity, as a reset or gap is.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+from libchronicle.bus.files import host_error
+from libchronicle.errors import InvalidArgument
+from libchronicle.protocol import (
+    BestBidAsk,
+    BookDelta,
+    BookReset,
+    BookSnapshot,
+    Gap,
+    Instrument,
+    OrderAdd,
+    OrderDelete,
+    OrderExecute,
+    OrderModify,
+    PhaseChange,
+    SbeMessage,
+    Side,
+    Trade,
+    format_decimal,
+)
+from libchronicle.queue import Publisher, Queue, QueueConfig
+from libchronicle.replay import Replay, ReplayEvent
+
+__all__ = [
+    "CountSink",
+    "CsvRecords",
+    "ParquetRecords",
+    "QueueSink",
+    "RecordSink",
+    "copy_records",
+    "record_sink",
+]
+
+HEADER: Final = ("ts", "venue_ts", "type", "instrument", "id", "side", "price", "qty")
+_SIDES: Final = {Side.BUY: "buy", Side.SELL: "sell", Side.NONE: ""}
+_ORDER_TYPES: Final = {OrderAdd: "add", OrderModify: "modify", OrderDelete: "delete", OrderExecute: "execute"}
+_KEEP_ALL: Final = (1 << 32) - 1
+_CHUNK: Final = 1 << 16
+
+Row = tuple[int, int, str, str, int, str, int | None, int | None]
+"""Price and quantity as mantissas."""
+
+
+class RecordSink(Protocol):
+    """`close` makes what was written appear; `abandon` leaves nothing of a file."""
+
+    records: int
+
+    def write(self, event: ReplayEvent) -> None: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
+def copy_records(replay: Replay, sink: RecordSink) -> int:
+    """Everything that passes the replay's filters; how many records. Raises what replay and sink raise."""
+    try:
+        replay.run(sink.write)
+        sink.close()
+    except BaseException:
+        sink.abandon()
+        raise
+    return sink.records
+
+
+def record_sink(kind: str, out: Path) -> RecordSink:
+    """queue, csv, parquet or null. Raises InvalidArgument."""
+    made: dict[str, Any] = {"queue": QueueSink, "csv": CsvRecords, "parquet": ParquetRecords}
+    if kind == "null":
+        return CountSink()
+    if kind not in made:
+        raise InvalidArgument(where="records", field="sink", value=kind, allowed="queue, csv, parquet, null")
+    sink: RecordSink = made[kind](out)
+    return sink
+
+
+class CountSink:
+    """Counts, keeps nothing."""
+
+    def __init__(self) -> None:
+        self.records = 0
+
+    def write(self, event: ReplayEvent) -> None:
+        self.records += 1
+
+    def close(self) -> None:
+        return None
+
+    def abandon(self) -> None:
+        return None
+
+
+class QueueSink:
+    """Every record byte for byte, with its time, into a queue that keeps all of them. Raises what appending raises."""
+
+    def __init__(self, path: Path, segment_size: int = 16 << 20) -> None:
+        self.records = 0
+        self._last = -1
+        config = QueueConfig(segment_size=segment_size, retain_segments=_KEEP_ALL, prefault=False)
+        self._publisher: Publisher = Queue.open_publisher(path, config)
+
+    def write(self, event: ReplayEvent) -> None:
+        self._publisher.append(event.type_id, event.payload, max(event.ts_ns, self._publisher.last_ts_ns))
+        self.records += 1
+
+    def close(self) -> None:
+        self._publisher.close()
+
+    def abandon(self) -> None:
+        self._publisher.close()
+
+
+class _RowSink:
+    """Knows the instruments it has met, and turns records into rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.records = 0
+        self._path = path
+        self._beside = path.with_name(f".{path.name}.making")
+        self._known: dict[int, tuple[str, int, int]] = {}
+
+    def _rows(self, event: ReplayEvent) -> Iterator[Row]:
+        message = event.message()
+        if isinstance(message, Instrument):
+            name = f"{message.venue}:{message.symbol}"
+            self._known[message.instrument_id] = (name, message.price_exponent, message.qty_exponent)
+        elif message is not None:
+            yield from _rows_of(event.ts_ns, self._of(message)[0], message)
+
+    def _of(self, message: Any) -> tuple[str, int, int]:
+        number = getattr(message, "instrument_id", 0)
+        return self._known.get(number, (f"{number:#018x}" if number else "", 0, 0))
+
+    def _exponents(self, event: ReplayEvent) -> tuple[int, int]:
+        return self._known.get(event.instrument_id, ("", 0, 0))[1:]
+
+
+class CsvRecords(_RowSink):
+    """Prices and quantities as exact decimals. Raises NoSpace, NoPermission, HostError."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = open(self._beside, "w", newline="", encoding="utf-8")  # noqa: SIM115 - closed by close
+        except OSError as error:
+            raise host_error(error, path) from error
+        self._csv = csv.writer(self._file)
+        self._csv.writerow(HEADER)
+
+    def write(self, event: ReplayEvent) -> None:
+        rows = list(self._rows(event))
+        prices, qtys = self._exponents(event)
+        try:
+            for *head, price, qty in rows:
+                self._csv.writerow([*head, _text(price, prices), _text(qty, qtys)])
+        except OSError as error:
+            raise host_error(error, self._path) from error
+        self.records += 1
+
+    def close(self) -> None:
+        self._file.close()
+        self._beside.rename(self._path)
+
+    def abandon(self) -> None:
+        self._file.close()
+        self._beside.unlink(missing_ok=True)
+
+
+class ParquetRecords(_RowSink):
+    """Prices and quantities as float64. Needs pyarrow. Raises as CsvRecords."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        time, name = pa.timestamp("ns", "UTC"), pa.dictionary(pa.int32(), pa.string())
+        kinds = (time, time, name, name, pa.uint64(), name, pa.float64(), pa.float64())
+        self._pa = pa
+        self._schema = pa.schema(list(zip(HEADER, kinds, strict=True)))
+        self._buffer: list[tuple[Any, ...]] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer: Any = pq.ParquetWriter(
+                self._beside,
+                self._schema,
+                compression="zstd",
+                compression_level=3,
+                use_dictionary=["type", "instrument", "side"],
+                column_encoding={
+                    "ts": "DELTA_BINARY_PACKED",
+                    "venue_ts": "DELTA_BINARY_PACKED",
+                    "id": "DELTA_BINARY_PACKED",
+                    "price": "BYTE_STREAM_SPLIT",
+                    "qty": "BYTE_STREAM_SPLIT",
+                },
+                sorting_columns=[pq.SortingColumn(0)],
+                version="2.6",
+            )
+        except OSError as error:
+            raise host_error(error, path) from error
+
+    def write(self, event: ReplayEvent) -> None:
+        rows = list(self._rows(event))
+        prices, qtys = self._exponents(event)
+        price_scale, qty_scale = 10.0**-prices, 10.0**-qtys
+        for *head, price, qty in rows:
+            scaled = (
+                None if price is None else price / price_scale,
+                None if qty is None else qty / qty_scale,
+            )
+            self._buffer.append((*head, *scaled))
+        self.records += 1
+        if len(self._buffer) >= _CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._buffer:
+            return
+        columns = [
+            self._pa.array(list(column), kind)
+            for column, kind in zip(zip(*self._buffer, strict=True), self._schema.types, strict=True)
+        ]
+        try:
+            self._writer.write_table(self._pa.table(columns, schema=self._schema))
+        except OSError as error:
+            raise host_error(error, self._path) from error
+        self._buffer.clear()
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+        self._beside.rename(self._path)
+
+    def abandon(self) -> None:
+        self._writer.close()
+        self._beside.unlink(missing_ok=True)
+
+
+def _text(mantissa: int | None, exponent: int) -> str:
+    if mantissa is None:
+        return ""
+    text = format_decimal(mantissa, exponent)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _rows_of(ts: int, name: str, m: SbeMessage) -> Iterator[Row]:
+    match m:
+        case BookSnapshot() | BookDelta():
+            kind = "snapshot" if isinstance(m, BookSnapshot) else "delta"
+            levels: list[tuple[str, int | None, int | None]] = [("buy", *level) for level in m.bids]
+            levels += [("sell", *level) for level in m.asks]
+            for side, price, qty in levels or [("", None, None)]:
+                yield ts, m.venue_ts, kind, name, m.last_update_id, side, price, qty
+        case BestBidAsk():
+            yield ts, m.venue_ts, "quote", name, m.update_id, "buy", m.bid_price, m.bid_qty
+            yield ts, m.venue_ts, "quote", name, m.update_id, "sell", m.ask_price, m.ask_qty
+        case Trade():
+            yield ts, m.venue_ts, "trade", name, m.trade_id, _SIDES.get(m.aggressor, ""), m.price, m.qty
+        case OrderAdd() | OrderModify() | OrderExecute():
+            yield (
+                ts,
+                m.venue_ts,
+                _ORDER_TYPES[type(m)],
+                name,
+                m.order_id,
+                _SIDES.get(m.side, ""),
+                m.price,
+                m.qty,
+            )
+        case OrderDelete():
+            yield ts, m.venue_ts, "delete", name, m.order_id, _SIDES.get(m.side, ""), None, m.qty
+        case BookReset():
+            yield ts, m.venue_ts, "reset", name, 0, "", None, None
+        case PhaseChange():
+            yield ts, m.venue_ts, "phase", name, m.venue_seq, "", None, None
+        case Gap():
+            yield ts, 0, "gap", name, m.expected_id, "", None, None
