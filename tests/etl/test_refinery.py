@@ -84,7 +84,9 @@ def test_order_level_records_go_to_the_book_stream_as_they_are(world: World) -> 
     assert refinery.figures["snapshots"] == 0
 
 
-def test_types_that_have_no_place_are_skipped_and_instruments_nobody_defined_are_counted(world: World) -> None:
+def test_types_that_have_no_place_are_skipped_and_instruments_nobody_defined_are_counted(
+    world: World,
+) -> None:
     status = VenueStatus(recv_ts=1, state=VenueState.CONNECTED, venue="x")
     world.put(instrument("AA"), status, trade("ZZ", 1), trade("AA", 1))
     world.writer.append(4000, b"of another schema")
