@@ -1,0 +1,71 @@
+"""A raw queue with everything in it that a refinery must survive, around a midnight; the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from raw_world import MIDNIGHT, SECOND, delta, instrument, number, quote, snapshot, trade
+
+from libchronicle.protocol import BookReset, Gap, GapReason, SbeMessage
+from libchronicle.queue import Queue, QueueConfig
+
+SYMBOLS = ("AA", "BB", "CC")
+CONFIG = QueueConfig(segment_size=256 << 10, prefault=False, sync=False, durable=("etl",))
+
+
+def write_raw(path: Path, count: int, seed: int) -> int:
+    """Records of a few symbols, in three lives of the feed; returns how many."""
+    rng = random.Random(seed)
+    ts = MIDNIGHT - count // 2 * 20_000_000
+    written = 0
+    for life in range(3):
+        with Queue.open_publisher(path, CONFIG) as writer:
+            head = writer.next_seq
+            for message in _life(rng, life, count // 3, ts):
+                ts += rng.randrange(40_000_000)
+                if hasattr(message, "venue_ts"):
+                    message.venue_ts = _venue_time(rng, ts)
+                payload = message.encode()
+                if rng.random() < 0.002:
+                    payload = payload[:-5]
+                writer.append(message.TEMPLATE_ID, payload, ts_ns=ts)
+            written += writer.next_seq - head
+    return written
+
+
+def _venue_time(rng: random.Random, ts: int) -> int:
+    """Mostly just now; around midnight often of before it, a few hours late, or nonsense."""
+    draw = rng.random()
+    if draw < 0.01:
+        return ts - rng.randrange(4 * 3600) * SECOND
+    if draw < 0.012:
+        return ts * 2
+    return ts - rng.randrange(3 * SECOND)
+
+
+def _life(rng: random.Random, life: int, count: int, ts: int) -> Iterator[SbeMessage]:
+    ids = dict.fromkeys(SYMBOLS, 1_000_000 * life)
+    if life:
+        yield Gap(recv_ts=ts, reason=GapReason.RECONNECT)
+    for symbol in SYMBOLS:
+        yield instrument(symbol)
+    for n in range(count):
+        symbol = rng.choice(SYMBOLS)
+        ids[symbol] += 1
+        draw = rng.random()
+        if n < 12 or draw < 0.003:
+            yield snapshot(symbol, ids[symbol], rng.randrange(3, 40))
+        elif draw < 0.45:
+            yield delta(symbol, ids[symbol], levels=rng.randrange(1, 6))
+        elif draw < 0.7:
+            yield trade(symbol, n)
+        elif draw < 0.99:
+            yield quote(symbol, n)
+        elif draw < 0.994:
+            yield instrument(symbol, tick_size=rng.choice([50, 100]))
+        elif draw < 0.997:
+            yield Gap(instrument_id=rng.choice([0, number(symbol)]), recv_ts=ts, reason=GapReason.SEQUENCE)
+        else:
+            yield BookReset(instrument_id=number(symbol), recv_ts=ts, reason=GapReason.CROSSED)
