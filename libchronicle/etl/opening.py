@@ -9,21 +9,23 @@
     or beyond the queue's end
 
 Wherever it begins, what the clean queues hold already is not written again (stream.pyx), so beginning too early costs time
-only. The definitions that hold there stand at the head of the segment.
+only. Definitions stand at the head of each raw segment; one that does not is looked for further back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from libchronicle.bus.names import decode_name
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import CorruptControl, CorruptReader, Evicted, QueueReplaced, Rewound
 from libchronicle.etl.groups import Group
 from libchronicle.etl.refinery import Refinery
-from libchronicle.etl.shelf import Shelf, clean_config, first_seq_of
+from libchronicle.etl.shelf import Shelf, clean_config, first_seq_of, read_origin
 from libchronicle.etl.symbols import SymbolTable
 from libchronicle.native.binding import boot_id, parse_control, parse_reader
 from libchronicle.queue import Queue, QueueConfig, Subscriber
@@ -31,6 +33,9 @@ from libchronicle.queue.names import encode_name
 from libchronicle.queue.reader_pages import read_reader_page
 
 __all__ = ["Policy", "open_refinery"]
+
+DEPTH = 16
+"""Raw segments looked through at a start for an instrument's definition; its next record looks through all."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +79,10 @@ def open_refinery(
             segment_age_ns=int(policy.segment_age_s * 1e9),
             late_limit_ns=int(policy.late_limit_s * 1e9),
         )
-        _learn(refinery, raw, source.next_seq)
+        refinery.finder = partial(_find, raw)
+        _learn(refinery, paths, raw, source.next_seq)
         if not (safe and sound) or refinery.damaged:
-            _step_back(refinery, raw)
+            _step_back(refinery, paths, raw)
         if lost is not None:
             refinery.missing(lost.from_seq, lost.to_seq, True)
     except BaseException:
@@ -107,17 +113,48 @@ def _open(raw: Path, reader: str) -> tuple[Subscriber, Evicted | None, bool]:
         return Queue.open_subscriber(raw, reader, start="earliest"), None, False
 
 
-def _learn(refinery: Refinery, raw: Path, seq: int) -> None:
-    """Definitions as they are before record `seq`: of its segment, or an earlier one while there is nothing else."""
+def _learn(refinery: Refinery, paths: BusPaths, raw: Path, seq: int) -> None:
+    """Definitions as they are before record `seq`. They stand at the head of its segment; what is missing, further back."""
+    for depth, (first, until) in enumerate(_segments_back(raw, seq)):
+        with Queue.open_subscriber(raw, None, seq=first) as walk:
+            alone = refinery.learn(walk, until)
+        if not alone and (depth >= DEPTH or not _undefined(refinery, paths)):
+            return
+
+
+def _find(raw: Path, refinery: Refinery, number: int, seq: int) -> None:
+    """Look for the definition of an instrument through all that is left of the raw queue."""
+    for first, until in _segments_back(raw, seq):
+        with Queue.open_subscriber(raw, None, seq=first) as walk:
+            refinery.learn(walk, until)
+        if refinery.knows(number):
+            return
+
+
+def _segments_back(raw: Path, seq: int) -> Iterator[tuple[int, int]]:
+    """(first seq, the one behind the last) of the segment in which `seq` lies, up to it, and of those before."""
     with Queue.open_subscriber(raw, None, seq=seq) as probe:
         number = probe.position // _segment_size(raw)
+    until = seq
     for back in range(number, -1, -1):
         first = first_seq_of(str(raw), back)
         if first is None:
             return
-        with Queue.open_subscriber(raw, None, seq=first) as walk:
-            if not refinery.learn(walk, seq):
-                return
+        yield first, until
+        until = first
+
+
+def _undefined(refinery: Refinery, paths: BusPaths) -> bool:
+    """Is there a clean queue of this raw queue whose instrument has not been met?"""
+    for file in paths.clean_dir.glob("*/*/*.origin.json"):
+        market = file.parent
+        name = f"{decode_name(market.parent.name, 'venue')}:{decode_name(market.name, 'symbol')}"
+        if name in refinery.targets or not refinery.takes(name):
+            continue
+        origin = read_origin(file)
+        if origin is not None and origin.raw_queue_id == refinery.raw.queue_id:
+            return True
+    return False
 
 
 def _segment_size(raw: Path) -> int:
@@ -127,7 +164,7 @@ def _segment_size(raw: Path) -> int:
     return int(control["segment_size"])
 
 
-def _step_back(refinery: Refinery, raw: Path) -> None:
+def _step_back(refinery: Refinery, paths: BusPaths, raw: Path) -> None:
     """To the first record that may be missing in a clean queue."""
     source = refinery.raw
     seq = refinery.behind(source.next_seq)
@@ -138,4 +175,5 @@ def _step_back(refinery: Refinery, raw: Path) -> None:
         seq = source.oldest_seq
     if seq < source.next_seq:
         source.seek_seq(seq)
-        _learn(refinery, raw, seq)
+        refinery.forget()
+        _learn(refinery, paths, raw, seq)

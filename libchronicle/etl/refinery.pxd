@@ -21,6 +21,8 @@ cdef class Refinery:
     cdef readonly dict targets        # canonical venue:SYMBOL -> Target
     cdef readonly list faults         # errors that cost a definition; whoever shows them takes them out
     cdef object symbols, group, shelves
+    cdef public object finder         # called with (self, instrument id, seq): learn what was defined before
+    cdef set absent                   # instruments that it did not find
     cdef dict routes                  # raw instrument id -> Route
     cdef chr_etl_limits limits
     cdef chr_etl_tally tally
@@ -35,6 +37,7 @@ cdef class Refinery:
 
     cdef int _take(self, const chr_frame *f) except -1
     cdef int _record(self, int kind, const chr_frame *f) except -1
+    cdef Route _find(self, uint64_t number, uint64_t seq)
     cdef int _gap(self, const chr_frame *f) except -1
     cdef int _hole(self, const chr_frame *f, uint64_t first, uint64_t last, int reason) except -1
     cdef int _trouble(self) except -1

@@ -78,6 +78,7 @@ cdef class Refinery:
         self.targets = {}
         self.routes = {}
         self.faults = []
+        self.absent = set()
         self.holes = []
         self.limits.snapshot_interval_ns = snapshot_interval_ns
         self.limits.snapshot_levels = snapshot_levels
@@ -92,10 +93,11 @@ cdef class Refinery:
     # ------------------------------------------------------------ definitions
 
     def learn(self, Subscriber reader not None, uint64_t until):
-        """Take the definitions that `reader` finds before seq `until`; True: and nothing else was there.
+        """Take definitions that `reader` finds before seq `until`, but for those known; True: nothing else was there.
 
-        Opens the queues of their instruments.
+        Opens the queues of their instruments. Of several of one instrument the last one holds.
         """
+        known = set(self.routes)
         cdef chr_frame f
         cdef int rc
         cdef bint alone = True
@@ -111,10 +113,10 @@ cdef class Refinery:
                 continue
             if f.seq >= until:
                 break
-            if f.type_id == CHR_INSTRUMENT:
-                self.define((<const char *>f.payload)[:f.size], f.ts_ns)
-            else:
+            if f.type_id != CHR_INSTRUMENT:
                 alone = False
+            elif chr_instrument_of(f.type_id, f.payload, f.size) not in known:
+                self.define((<const char *>f.payload)[:f.size], f.ts_ns)
         return alone
 
     def define(self, bytes payload not None, int64_t ts_ns):
@@ -128,6 +130,7 @@ cdef class Refinery:
                 canonical, renamed = self._canonical(definition, payload, target.name.partition(":")[2])
                 target.define(renamed, canonical)
             self.routes[definition.instrument_id] = route
+            self.absent.discard(definition.instrument_id)
         except ChronicleError as error:
             self.faults.append(error)
 
@@ -191,6 +194,18 @@ cdef class Refinery:
                 else:
                     lowest = 0
         return lowest
+
+    def knows(self, number):
+        """Has an instrument of that raw id been defined?"""
+        return number in self.routes
+
+    def takes(self, name):
+        """Is `venue:SYMBOL` (canonical) refined here?"""
+        return self.group.takes(name)
+
+    def forget(self):
+        """Definitions, since others held where reading goes on."""
+        self.routes.clear()
 
     def missing(self, uint64_t first, uint64_t last, bint evicted):
         """Records `first` to `last` of the raw queue will never come: told to every stream before the next record."""
@@ -300,8 +315,10 @@ cdef class Refinery:
         cdef Route route = self.routes.get(number)
         cdef Target target
         if route is None:
-            self.tally.unknown += 1
-            return 0
+            route = self._find(number, f.seq)
+            if route is None:
+                self.tally.unknown += 1
+                return 0
         target = route.only
         if target is None:
             target = route.at(chr_event_ns(f.type_id, f.payload, f.size, f.ts_ns) or f.ts_ns)
@@ -309,6 +326,15 @@ cdef class Refinery:
                 self.tally.others += 1
                 return 0
         return target.take(kind, f, self.raw_id, 0 if target.instrument_id == number else target.instrument_id)
+
+    cdef Route _find(self, uint64_t number, uint64_t seq):
+        """Of an instrument whose definition stands further back than anybody looked."""
+        if self.finder is None or number in self.absent:
+            return None
+        self.finder(self, number, seq)
+        if number not in self.routes:
+            self.absent.add(number)
+        return self.routes.get(number)
 
     cdef int _gap(self, const chr_frame *f) except -1:
         cdef uint64_t number = chr_instrument_of(CHR_GAP, f.payload, f.size)

@@ -21,7 +21,7 @@ from libchronicle.etl.cleanqueue import CleanQueue
 from libchronicle.native.binding import parse_segment
 from libchronicle.queue import Queue, QueueConfig
 
-__all__ = ["Origin", "Shelf", "clean_config", "first_seq_of"]
+__all__ = ["Origin", "Shelf", "clean_config", "first_seq_of", "read_origin"]
 
 SEGMENT_SIZE: Final = 1 << 20
 
@@ -67,10 +67,7 @@ class Shelf:
 
     def origin(self, kind: str) -> Origin | None:
         """None: there is none, or it cannot be read."""
-        try:
-            return msgspec.json.decode(self._origin_path(kind).read_bytes(), type=Origin)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            return None
+        return read_origin(self._origin_path(kind))
 
     def save_origin(self, kind: str, origin: Origin) -> None:
         path = self._origin_path(kind)
@@ -87,6 +84,14 @@ class Shelf:
 
     def _origin_path(self, kind: str) -> Path:
         return self._paths.clean_origin(*self._name, kind)
+
+
+def read_origin(file: Path) -> Origin | None:
+    """None: there is none, or it cannot be read."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Origin)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
 
 
 def first_seq_of(queue: str, number: int) -> int | None:

@@ -10,7 +10,7 @@ import pytest
 from libchronicle.cli.bench import BenchOptions, available, run_bench
 from libchronicle.errors import ConfigError
 
-NEEDS_RECORDINGS = {"book", "feed", "tick_to_trade"}
+NEEDS_RECORDINGS = {"book", "etl", "feed", "tick_to_trade"}
 
 
 def test_an_unknown_benchmark_names_those_there_are() -> None:

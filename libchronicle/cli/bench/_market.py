@@ -111,7 +111,7 @@ def _event(at_ns: int, message: Any) -> Event:
 
 
 def _message(event: dict[str, Any]) -> Any:
-    match event["e"]:
+    match event.get("e", "bookTicker"):  # spot tickers name no kind
         case "bookTicker":
             return BestBidAsk(
                 instrument_id=KEY,
