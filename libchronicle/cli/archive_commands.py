@@ -98,3 +98,23 @@ def export(
     from libchronicle.cli.archive_imports import run_export
 
     run_export(instrument, out, kind, start, end, run, config, as_json=as_json)
+
+
+@archive_app.command("book")
+def book(
+    instrument: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL")],
+    at: Annotated[str, typer.Option(metavar="TIME", help="ISO 8601 (UTC), or ns since the Unix epoch.")],
+    depth: Annotated[int, typer.Option(min=1, metavar="N", help="Levels of each side.")] = 10,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The order book as it was at a time. Exits with 65 where there was none, or a gap makes it wrong.
+
+    \b
+    Example:
+      chronicle archive book binance-spot:BTCUSDT --at 2024-08-08T23:55:00.250
+    """
+    from libchronicle.cli.archive_books import run_book
+
+    run_book(instrument, at, depth, run, config, as_json=as_json)

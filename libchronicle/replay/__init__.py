@@ -8,18 +8,24 @@ report = replay.run()
 
 from __future__ import annotations
 
+from libchronicle.replay.archived import archive_replay, follow, replay_parallel
 from libchronicle.replay.event import ReplayEvent
 from libchronicle.replay.pace import RealTime
 from libchronicle.replay.replayer import Callback, GapPolicy, Replay
 from libchronicle.replay.report import InstrumentReport, ReplayReport
+from libchronicle.replay.sinks import CsvSink, NullSink, ParquetSink, QueueSink
 from libchronicle.replay.snapshots import Snapshot, SnapshotStore, Snapshotter, load_snapshot
 from libchronicle.replay.source import FrameSource, ReadingSource, RecordSource, SpanSource
 
 __all__ = [
     "Callback",
+    "CsvSink",
     "FrameSource",
     "GapPolicy",
     "InstrumentReport",
+    "NullSink",
+    "ParquetSink",
+    "QueueSink",
     "ReadingSource",
     "RealTime",
     "RecordSource",
@@ -30,5 +36,8 @@ __all__ = [
     "SnapshotStore",
     "Snapshotter",
     "SpanSource",
+    "archive_replay",
+    "follow",
     "load_snapshot",
+    "replay_parallel",
 ]

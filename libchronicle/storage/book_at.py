@@ -42,7 +42,8 @@ _State = tuple[int, int]  # of a directory: when it changed last, and which it i
 class BookAt(NamedTuple):
     """`book` None: nothing of a book was recorded up to then. `from_ns`: the snapshot it was rebuilt from; None: the beginning.
 
-    `last_ns`: of the last record in it, `records`: how many were applied, `segments`: how many were opened.
+    `last_ns`: of the last record in it, `records`: how many were applied, `segments`: how many were opened. `definition`: the
+    payload of the instrument's, which holds the exponents; None where none was recorded.
     """
 
     book: L2Book | L3Book | None
@@ -50,6 +51,7 @@ class BookAt(NamedTuple):
     last_ns: int | None
     records: int
     segments: int
+    definition: bytes | None
 
 
 class _Listing:
@@ -86,6 +88,12 @@ class _Search:
                 if span is not None:
                     self._scan(ref.id, span)
 
+    def look_for_definition(self, listing: _Listing) -> None:
+        """Segments of clean queues begin with one; of others the first may."""
+        if self.definition is None and self.spans and listing.refs:
+            span = self._catalog.open(listing.refs[0], self._stream)
+            self.definition = None if span is None else definition_of(span, self._number)
+
     def _is_past(self, ref: SegmentRef) -> bool:
         return self.from_ns is not None and ref.last_ts is not None and ref.last_ts < self.from_ns
 
@@ -106,7 +114,9 @@ class _Search:
         for queue_id, spans in queues.items():
             merge.add(Chain(_Spans(spans), queue_id, since_ns=since))
         book, last_ns, records = rebuild(merge, self._number, self.definition)
-        return BookAt(book, self.from_ns, last_ns if records else None, records, len(self.spans))
+        return BookAt(
+            book, self.from_ns, last_ns if records else None, records, len(self.spans), self.definition
+        )
 
 
 class _Spans:
@@ -135,6 +145,8 @@ class BookFinder:
         for listings in self._candidates(stream, ts_ns):
             for listing in listings:
                 search.look(listing)
+            for listing in listings:
+                search.look_for_definition(listing)
             if search.from_ns is not None:
                 break
         return search.rebuild()

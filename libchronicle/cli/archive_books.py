@@ -1,0 +1,93 @@
+"""`chronicle archive book`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+from libchronicle.book import L2Book
+from libchronicle.cli.context import find_run, print_json
+from libchronicle.cli.tables import render_table
+from libchronicle.protocol import BookMode, Instrument, format_decimal
+from libchronicle.storage.archive import Archive
+from libchronicle.storage.book_at import BookAt
+
+__all__ = ["run_book", "utc"]
+
+EXIT_DATA = 65
+
+
+def run_book(
+    instrument: str, at: str, depth: int, run: str | None, config: str | None, *, as_json: bool
+) -> None:
+    """Exits with 65 where nothing was recorded up to then, or the book cannot be trusted."""
+    with Archive(find_run(run, config).suite.paths) as archive:
+        when: int | str = int(at) if at.isdigit() else at
+        found = archive.find_book(instrument, when)
+        if as_json:
+            print_json(_facts(instrument, found, depth))
+        elif found.book is None:
+            typer.echo(f"{instrument}: no book was recorded up to {at}", err=True)
+        else:
+            _show(instrument, found, depth)
+    if found.book is None or not found.book.valid:
+        raise typer.Exit(EXIT_DATA)
+
+
+def utc(ts_ns: int | None) -> str:
+    """ISO 8601 with nanoseconds."""
+    if ts_ns is None:
+        return "-"
+    whole = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{ts_ns % 1_000_000_000:09d}Z"
+
+
+def _levels(
+    book: L2Book, definition: bytes | None, depth: int
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    told = Instrument.decode(definition) if definition is not None else Instrument(book_mode=BookMode.L2)
+
+    def texts(levels: list[tuple[int, int]]) -> list[tuple[str, str]]:
+        return [
+            (format_decimal(p, told.price_exponent), format_decimal(q, told.qty_exponent)) for p, q in levels
+        ]
+
+    return texts(book.bids(depth)), texts(book.asks(depth))
+
+
+def _facts(instrument: str, found: BookAt, depth: int) -> dict[str, Any]:
+    book = found.book
+    facts: dict[str, Any] = {"instrument": instrument, "recorded": book is not None}
+    if book is None:
+        return facts
+    bids, asks = _levels(book, found.definition, depth)
+    return facts | {
+        "valid": book.valid,
+        "last_ns": found.last_ns,
+        "last_update_id": book.last_update_id,
+        "bids": bids,
+        "asks": asks,
+        "hash": f"{book.hash():016x}",
+        "from_ns": found.from_ns,
+        "records": found.records,
+        "segments": found.segments,
+    }
+
+
+def _show(instrument: str, found: BookAt, depth: int) -> None:
+    book = found.book
+    assert book is not None
+    bids, asks = _levels(book, found.definition, depth)
+    empty = ("", "")
+    rows = [
+        ((bids[at] if at < len(bids) else empty)[::-1] + (asks[at] if at < len(asks) else empty))
+        for at in range(max(len(bids), len(asks)))
+    ]
+    typer.echo(f"{instrument} after {utc(found.last_ns)}")
+    typer.echo(render_table(("quantity", "bid", "ask", "quantity"), rows, right=(0, 1, 2, 3)))
+    if found.definition is None:
+        typer.echo("in mantissas: no definition of the instrument was recorded", err=True)
+    if not book.valid:
+        typer.echo("not to be trusted: a gap came before, and no snapshot since", err=True)

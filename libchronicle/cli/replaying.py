@@ -1,0 +1,225 @@
+"""`chronicle replay`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from libchronicle.cli.archive_books import utc
+from libchronicle.cli.context import find_run, print_json, print_ndjson
+from libchronicle.cli.tables import render_table
+from libchronicle.errors import InvalidArgument
+from libchronicle.protocol import TEMPLATES
+from libchronicle.replay import (
+    CsvSink,
+    NullSink,
+    ParquetSink,
+    QueueSink,
+    RealTime,
+    Replay,
+    ReplayEvent,
+    ReplayReport,
+    SnapshotStore,
+    Snapshotter,
+    archive_replay,
+    follow,
+    replay_parallel,
+)
+from libchronicle.replay.sinks import Sink
+from libchronicle.storage.archive import Archive, to_ns
+
+__all__ = ["ReplayArguments", "run_replay"]
+
+
+class ReplayArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line's words, not yet looked at."""
+
+    instruments: tuple[str, ...]
+    streams: tuple[str, ...] = ("book", "trade")
+    start: str | None = None
+    end: str | None = None
+    gaps: str = "resync"
+    types: tuple[str, ...] = ()
+    every: int = 1
+    interval_s: float = 0.0
+    speed: float | None = None
+    live: bool = False
+    sink: str | None = None
+    show: bool = False
+    workers: int = 1
+    snapshots: str | None = None
+    snapshot_s: float | None = None
+    snapshot_records: int | None = None
+    warm: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """Replay's. Raises InvalidArgument."""
+        options: dict[str, Any] = {
+            "gaps": self.gaps,
+            "every": self.every,
+            "interval_ns": round(self.interval_s * 1e9),
+            "types": [_type(name) for name in self.types] or None,
+        }
+        if self.speed is not None:
+            options["pace"] = RealTime(self.speed)
+        if self.snapshots is not None:
+            store = SnapshotStore(self.snapshots)
+            every_ns = None if self.snapshot_s is None else round(self.snapshot_s * 1e9)
+            if every_ns is not None or self.snapshot_records is not None:
+                options["snapshotter"] = Snapshotter(
+                    store, interval_ns=every_ns, records=self.snapshot_records
+                )
+            if self.warm:
+                upto = None if self.start is None else to_ns(self.start) - 1
+                options["begin_with"] = store.latest(upto)
+        return options
+
+
+def run_replay(arguments: ReplayArguments, run: str | None, config: str | None, *, as_json: bool) -> None:
+    paths = find_run(run, config).suite.paths
+    if arguments.workers > 1:
+        report = _parallel(arguments, lambda: Archive(paths))
+    else:
+        with Archive(paths) as archive:
+            report = _serial(arguments, archive)
+    if as_json:
+        print_json(_facts(report))
+    else:
+        _show(report)
+
+
+def _serial(arguments: ReplayArguments, archive: Archive) -> ReplayReport:
+    replay = archive_replay(
+        archive,
+        arguments.instruments,
+        arguments.streams,
+        arguments.start,
+        arguments.end,
+        live=arguments.live,
+        **arguments.options(),
+    )
+    sink = _sink(arguments.sink)
+    callback: Callable[[ReplayEvent], None] | None = sink
+    if arguments.show:
+        callback = _printer(sink)
+    if sink is None:
+        return _run(replay, callback, live=arguments.live)
+    with sink:
+        return _run(replay, callback, live=arguments.live)
+
+
+def _run(replay: Replay, callback: Callable[[ReplayEvent], None] | None, *, live: bool) -> ReplayReport:
+    if not live:
+        return replay.run(callback)
+    try:
+        return follow(replay, callback, until=lambda: False)
+    except KeyboardInterrupt:
+        return replay.report()
+
+
+def _parallel(arguments: ReplayArguments, open_archive: Callable[[], Archive]) -> ReplayReport:
+    alone = {"sink": arguments.sink, "show": arguments.show, "live": arguments.live, "speed": arguments.speed}
+    for name, value in {**alone, "snapshots": arguments.snapshots}.items():
+        if value:
+            raise InvalidArgument(
+                where="chronicle replay", field=f"--{name}", value=value, allowed="not with --workers above 1"
+            )
+    return replay_parallel(
+        open_archive,
+        arguments.instruments,
+        arguments.streams,
+        arguments.start,
+        arguments.end,
+        workers=arguments.workers,
+        **arguments.options(),
+    )
+
+
+def _sink(text: str | None) -> Any:
+    """`csv:FILE`, `parquet:FILE`, `queue:DIR` or `null`; or a file that says by its name which it is."""
+    if text is None:
+        return None
+    kind, colon, path = text.partition(":")
+    if not colon and text != "null":
+        kind, path = Path(text).suffix.lstrip("."), text
+    makers: dict[str, Callable[[str], Sink]] = {"csv": CsvSink, "parquet": ParquetSink, "queue": QueueSink}
+    if kind == "null":
+        return NullSink()
+    if kind not in makers or not path:
+        raise InvalidArgument(
+            where="chronicle replay",
+            field="--to",
+            value=text,
+            allowed="csv:FILE, parquet:FILE, queue:DIR or null",
+        )
+    return makers[kind](path)
+
+
+def _printer(sink: Sink | None) -> Callable[[ReplayEvent], None]:
+    def show(event: ReplayEvent) -> None:
+        kind = TEMPLATES.get(event.type_id)
+        row: dict[str, Any] = {"ts_ns": event.ts_ns, "seq": event.seq, "source": event.source}
+        if kind is None:
+            row["type"] = event.type_id
+        else:
+            row |= {"type": kind.__name__, **msgspec.structs.asdict(event.message())}
+        print_ndjson(row)
+        if sink is not None:
+            sink(event)
+
+    return show
+
+
+def _type(name: str) -> int:
+    found = {kind.__name__.lower(): number for number, kind in TEMPLATES.items()}
+    if name.lower() not in found:
+        raise InvalidArgument(
+            where="chronicle replay",
+            field="--types",
+            value=name,
+            allowed="names of messages, e.g. Trade, BookDelta",
+        )
+    return found[name.lower()]
+
+
+def _facts(report: ReplayReport) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(report)
+    facts["state_hash"] = f"{report.state_hash:016x}"
+    for row in facts["instruments"]:
+        for name in ("book_hash", "order_hash"):
+            row[name] = f"{row[name]:016x}"
+    return facts
+
+
+def _show(report: ReplayReport) -> None:
+    out = sys.stderr  # what a sink or --print writes goes to stdout
+    typer.echo(f"{report.records:,} records, {report.given:,} given, {report.levels:,} levels", file=out)
+    typer.echo(f"from {utc(report.first_ns)} to {utc(report.last_ns)}", file=out)
+    if report.gaps or report.lost or report.damaged or report.refused:
+        typer.echo(
+            f"{report.gaps} gaps, {report.lost} holes, {report.damaged} damaged places, {report.refused} refused",
+            file=out,
+        )
+    rows = [
+        (
+            row.instrument,
+            f"{row.records:,}",
+            f"{row.gaps:,}",
+            "-"
+            if row.valid is None
+            else "quarantined"
+            if row.quarantined
+            else "right"
+            if row.valid
+            else "wrong",
+            f"{row.book_hash:016x}",
+        )
+        for row in report.instruments
+    ]
+    typer.echo(render_table(("instrument", "records", "gaps", "book", "hash"), rows, right=(1, 2)), file=out)
+    typer.echo(f"state hash {report.state_hash:016x}", file=out)
