@@ -28,6 +28,7 @@ from libchronicle.etl.refinery import Refinery
 from libchronicle.etl.shelf import Shelf, clean_config, first_seq_of, read_origin
 from libchronicle.etl.symbols import SymbolTable
 from libchronicle.native.binding import boot_id, parse_control, parse_reader
+from libchronicle.protocol import Instrument
 from libchronicle.queue import Queue, QueueConfig, Subscriber
 from libchronicle.queue.names import encode_name
 from libchronicle.queue.reader_pages import read_reader_page
@@ -81,6 +82,7 @@ def open_refinery(
         )
         refinery.finder = partial(_find, raw)
         _learn(refinery, paths, raw, source.next_seq)
+        _adopt(refinery, paths)
         if not (safe and sound) or refinery.damaged:
             _step_back(refinery, paths, raw)
         if lost is not None:
@@ -144,17 +146,27 @@ def _segments_back(raw: Path, seq: int) -> Iterator[tuple[int, int]]:
         until = first
 
 
-def _undefined(refinery: Refinery, paths: BusPaths) -> bool:
-    """Is there a clean queue of this raw queue whose instrument has not been met?"""
-    for file in paths.clean_dir.glob("*/*/*.origin.json"):
+def _undefined(refinery: Refinery, paths: BusPaths) -> list[Path]:
+    """Clean queues of this raw queue whose instrument has not been met, one for each instrument."""
+    found: dict[Path, Path] = {}
+    for file in sorted(paths.clean_dir.glob("*/*/*.origin.json")):
         market = file.parent
         name = f"{decode_name(market.parent.name, 'venue')}:{decode_name(market.name, 'symbol')}"
         if name in refinery.targets or not refinery.takes(name):
             continue
         origin = read_origin(file)
         if origin is not None and origin.raw_queue_id == refinery.raw.queue_id:
-            return True
-    return False
+            found.setdefault(market, market / file.name.removesuffix(".origin.json"))
+    return list(found.values())
+
+
+def _adopt(refinery: Refinery, paths: BusPaths) -> None:
+    """What the raw queue defines no more, since its head was evicted: by the clean queue's own word."""
+    for queue in _undefined(refinery, paths):
+        with Queue.open_subscriber(queue, None, start="earliest") as reader:
+            definitions = [(bytes(m), m.ts_ns) for m in reader if m.type_id == Instrument.TEMPLATE_ID]
+        if definitions:
+            refinery.define(*definitions[-1])
 
 
 def _segment_size(raw: Path) -> int:

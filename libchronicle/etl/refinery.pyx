@@ -43,7 +43,7 @@ from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
 
 import msgspec
 
-from libchronicle.errors import ChronicleError, Corrupt, Evicted
+from libchronicle.errors import Corrupt, DecodeError, Evicted, ExponentChanged, InvalidName
 from libchronicle.protocol import Instrument, instrument_id
 
 cdef enum:
@@ -131,7 +131,7 @@ cdef class Refinery:
                 target.define(renamed, canonical)
             self.routes[definition.instrument_id] = route
             self.absent.discard(definition.instrument_id)
-        except ChronicleError as error:
+        except (DecodeError, ExponentChanged, InvalidName) as error:
             self.faults.append(error)
 
     def _route(self, definition):
