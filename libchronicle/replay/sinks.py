@@ -115,11 +115,12 @@ class ParquetSink(_Sink):
         self._schema = pa.schema([(name, kinds.get(name, pa.int64())) for name in COLUMNS])
         self._path = Path(path)
         self._making = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        dictionaries: Any = ["type", "side", "instrument_id", "source"]
         self._writer: Any = pq.ParquetWriter(
             self._making,
             self._schema,
             compression="zstd",
-            use_dictionary=["type", "side", "instrument_id", "source"],
+            use_dictionary=dictionaries,
         )
         self._rows: list[tuple[Any, ...]] = []
 
