@@ -382,6 +382,12 @@ class ReplayGap(CorruptError):
     reason: str
 
 
+class UnknownSession(MisuseError):
+    template = "{name}: no such session was recorded; known: {known}"
+    name: str
+    known: str
+
+
 class BadSnapshot(CorruptError):
     template = "{path}: no snapshot to start from: {reason}; take an older one, or replay from the start"
     path: str

@@ -13,6 +13,7 @@ from libchronicle.replay.event import ReplayEvent
 from libchronicle.replay.pace import RealTime
 from libchronicle.replay.replayer import Callback, GapPolicy, Replay
 from libchronicle.replay.report import InstrumentReport, ReplayReport
+from libchronicle.replay.session import session_source, sessions
 from libchronicle.replay.sinks import CsvSink, NullSink, ParquetSink, QueueSink
 from libchronicle.replay.snapshots import Snapshot, SnapshotStore, Snapshotter, load_snapshot
 from libchronicle.replay.source import FrameSource, ReadingSource, RecordSource, SpanSource
@@ -40,4 +41,6 @@ __all__ = [
     "follow",
     "load_snapshot",
     "replay_parallel",
+    "session_source",
+    "sessions",
 ]
