@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 
 from libchronicle.native.binding cimport Mapping, Message, map_memory
 from libchronicle.native.hot cimport chr_frame, chr_frame_header
+from libchronicle.storage.scan cimport event_time
 from libchronicle.storage.walk cimport SegmentSpan, SpanWalk
 
 from libchronicle import errors
@@ -21,6 +22,7 @@ cdef enum:
     LOST = 0xFFFE
     COMMIT_LOST = 0xA0000010
     MAX_CHAINS = 64
+    INSTRUMENT = 1
 
 
 @cython.final
@@ -68,37 +70,58 @@ cdef class Chain:
         self.next_seq = upto
         return 1
 
+    cdef int into_next(self) noexcept with gil:
+        """cross() for who holds no GIL, apart from the loop. 2: a LOST record is due before the segment's first."""
+        cdef int rc
+        try:
+            rc = self.cross()
+        except Exception as error:
+            self.error = error
+            return -1
+        if rc == 0:
+            return 0
+        self.state = &self.walk.state
+        if not self.known:
+            self.next_seq = self.walk.span.first_seq
+            self.known = True
+        if self.walk.span.first_seq > self.next_seq:
+            self.gap_to = self.walk.span.first_seq
+            self.gap_ts = self.walk.span.first_ts
+            return 2
+        return 1
+
+    cdef int failed(self) noexcept with gil:
+        """After -1 of the walk: is it damage that is only counted?"""
+        if self.tolerant and self.walk.error is None:
+            self.damaged += 1
+            return 0
+        return -1
+
     cdef int fetch(self, chr_frame *out) noexcept nogil:
         cdef int rc
         while True:
-            if self.walk is None or self.walk.state.ended:
-                with gil:
-                    try:
-                        rc = self.cross()
-                    except Exception as error:
-                        self.error = error
-                        return -1
-                if rc == 0:
-                    return 0
-                if not self.known:
-                    self.next_seq = self.walk.span.first_seq
-                    self.known = True
-                if self.walk.span.first_seq > self.next_seq:
-                    return self.lost(self.walk.span.first_seq, self.walk.span.first_ts, out)
+            if self.state == NULL or self.state.ended:
+                rc = self.into_next()
+                if rc == 2:
+                    return self.lost(self.gap_to, self.gap_ts, out)
+                if rc <= 0:
+                    return rc
             rc = self.walk.next(out)
             if rc == 1:
                 if out.seq < self.next_seq:
                     continue
                 self.next_seq = out.seq + 1
                 if out.ts_ns < self.since_ns:
+                    if out.type_id == INSTRUMENT and out.size <= MAX_DEFINITION:
+                        memcpy(self.passed, out.payload, out.size)
+                        self.passed_size = out.size
                     continue
                 return 1
-            if rc < 0 and self.tolerant and self.walk.error is None:
-                self.damaged += 1
-                continue
             if rc < 0:
-                return -1
-            if not self.walk.state.ended:
+                if self.failed() < 0:
+                    return -1
+                continue
+            if not self.state.ended:
                 return 0
 
     cdef int peek(self, int64_t limit_ns) noexcept nogil:
@@ -146,6 +169,10 @@ cdef class Chain:
         return None if self.walk is None else self.walk.span
 
     @property
+    def definition(self):
+        return self.passed[:self.passed_size]
+
+    @property
     def pending(self):
         return bool(self.has_held)
 
@@ -177,35 +204,43 @@ cdef class Merge:
         self.chains.append(chain)
         self.count += 1
 
-    def drop_idle(self):
-        """Forget chains that have nothing to give, now or held back."""
-        keep = [chain for chain in self.chains if (<Chain>chain).has_held]
-        self.chains = keep
-        self.count = len(keep)
-        self.at = -1
-
     cdef int next(self, chr_frame *out) except -2:
         """1 a frame, of chain `at`; 0 none before the limit; -1 see fail()."""
         cdef int32_t i, best = -1
         cdef int rc
-        cdef int64_t earliest = 0
+        cdef int64_t earliest, event
         cdef Chain chain
-        for i in range(self.count):
-            chain = <Chain>self.chains[i]
-            rc = chain.peek(self.limit_ns)
-            if rc < 0:
-                self.at = i
-                return -1
-            if rc == 1 and (best < 0 or chain.held.ts_ns < earliest):
-                best = i
-                earliest = chain.held.ts_ns
-        if best < 0:
-            return 0
-        self.at = best
-        chain = <Chain>self.chains[best]
-        out[0] = chain.held
-        chain.has_held = False
-        return 1
+        while True:
+            best = -1
+            earliest = 0
+            for i in range(self.count):
+                chain = <Chain>self.chains[i]
+                rc = chain.peek(self.limit_ns)
+                if rc < 0:
+                    self.at = i
+                    return -1
+                if rc == 1 and (best < 0 or chain.held.ts_ns < earliest):
+                    best = i
+                    earliest = chain.held.ts_ns
+            if best < 0:
+                return 0
+            self.at = best
+            chain = <Chain>self.chains[best]
+            out[0] = chain.held
+            chain.has_held = False
+            if not self.by_event:
+                return 1
+            event = event_time(out)
+            if event == 0:
+                event = out.ts_ns
+            if self.event_since <= event < self.event_until:
+                return 1
+
+    def by_venue_time(self, int64_t since_ns, int64_t until_ns):
+        """From now on give only records whose events lie in [since, until); of others their own time counts."""
+        self.by_event = True
+        self.event_since = since_ns
+        self.event_until = until_ns
 
     cdef int fail(self) except -1:
         return (<Chain>self.chains[self.at]).fail()

@@ -11,15 +11,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from libchronicle.native.binding import Message
 from libchronicle.protocol.codec import SbeMessage
 from libchronicle.protocol.decoder import decode
 from libchronicle.storage.catalog import Catalog, SegmentRef, Stream
 from libchronicle.storage.chain import Chain, Merge
-from libchronicle.storage.layout import Partition, SegmentId, day_bounds
+from libchronicle.storage.frames import ROWS, ArrowBatches, library, numpy_columns
+from libchronicle.storage.layout import Partition, SegmentId, day_bounds, day_of
+from libchronicle.storage.scan import dated_by
 from libchronicle.storage.walk import SegmentSpan
+
+if TYPE_CHECKING:
+    import numpy
+    import polars
+    import pyarrow
 
 __all__ = ["QueueSpans", "Reading", "Times"]
 
@@ -88,13 +95,60 @@ class Reading:
         for message in self:
             yield message, decode(message.type_id, message)
 
+    # ------------------------------------------------------------ columns
+
+    def batches(self, table: str | None = None, rows: int = ROWS, *, floats: bool = False) -> ArrowBatches:
+        """Arrow record batches of about `rows` rows, one at a time. The other forms read all into memory.
+
+        `table`: trades, quotes, levels (a row per level of a book record) or orders (a row per order event); None = the
+        stream's own. Raises InvalidArgument; HostError where the library is not installed.
+        """
+        return ArrowBatches(self, table, rows, floats=floats)
+
+    def to_arrow(self, table: str | None = None, *, floats: bool = False) -> pyarrow.Table:
+        return self.batches(table, floats=floats).table()
+
+    def to_numpy(
+        self, table: str | None = None, *, floats: bool = False
+    ) -> dict[str, numpy.ndarray[Any, Any]]:
+        return numpy_columns(self, table, floats=floats)
+
+    def to_polars(self, table: str | None = None, *, floats: bool = False) -> polars.DataFrame:
+        return library("polars").from_arrow(self.to_arrow(table, floats=floats))
+
+    def to_pandas(self, table: str | None = None, *, floats: bool = False) -> Any:
+        """A pandas DataFrame."""
+        return library("pandas").DataFrame(self.to_numpy(table, floats=floats))
+
     # ------------------------------------------------------------ for native readers
 
     def merges(self) -> Iterator[Merge]:
         """The records as merges to be drained one after the other, each to its end, before the next is asked for."""
-        if self.time == "venue":
-            raise NotImplementedError
-        yield from self._by_ingest()
+        yield from self._by_venue() if self.time == "venue" else self._by_ingest()
+
+    def _by_venue(self) -> Iterator[Merge]:
+        """One date of the venue after the other; what is hot is of the date of its first event."""
+        hot: dict[date, list[SegmentRef]] = {}
+        for ref in self._catalog.hot(self.stream):
+            span = self._catalog.open(ref, self.stream)
+            dated = None if span is None else dated_by(span)
+            if dated is not None:
+                hot.setdefault(day_of(dated), []).append(ref)
+        for day in sorted({*hot, *self._catalog.days(self.stream)}):
+            begin, end = day_bounds(day)
+            if begin >= self.until_ns or end <= self.since_ns:
+                continue
+            place = Partition(self.stream.venue, self.stream.symbol, day, self.stream.stream)
+            best: dict[SegmentId, SegmentRef] = {}
+            for ref in (*hot.get(day, ()), *self._catalog.archived(place)):
+                best.setdefault(ref.id, ref)
+            merge = Merge()
+            merge.by_venue_time(self.since_ns, self.until_ns)
+            for queue_id in sorted({segment.queue_id for segment in best}):
+                spans = QueueSpans(self._catalog, self.stream, queue_id, follow=False)
+                spans.extend(best[segment] for segment in sorted(best) if segment.queue_id == queue_id)
+                merge.add(Chain(spans, queue_id, tolerant=self._tolerant))
+            yield merge
 
     def _by_ingest(self) -> Iterator[Merge]:
         chains: dict[int, tuple[QueueSpans, Chain]] = {}

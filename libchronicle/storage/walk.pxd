@@ -73,6 +73,7 @@ cdef class SpanWalk:
     cdef readonly SegmentSpan span
     cdef object error
     cdef int refill(self) except -1
+    cdef int wanted(self) noexcept with gil
     cdef int next(self, chr_frame *out) noexcept nogil
     cdef int seek(self, bint by_time, uint64_t seq, int64_t ts_ns) noexcept nogil
     cdef int place(self, uint64_t offset, uint64_t seq) except -1

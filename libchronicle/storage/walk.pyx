@@ -183,18 +183,22 @@ cdef class SpanWalk:
         self.state.ready = self.span.ensure(self.state.ready)
         return 0
 
+    cdef int wanted(self) noexcept with gil:
+        """refill() for who holds no GIL. Apart from the loop: a function that may take the GIL pays for it at every call."""
+        try:
+            return self.refill()
+        except Exception as error:
+            self.error = error
+            return -1
+
     cdef int next(self, chr_frame *out) noexcept nogil:
         cdef int rc
         while True:
             rc = chr_span_next(&self.state, out)
             if rc != _WANTS:
                 return rc
-            with gil:
-                try:
-                    self.refill()
-                except Exception as error:
-                    self.error = error
-                    return -1
+            if self.wanted() < 0:
+                return -1
 
     cdef int seek(self, bint by_time, uint64_t seq, int64_t ts_ns) noexcept nogil:
         cdef int rc
@@ -202,12 +206,8 @@ cdef class SpanWalk:
             rc = chr_span_seek(&self.state, by_time, seq, ts_ns)
             if rc != _WANTS:
                 return rc
-            with gil:
-                try:
-                    self.refill()
-                except Exception as error:
-                    self.error = error
-                    return -1
+            if self.wanted() < 0:
+                return -1
 
     cdef int place(self, uint64_t offset, uint64_t seq) except -1:
         chr_span_place(&self.state, offset, seq)
