@@ -114,7 +114,8 @@ class Reading:
         return numpy_columns(self, table, floats=floats)
 
     def to_polars(self, table: str | None = None, *, floats: bool = False) -> polars.DataFrame:
-        return library("polars").from_arrow(self.to_arrow(table, floats=floats))
+        frame: polars.DataFrame = library("polars").from_arrow(self.to_arrow(table, floats=floats))
+        return frame
 
     def to_pandas(self, table: str | None = None, *, floats: bool = False) -> Any:
         """A pandas DataFrame."""
