@@ -12,7 +12,19 @@ __all__ = ["replay"]
 
 
 def replay(
-    instruments: Annotated[list[str], typer.Argument(metavar="VENUE:SYMBOL…")],
+    instruments: Annotated[
+        list[str] | None, typer.Argument(metavar="VENUE:SYMBOL…", help="Their clean streams, merged by time.")
+    ] = None,
+    feed: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A feed's raw records, all its instruments, instead.")
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The last recorded session of a strategy or the router, as it was dispatched.",
+        ),
+    ] = None,
     streams: Annotated[str, typer.Option(metavar="A,B", help="book, trade, quote.")] = "book,trade",
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="From this time on (ISO 8601, UTC).")
@@ -62,6 +74,7 @@ def replay(
       chronicle replay binance-spot:BTCUSDT --start 2024-08-08 --end 2024-08-09
       chronicle replay binance-spot:BTCUSDT binance-usdm:BTCUSDT --to parquet:touch.parquet --interval 1
       chronicle replay binance-spot:BTCUSDT --speed 10 --types Trade --print
+      chronicle replay --session momentum --gaps stop
     """
     from libchronicle.cli.replaying import ReplayArguments, run_replay
 
@@ -69,7 +82,9 @@ def replay(
         return tuple(name.strip() for name in text.split(",") if name.strip())
 
     arguments = ReplayArguments(
-        instruments=tuple(instruments),
+        instruments=tuple(instruments or ()),
+        feed=feed,
+        session=session,
         streams=split(streams),
         start=start,
         end=end,

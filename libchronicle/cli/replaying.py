@@ -17,9 +17,11 @@ from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import TEMPLATES
 from libchronicle.replay import (
     CsvSink,
+    FrameSource,
     NullSink,
     ParquetSink,
     QueueSink,
+    ReadingSource,
     RealTime,
     Replay,
     ReplayEvent,
@@ -29,6 +31,7 @@ from libchronicle.replay import (
     archive_replay,
     follow,
     replay_parallel,
+    session_source,
 )
 from libchronicle.replay.sinks import Sink
 from libchronicle.storage.archive import Archive, to_ns
@@ -39,7 +42,9 @@ __all__ = ["ReplayArguments", "run_replay"]
 class ReplayArguments(msgspec.Struct, frozen=True, kw_only=True):
     """The command line's words, not yet looked at."""
 
-    instruments: tuple[str, ...]
+    instruments: tuple[str, ...] = ()
+    feed: str | None = None
+    session: str | None = None
     streams: tuple[str, ...] = ("book", "trade")
     start: str | None = None
     end: str | None = None
@@ -81,6 +86,13 @@ class ReplayArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_replay(arguments: ReplayArguments, run: str | None, config: str | None, *, as_json: bool) -> None:
+    if not (arguments.instruments or arguments.feed or arguments.session):
+        raise InvalidArgument(
+            where="chronicle replay",
+            field="what",
+            value="nothing",
+            allowed="VENUE:SYMBOL…, --feed or --session",
+        )
     paths = find_run(run, config).suite.paths
     if arguments.workers > 1:
         report = _parallel(arguments, lambda: Archive(paths))
@@ -94,15 +106,7 @@ def run_replay(arguments: ReplayArguments, run: str | None, config: str | None, 
 
 
 def _serial(arguments: ReplayArguments, archive: Archive) -> ReplayReport:
-    replay = archive_replay(
-        archive,
-        arguments.instruments,
-        arguments.streams,
-        arguments.start,
-        arguments.end,
-        live=arguments.live,
-        **arguments.options(),
-    )
+    replay = _replay(arguments, archive)
     sink = _sink(arguments.sink)
     callback: Callable[[ReplayEvent], None] | None = sink
     if arguments.show:
@@ -111,6 +115,25 @@ def _serial(arguments: ReplayArguments, archive: Archive) -> ReplayReport:
         return _run(replay, callback, live=arguments.live)
     with sink:
         return _run(replay, callback, live=arguments.live)
+
+
+def _replay(arguments: ReplayArguments, archive: Archive) -> Replay:
+    start, end = arguments.start, arguments.end
+    options = arguments.options()
+    if arguments.feed is None and arguments.session is None:
+        return archive_replay(
+            archive, arguments.instruments, arguments.streams, start, end, live=arguments.live, **options
+        )
+    since = None if start is None else to_ns(start)
+    until = None if end is None else to_ns(end)
+    if arguments.session is not None:
+        source: FrameSource = session_source(archive, arguments.session)
+    else:
+        begin = options.get("begin_with")
+        first = since if begin is None else begin.upto_ns + 1
+        reading = archive.read("_raw", arguments.feed or "", "raw", first, until)
+        source = ReadingSource(reading, follow=arguments.live)
+    return Replay([source], start_ns=since, end_ns=until, symbols=arguments.instruments or None, **options)
 
 
 def _run(replay: Replay, callback: Callable[[ReplayEvent], None] | None, *, live: bool) -> ReplayReport:
@@ -123,7 +146,14 @@ def _run(replay: Replay, callback: Callable[[ReplayEvent], None] | None, *, live
 
 
 def _parallel(arguments: ReplayArguments, open_archive: Callable[[], Archive]) -> ReplayReport:
-    alone = {"sink": arguments.sink, "show": arguments.show, "live": arguments.live, "speed": arguments.speed}
+    alone = {
+        "feed": arguments.feed,
+        "session": arguments.session,
+        "sink": arguments.sink,
+        "show": arguments.show,
+        "live": arguments.live,
+        "speed": arguments.speed,
+    }
     for name, value in {**alone, "snapshots": arguments.snapshots}.items():
         if value:
             raise InvalidArgument(

@@ -16,7 +16,7 @@ from libchronicle.protocol import Trade
 from libchronicle.queue import Queue, QueueConfig
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "replay"))
-from stream import definition, market, reference
+from stream import definition, market, merged, reference
 
 RECORDS = market("AAA", 800)
 NAME = "made-up:AAA"
@@ -76,6 +76,19 @@ def test_a_replay_warms_from_snapshot_files(root, tmp_path):
     rest = json.loads(call(root, "replay", NAME, "--json", "--snapshots", str(tmp_path), "--warm"))
     assert rest["state_hash"] == whole["state_hash"]
     assert rest["records"] < 310
+
+
+def test_a_feed_is_replayed_raw_with_all_it_holds_or_some_of_it(root):
+    with Queue.open_publisher(BusPaths(root).raw("all"), QueueConfig(segment_size=1 << 15)) as writer:
+        for ts, message in merged(RECORDS, market("BBB", 200)):
+            writer.append(message.TEMPLATE_ID, message.encode(), ts)
+    facts = json.loads(call(root, "replay", "--feed", "all", "--json"))
+    assert [row["instrument"] for row in facts["instruments"]] == [NAME, "made-up:BBB"]
+    assert facts["instruments"][0]["book_hash"] == f"{reference(RECORDS, 'AAA').hash():016x}"
+    facts = json.loads(call(root, "replay", NAME, "--feed", "all", "--json"))
+    assert [row["instrument"] for row in facts["instruments"]] == [NAME]
+    assert CliRunner().invoke(app, ["replay", "--run", str(root)]).exit_code != 0
+    assert CliRunner().invoke(app, ["replay", "--session", "none", "--run", str(root)]).exit_code != 0
 
 
 @pytest.mark.parametrize(
