@@ -448,6 +448,14 @@ class NotSealed(NotReadyError):
     path: str
 
 
+class ObjectStoreError(NotReadyError):
+    """An object store refuses, stalls or cuts off. What was to go there stays on this host."""
+
+    template = "{url}: {reason}; nothing is lost on this host, it is tried again"
+    url: str
+    reason: str
+
+
 class SegmentMoved(NotReadyError):
     """A segment left its place while it was looked for, again and again."""
 

@@ -10,6 +10,7 @@ from libchronicle.storage.chain import Chain, Merge
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, SegmentId, StoredFile
 from libchronicle.storage.manifest import Manifest, SegmentRecord
+from libchronicle.storage.objects import ObjectStore
 from libchronicle.storage.reading import Reading
 from libchronicle.storage.seekable import SeekableZstd, open_seekable, write_seekable
 from libchronicle.storage.walk import SegmentSpan, SpanWalk
@@ -21,6 +22,7 @@ __all__ = [
     "Chain",
     "Manifest",
     "Merge",
+    "ObjectStore",
     "Partition",
     "Reading",
     "SeekableZstd",

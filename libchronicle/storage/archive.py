@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Self
@@ -15,6 +15,7 @@ from libchronicle.storage.book_at import BookAt, BookFinder
 from libchronicle.storage.catalog import Catalog, Stream
 from libchronicle.storage.layout import ArchiveLayout, day_bounds
 from libchronicle.storage.reading import Reading, Times
+from libchronicle.storage.remote import RemoteOpener
 
 __all__ = ["Archive", "Time", "to_ns"]
 
@@ -29,13 +30,21 @@ class Archive:
     directory that holds `v1/` itself is an archive without a bus, e.g. a copy. Opens nothing until asked; may be used
     from one thread at a time.
 
+    `remote` and `remote_options` say how to reach the object store where it needs more than the environment tells, e.g.
+    another endpoint than its stubs were written with.
+
         with Archive("run") as archive:
             for message in archive.read("binance-spot", "BTCUSDT", "trade", "2024-08-08", "2024-08-09"):
                 ...
     """
 
     def __init__(
-        self, root: str | os.PathLike[str] | BusPaths, hot: str | os.PathLike[str] | None = None
+        self,
+        root: str | os.PathLike[str] | BusPaths,
+        hot: str | os.PathLike[str] | None = None,
+        *,
+        remote: str = "",
+        remote_options: Mapping[str, str] | None = None,
     ) -> None:
         if isinstance(root, BusPaths):
             paths: BusPaths | None = root
@@ -46,7 +55,7 @@ class Archive:
             paths = BusPaths(root, hot)
             layout = ArchiveLayout.of(paths)
         self.layout: Final = layout
-        self.catalog: Final = Catalog(layout, paths)
+        self.catalog: Final = Catalog(layout, paths, RemoteOpener(remote, remote_options))
         self._books: BookFinder | None = None
 
     def __enter__(self) -> Self:

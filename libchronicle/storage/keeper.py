@@ -35,8 +35,10 @@ from libchronicle.storage.catalog import SegmentRef, queue_segments
 from libchronicle.storage.layout import ArchiveLayout, SegmentId, Tier
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.moves import Step, adopt, freeze, no_step, quarantine, sweep
+from libchronicle.storage.objects import ObjectStore
 from libchronicle.storage.policy import TierPolicy
 from libchronicle.storage.rebuild import refresh
+from libchronicle.storage.remote import ship
 from libchronicle.storage.seekable import BLOCK_SIZE, LEVEL
 from libchronicle.storage.sources import QueueSource, queues_on_bus
 
@@ -73,6 +75,7 @@ class Keeper:
         *,
         level: int = LEVEL,
         block_size: int = BLOCK_SIZE,
+        store: ObjectStore | None = None,
         tell: Tell | None = None,
         step: Step = no_step,
     ) -> None:
@@ -80,6 +83,7 @@ class Keeper:
         self.layout: Final = ArchiveLayout.of(paths)
         self.tally: Final = Tally()
         self._level, self._block_size = level, block_size
+        self._store = store
         self._tell = tell or (lambda what, error: None)
         self._step = step
         self._lock = -1
@@ -246,25 +250,44 @@ class Keeper:
                 self._step(f"finish {segment}")
                 try:
                     if {"warm", "cold"} <= tiers:
-                        self._put(freeze(self.layout, record, step=self._step))
+                        record = freeze(self.layout, record, step=self._step)
+                        self._put(record)
+                    if {"cold", "remote"} <= tiers and self._store is not None:
+                        self._put(ship(self.layout, record, self._store, step=self._step))
                 except ChronicleError as error:
                     self._failed(f"finish {segment}", error, self.layout.root)
 
     # ------------------------------------------------------------ cold -> remote
 
     def ship_due(self, now_ns: int, limit: int | None = None) -> int:
-        """Put what is due into the object store; how many segments were."""
-        return 0
+        """Put what is due into the object store, the oldest first; how many segments were done with."""
+        if self._store is None or self.policy.remote_after_ns is None:
+            return 0
+        done = 0
+        for record in self.policy.to_ship(self.manifest.find(tier="cold"), now_ns)[:limit]:
+            self._step(f"ship {record.id}")
+            try:
+                self._put(ship(self.layout, record, self._store, step=self._step))
+            except ArchiveError as error:
+                self._set_aside(record, error)
+                done += 1
+                continue
+            except ChronicleError as error:
+                self._failed(f"ship {record.id}", error, self.layout.root)
+                break
+            self.tally.shipped += 1
+            done += 1
+        return done
 
     def _set_aside(self, record: SegmentRecord, error: ArchiveError) -> None:
-        """A warm file that is not what was archived any more."""
-        warm = self.layout.segment(record.partition, record.id, "warm")
+        """A file that is not what was archived any more."""
+        path = self.layout.segment(record.partition, record.id, record.tier)
         with contextlib.suppress(FileNotFoundError):
-            quarantine(self.layout, warm, str(error), move=True, detail={"segment": str(record.id)})
+            quarantine(self.layout, path, str(error), move=True, detail={"segment": str(record.id)})
         self.manifest.remove(record.id)
         self.totals = self.manifest.totals()
         self.tally.quarantined += 1
-        self._tell(f"compress {record.id}", error)
+        self._tell(f"move {record.id}", error)
 
     # ------------------------------------------------------------ failures
 

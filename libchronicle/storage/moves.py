@@ -37,7 +37,19 @@ from libchronicle.storage.manifest import SegmentRecord
 from libchronicle.storage.seekable import BLOCK_SIZE, LEVEL, open_seekable, write_seekable
 from libchronicle.storage.walk import SegmentSpan
 
-__all__ = ["Step", "adopt", "file_digest", "freeze", "quarantine", "sweep", "sync_directory", "thaw"]
+__all__ = [
+    "Step",
+    "adopt",
+    "file_digest",
+    "freeze",
+    "making",
+    "must_expand_to",
+    "quarantine",
+    "sweep",
+    "sync_directory",
+    "sync_file",
+    "thaw",
+]
 
 Step = Callable[[str], object]
 
@@ -85,7 +97,7 @@ def adopt(
             _must_be(target, facts)
         else:
             step("sync source")
-            _sync_file(source)
+            sync_file(source)
             step("place")
             _place(source, target, facts, step)
         step("sync directory")
@@ -108,10 +120,10 @@ def _place(source: Path, target: Path, facts: SegmentFacts, step: Step) -> None:
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise
-    with _making(target) as beside:
+    with making(target) as beside:
         step("copy")
         shutil.copyfile(source, beside)
-        _sync_file(beside)
+        sync_file(beside)
         step("check copy")
         _must_be(beside, facts)
         step("rename")
@@ -163,19 +175,19 @@ def _compress(warm: Path, cold: Path, facts: SegmentFacts, level: int, block_siz
         raise BadSegment(
             path=str(warm), reason="changed since it was archived", offset=0, seq=facts.begin_seq
         )
-    with _making(cold) as beside:
+    with making(cold) as beside:
         step("write")
         with open(beside, "xb") as out:
             write_seekable(data, out, facts.to_json(), level=level, block_size=block_size, step=step)
             out.flush()
             os.fsync(out.fileno())
         step("read back")
-        _must_expand_to(beside, facts, step)
+        must_expand_to(beside, facts, step)
         step("rename")
         beside.rename(cold)
 
 
-def _must_expand_to(path: Path, facts: SegmentFacts, step: Step = no_step) -> None:
+def must_expand_to(path: Path, facts: SegmentFacts, step: Step = no_step) -> None:
     """Raises BadSegment unless all of the cold file is there and gives the segment."""
     source = open_seekable(path)
     source.check_stored()
@@ -191,7 +203,7 @@ def _must_expand_to(path: Path, facts: SegmentFacts, step: Step = no_step) -> No
 
 def _holds(path: Path, facts: SegmentFacts, step: Step) -> bool:
     try:
-        _must_expand_to(path, facts, step)
+        must_expand_to(path, facts, step)
     except (BadSegment, ForeignFile):
         return False
     return True
@@ -205,7 +217,7 @@ def thaw(layout: ArchiveLayout, record: SegmentRecord, *, step: Step = no_step) 
         if cold.exists():
             if not warm.exists():
                 source = open_seekable(cold)
-                with _making(warm) as beside:
+                with making(warm) as beside:
                     step("write")
                     with open(beside, "xb") as out:
                         for block in range(source.blocks):
@@ -250,9 +262,9 @@ def quarantine(
                 except OSError as error:
                     if error.errno not in _NO_LINK:
                         raise
-                    with _making(target) as beside:
+                    with making(target) as beside:
                         shutil.copyfile(source, beside)
-                        _sync_file(beside)
+                        sync_file(beside)
                         beside.rename(target)
         elif move:
             source.unlink()
@@ -280,7 +292,7 @@ def sweep(layout: ArchiveLayout) -> int:
 
 
 @contextlib.contextmanager
-def _making(target: Path) -> Iterator[Path]:
+def making(target: Path) -> Iterator[Path]:
     """A name beside `target` for a file being made; nothing is left of it if it is not renamed."""
     beside = target.with_name(f"{_TEMPORARY}{target.name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -299,7 +311,8 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """What was written to it survives a power cut."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -309,7 +322,7 @@ def _sync_file(path: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """What was made, renamed and removed in it survives a power cut."""
-    _sync_file(path)
+    sync_file(path)
 
 
 def sync_directories(path: Path, top: Path) -> None:

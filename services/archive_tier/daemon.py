@@ -15,6 +15,7 @@ from libchronicle.runtime.config import ArchiveConfig, HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
 from libchronicle.storage.keeper import Keeper
+from libchronicle.storage.objects import ObjectStore
 from libchronicle.storage.policy import TierPolicy
 from services.archive_tier.metrics import NAME, ArchiveMetrics
 
@@ -53,6 +54,7 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
             policy_of(archive),
             level=archive.level,
             block_size=archive.block_size,
+            store=ObjectStore(archive.remote, archive.remote_options) if archive.remote else None,
             tell=tell,
             step=step,
         )
