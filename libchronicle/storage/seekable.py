@@ -121,7 +121,7 @@ class SeekableZstd:
     ) -> None:
         self.path, self.stored = path, stored
         self._read = read
-        self._close = close
+        self._close: Callable[[], None] | None = None  # until all is well, closing is the caller's
         tail_at = max(0, stored - _TAIL)
         tail = self._exactly(tail_at, stored - tail_at)
         if len(tail) < _FOOT.size or _FOOT.unpack(tail[-_FOOT.size :])[2] != _FOOT_MAGIC:
@@ -145,6 +145,7 @@ class SeekableZstd:
         self._sizes: list[tuple[int, int]] = []
         facts_at = self._read_entries(table, frames, entry, table_at)
         self.facts = self._read_facts(facts_at, tail, tail_at, table_at) if facts_at >= 0 else b""
+        self._close = close
 
     def _read_entries(self, table: bytes, frames: int, entry: int, table_at: int) -> int:
         """Fill the blocks' places; the place of the facts, -1 without."""
