@@ -70,6 +70,32 @@ def import_files(
     run_imports(files, arguments, run, config, as_json=as_json)
 
 
+@archive_app.command("sql")
+def sql(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="In DuckDB's dialect.")],
+    limit: Annotated[
+        int, typer.Option("-n", "--limit", metavar="N", min=0, help="Rows to print; 0 = all.")
+    ] = 40,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the archive in SQL. Tables: trades, quotes, levels (of books), orders, segments.
+
+    Conditions on venue, symbol, date and ts leave out what cannot match without reading it; `date` is the UTC date of `ts`.
+
+    \b
+    Examples:
+      chronicle archive sql "select symbol, date, count(*), sum(qty) from trades group by all order by all"
+      chronicle archive sql "select * from quotes where symbol = 'BTCUSDT' and ts >= '2024-08-08 23:55' limit 5"
+      chronicle archive sql "copy (select * from trades where date = '2024-08-08') to 'trades.parquet'"
+      chronicle archive sql "describe levels"
+    """
+    from libchronicle.cli.archive_sql import run_sql
+
+    run_sql(query, limit, run, config, as_json=as_json)
+
+
 @archive_app.command("export")
 def export(
     instrument: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL")],

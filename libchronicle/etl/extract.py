@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from libchronicle.protocol import Instrument, instrument_id
 from libchronicle.replay import ReadingSource, Replay
 from libchronicle.signals import Feature, FeatureEngine, Trigger, feature_named
 from libchronicle.storage.archive import Archive, Time, to_ns
-from libchronicle.storage.reading import Reading
+from libchronicle.storage.catalog import Stream
+from libchronicle.storage.definitions import definition_of
 
 __all__ = ["DEFAULT_FEATURES", "ExtractReport", "extract", "extract_raw", "features_named"]
 
 DEFAULT_FEATURES = "time,touch,mid,spread,microprice,imbalance:1,imbalance:5,flow"
 STREAMS = ("book", "trade", "quote")
-_HEAD = 10_000  # records: the definitions of a feed stand before all others
 
 
 class ExtractReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +61,8 @@ def extract(
         for stream in streams
     ]
     name = f"{venue}:{symbol}"
-    definition = _definition(
-        name, *(archive.read(venue, symbol, stream, damage="skip") for stream in streams)
+    definition = next(
+        filter(None, (definition_of(archive, Stream(venue, symbol, one)) for one in streams)), None
     )
     return _run(
         sources, name, definition, features, trigger, sink, since, None if end is None else to_ns(end)
@@ -85,20 +84,8 @@ def extract_raw(
     since = None if start is None else to_ns(start)
     until = None if end is None else to_ns(end)
     source = ReadingSource(archive.read("_raw", feed, "raw", None, end, damage="skip"))
-    definition = _definition(instrument, archive.read("_raw", feed, "raw", damage="skip"))
+    definition = definition_of(archive, Stream("_raw", feed, "raw"), instrument)
     return _run([source], instrument, definition, features, trigger, sink, since, until)
-
-
-def _definition(instrument: str, *readings: Reading) -> Instrument | None:
-    """From the head of the oldest segment: what of it matters here never changes."""
-    number = instrument_id(instrument)
-    for reading in readings:
-        for message in islice(reading, _HEAD):
-            if message.type_id == Instrument.TEMPLATE_ID:
-                found = Instrument.decode(message)
-                if found.instrument_id == number:
-                    return found
-    return None
 
 
 def _run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from libchronicle.cli.main import app
@@ -62,3 +63,25 @@ def test_json_says_what_each_file_became(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {"file": str(out), "rows": 100}
     assert out.exists()
+
+
+def test_sql_prints_a_table_or_json(tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    runner, run = CliRunner(), ["--run", str(tmp_path / "run")]
+    assert (
+        runner.invoke(app, ["archive", "import", str(trades_file(tmp_path / "t.csv")), *run]).exit_code == 0
+    )
+    query = "select symbol, count(*) n, min(ts_ns) first from trades group by symbol"
+    result = runner.invoke(app, ["archive", "sql", query, *run, "--json"])
+    assert json.loads(result.stdout) == [{"symbol": "X", "n": 100, "first": (DAY_US + 5) * 1000}]
+    result = runner.invoke(
+        app, ["archive", "sql", "select recv_ts, side from trades order by ts", "-n", "2", *run]
+    )
+    assert "2020-04-01 00:00:00.000005" in result.stdout
+    assert "98 more rows" in result.stdout
+    copied = tmp_path / "x.parquet"
+    assert (
+        runner.invoke(app, ["archive", "sql", f"copy (select * from trades) to '{copied}'", *run]).exit_code
+        == 0
+    )
+    assert copied.exists()

@@ -46,7 +46,7 @@ from libchronicle.venues.order_map cimport (
     chr_orders_put,
 )
 
-from libchronicle.errors import ImportRejected
+from libchronicle.errors import ImportRejected, InvalidName
 from libchronicle.protocol import (
     AuctionFlags,
     BookMode,
@@ -405,7 +405,10 @@ cdef class ItchParser:
         wanted = bool(symbol) and (self.symbols is None or symbol in self.symbols)
         cdef uint64_t number = UNWANTED
         if wanted:
-            number = instrument_id(f"{self.venue}:{symbol}")
+            try:
+                number = instrument_id(f"{self.venue}:{symbol}")
+            except InvalidName:
+                raise self.rejected(0, f"stock {symbol!r} is no name") from None
             self.instruments[number] = stock_definition(self.venue, symbol, number)
         self.stocks[itch_u16(self.m + 1)] = number
         return number

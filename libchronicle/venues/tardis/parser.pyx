@@ -129,6 +129,8 @@ cdef class _Rows:
             self.of_exchange, self.of_symbol = self.cell(0).p[:self.cell(0).n], self.cell(1).p[:self.cell(1).n]
             if not self.of_exchange or not self.of_symbol:
                 raise self.rejected("exchange or symbol is empty")
+            if not (self.of_exchange.isascii() and self.of_symbol.isascii()):
+                raise self.rejected("exchange or symbol is no plain text")
         if not self.is_text(1, self.of_symbol, <uint32_t>len(self.of_symbol)):
             raise self.rejected(
                 f"symbol {self.text(1)!r} in a file of {self.symbol!r}: split the file, one instrument each"
