@@ -146,24 +146,15 @@ def run_export(
 
             facts = {"rows": export_npz(archive, venue, symbol, Path(out), start, end)}
         else:
-            facts = {"records": _export_records(archive, venue, symbol, kind, Path(out), start, end)}
+            from libchronicle.etl.records import export_records
+
+            facts = {"records": export_records(archive, venue, symbol, kind, Path(out), start, end)}
     if as_json:
         print_json({"file": out, **facts})
     else:
         typer.echo(
             f"{out}: " + ", ".join(f"{count:,} {what}" for what, count in facts.items()) + f" of {instrument}"
         )
-
-
-def _export_records(
-    archive: Archive, venue: str, symbol: str, kind: str, out: Path, start: str | None, end: str | None
-) -> int:
-    from libchronicle.bus.paths import STREAMS
-    from libchronicle.etl.records import copy_records, record_sink
-    from libchronicle.replay import ReadingSource, Replay
-
-    readings = [archive.read(venue, symbol, stream, start, end, damage="skip") for stream in STREAMS]
-    return copy_records(Replay([ReadingSource(one) for one in readings]), record_sink(kind, out))
 
 
 def split_instrument(instrument: str) -> tuple[str, str]:

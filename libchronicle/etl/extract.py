@@ -12,11 +12,12 @@ import msgspec
 from libchronicle.errors import InvalidArgument
 from libchronicle.etl.sinks import ROW_GROUP, RowSink
 from libchronicle.protocol import Instrument, instrument_id
-from libchronicle.replay import ReadingSource, Replay
+from libchronicle.replay import ReadingSource, Replay, archive_replay
 from libchronicle.signals import Feature, FeatureEngine, Trigger, feature_named
 from libchronicle.storage.archive import Archive, Time, to_ns
 from libchronicle.storage.catalog import Stream
 from libchronicle.storage.definitions import definition_of
+from libchronicle.storage.layout import RAW_VENUE
 
 __all__ = ["DEFAULT_FEATURES", "ExtractReport", "extract", "extract_raw", "features_named"]
 
@@ -49,24 +50,10 @@ def extract(
 ) -> ExtractReport:
     """Rows with start <= ts < end, in order of ts, from clean queues and archive alike. The book is whole from the first row on
     where it was at `start`. On an error nothing appears. Raises what reading, features and the sink raise."""
-    since = None if start is None else to_ns(start)
-    warm = since
-    if since is not None and "book" in streams:
-        found = archive.find_book(f"{venue}:{symbol}", since)
-        warm = found.from_ns if found.book is not None else since
-    sources = [
-        ReadingSource(
-            archive.read(venue, symbol, stream, warm if stream == "book" else since, end, damage="skip")
-        )
-        for stream in streams
-    ]
     name = f"{venue}:{symbol}"
-    definition = next(
-        filter(None, (definition_of(archive, Stream(venue, symbol, one)) for one in streams)), None
-    )
-    return _run(
-        sources, name, definition, features, trigger, sink, since, None if end is None else to_ns(end)
-    )
+    definitions = (definition_of(archive, Stream(venue, symbol, stream)) for stream in streams)
+    replay = archive_replay(archive, [name], streams, start, end, symbols=[name])
+    return _run(replay, name, next(filter(None, definitions), None), features, trigger, sink)
 
 
 def extract_raw(
@@ -83,20 +70,19 @@ def extract_raw(
     """As `extract`, from the raw records of a feed. The book is read from the feed's first record on."""
     since = None if start is None else to_ns(start)
     until = None if end is None else to_ns(end)
-    source = ReadingSource(archive.read("_raw", feed, "raw", None, end, damage="skip"))
-    definition = definition_of(archive, Stream("_raw", feed, "raw"), instrument)
-    return _run([source], instrument, definition, features, trigger, sink, since, until)
+    source = ReadingSource(archive.read(RAW_VENUE, feed, "raw", None, end))
+    definition = definition_of(archive, Stream(RAW_VENUE, feed, "raw"), instrument)
+    replay = Replay([source], symbols=[instrument], start_ns=since, end_ns=until)
+    return _run(replay, instrument, definition, features, trigger, sink)
 
 
 def _run(
-    sources: list[ReadingSource],
+    replay: Replay,
     instrument: str,
     definition: Instrument | None,
     features: Sequence[Feature],
     trigger: Trigger,
     sink: RowSink,
-    since: int | None,
-    until: int | None,
 ) -> ExtractReport:
     engine = FeatureEngine(
         features,
@@ -106,7 +92,6 @@ def _run(
         definition=definition,
         batch_rows=ROW_GROUP,
     )
-    replay = Replay(sources, gaps="resync", symbols=[instrument], start_ns=since, end_ns=until)
     try:
         sink.begin(engine.columns)
         report = replay.run(engine)

@@ -14,9 +14,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final, Self
 
 from libchronicle.bus.files import host_error
+from libchronicle.bus.paths import STREAMS
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import (
     BestBidAsk,
@@ -35,18 +36,13 @@ from libchronicle.protocol import (
     Trade,
     format_decimal,
 )
-from libchronicle.queue import Publisher, Queue, QueueConfig
-from libchronicle.replay import Replay, ReplayEvent
+from libchronicle.queue import QueueConfig
+from libchronicle.replay import NullSink, QueueSink, ReplayEvent, archive_replay
+from libchronicle.storage.archive import Archive, Time
+from libchronicle.storage.catalog import Stream
+from libchronicle.storage.definitions import definition_of
 
-__all__ = [
-    "CountSink",
-    "CsvRecords",
-    "ParquetRecords",
-    "QueueSink",
-    "RecordSink",
-    "copy_records",
-    "record_sink",
-]
+__all__ = ["CsvRecords", "ParquetRecords", "export_records", "record_sink"]
 
 HEADER: Final = ("ts", "venue_ts", "type", "instrument", "id", "side", "price", "qty")
 _SIDES: Final = {Side.BUY: "buy", Side.SELL: "sell", Side.NONE: ""}
@@ -58,72 +54,38 @@ Row = tuple[int, int, str, str, int, str, int | None, int | None]
 """Price and quantity as mantissas."""
 
 
-class RecordSink(Protocol):
-    """`close` makes what was written appear; `abandon` leaves nothing of a file."""
+def export_records(
+    archive: Archive,
+    venue: str,
+    symbol: str,
+    kind: str,
+    out: Path,
+    start: Time | None = None,
+    end: Time | None = None,
+    **filters: Any,
+) -> int:
+    """An instrument's book, trades and quotes with start <= time < end to csv, parquet, queue or null; how many records.
 
-    records: int
-
-    def write(self, event: ReplayEvent) -> None: ...
-    def close(self) -> None: ...
-    def abandon(self) -> None: ...
-
-
-def copy_records(replay: Replay, sink: RecordSink) -> int:
-    """Everything that passes the replay's filters; how many records. Raises what replay and sink raise."""
-    try:
-        replay.run(sink.write)
-        sink.close()
-    except BaseException:
-        sink.abandon()
-        raise
+    `filters` are Replay's. Raises InvalidArgument, and what reading and writing raise; no file appears that is not whole.
+    """
+    definitions = [definition_of(archive, Stream(venue, symbol, stream)) for stream in STREAMS]
+    with record_sink(kind, out, next(filter(None, definitions), None)) as sink:
+        archive_replay(archive, [f"{venue}:{symbol}"], STREAMS, start, end, **filters).run(sink)
     return sink.records
 
 
-def record_sink(kind: str, out: Path) -> RecordSink:
-    """queue, csv, parquet or null. Raises InvalidArgument."""
-    made: dict[str, Any] = {"queue": QueueSink, "csv": CsvRecords, "parquet": ParquetRecords}
+def record_sink(kind: str, out: Path, definition: Instrument | None = None) -> Any:
+    """`definition`: of the instrument, where its record may lie before the range. Raises InvalidArgument."""
+    if kind == "queue":
+        return QueueSink(out, QueueConfig(segment_size=16 << 20, retain_segments=_KEEP_ALL, prefault=False))
     if kind == "null":
-        return CountSink()
-    if kind not in made:
+        return NullSink()
+    if kind not in ("csv", "parquet"):
         raise InvalidArgument(where="records", field="sink", value=kind, allowed="queue, csv, parquet, null")
-    sink: RecordSink = made[kind](out)
+    sink = CsvRecords(out) if kind == "csv" else ParquetRecords(out)
+    if definition is not None:
+        sink.learn(definition)
     return sink
-
-
-class CountSink:
-    """Counts, keeps nothing."""
-
-    def __init__(self) -> None:
-        self.records = 0
-
-    def write(self, event: ReplayEvent) -> None:
-        self.records += 1
-
-    def close(self) -> None:
-        return None
-
-    def abandon(self) -> None:
-        return None
-
-
-class QueueSink:
-    """Every record byte for byte, with its time, into a queue that keeps all of them. Raises what appending raises."""
-
-    def __init__(self, path: Path, segment_size: int = 16 << 20) -> None:
-        self.records = 0
-        self._last = -1
-        config = QueueConfig(segment_size=segment_size, retain_segments=_KEEP_ALL, prefault=False)
-        self._publisher: Publisher = Queue.open_publisher(path, config)
-
-    def write(self, event: ReplayEvent) -> None:
-        self._publisher.append(event.type_id, event.payload, max(event.ts_ns, self._publisher.last_ts_ns))
-        self.records += 1
-
-    def close(self) -> None:
-        self._publisher.close()
-
-    def abandon(self) -> None:
-        self._publisher.close()
 
 
 class _RowSink:
@@ -135,13 +97,31 @@ class _RowSink:
         self._beside = path.with_name(f".{path.name}.making")
         self._known: dict[int, tuple[str, int, int]] = {}
 
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
     def _rows(self, event: ReplayEvent) -> Iterator[Row]:
         message = event.message()
         if isinstance(message, Instrument):
-            name = f"{message.venue}:{message.symbol}"
-            self._known[message.instrument_id] = (name, message.price_exponent, message.qty_exponent)
+            self.learn(message)
         elif message is not None:
             yield from _rows_of(event.ts_ns, self._of(message)[0], message)
+
+    def learn(self, definition: Instrument) -> None:
+        name = f"{definition.venue}:{definition.symbol}"
+        self._known[definition.instrument_id] = (name, definition.price_exponent, definition.qty_exponent)
 
     def _of(self, message: Any) -> tuple[str, int, int]:
         number = getattr(message, "instrument_id", 0)
@@ -164,7 +144,7 @@ class CsvRecords(_RowSink):
         self._csv = csv.writer(self._file)
         self._csv.writerow(HEADER)
 
-    def write(self, event: ReplayEvent) -> None:
+    def __call__(self, event: ReplayEvent) -> None:
         rows = list(self._rows(event))
         prices, qtys = self._exponents(event)
         try:
@@ -217,7 +197,7 @@ class ParquetRecords(_RowSink):
         except OSError as error:
             raise host_error(error, path) from error
 
-    def write(self, event: ReplayEvent) -> None:
+    def __call__(self, event: ReplayEvent) -> None:
         rows = list(self._rows(event))
         prices, qtys = self._exponents(event)
         price_scale, qty_scale = 10.0**-prices, 10.0**-qtys

@@ -8,7 +8,8 @@
     segments  per segment             what the manifest knows
 
 `ts` and `ts_ns` are the time of receipt, as TIMESTAMP and as exact ns since the epoch; `date` is its UTC date. The other
-times are TIMESTAMP_NS (DuckDB hands no condition on that type down, hence the two forms of `ts`). Prices and quantities are DOUBLE.
+times are TIMESTAMP_NS (DuckDB hands no condition on that type down, hence the two forms of `ts`). Prices and quantities
+are DOUBLE.
 
 DuckDB hands conditions and columns down to the scan of an Arrow dataset. The tables are datasets of one fragment for each
 stream and date, with what is known of it (venue, symbol, date, bounds of ts) as its guarantee, so Arrow's own simplifier

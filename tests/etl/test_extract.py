@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
 from libchronicle.errors import InvalidArgument
 from libchronicle.etl.extract import extract, features_named
 from libchronicle.etl.recordings import ALL_KINDS
 from libchronicle.etl.sinks import CsvSink, NullSink, ParquetSink
 from libchronicle.protocol import Trade
+from libchronicle.queue import Queue, QueueConfig
 from libchronicle.signals import Column, Feature, Mid, TimeBar, trigger_named
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.importers import import_file
@@ -168,6 +170,40 @@ def test_the_command_extracts_every_instrument_and_takes_the_users_own_features(
     assert 4 <= table.num_rows <= 6
     listed = CliRunner().invoke(app, ["etl", "extract", "--list"])
     assert "spread_bps" in listed.output
+
+
+def test_raw_records_of_a_feed_give_the_same_rows(root: Path, tmp_path: Path) -> None:
+    """The clean records of one instrument, put into a raw queue between those of another, as a feed writes them."""
+    paths = BusPaths(tmp_path / "run")
+    with Archive(root) as archive:
+        streams = [archive.read(MARKET, "BTCUSDT", name) for name in ("book", "trade", "quote")]
+        records = sorted(
+            ((m.ts_ns, place, m.type_id, bytes(m)) for place, one in enumerate(streams) for m in one),
+            key=lambda record: record[:2],
+        )
+        clean = NullSink()
+        extract(archive, MARKET, "BTCUSDT", [Mid()], trigger_named("any"), clean)
+    with Queue.open_publisher(paths.raw("feed"), QueueConfig(segment_size=64 << 20)) as writer:
+        for ts_ns, _, type_id, payload in records:
+            writer.append(type_id, payload, ts_ns)
+            writer.append(Trade.TEMPLATE_ID, Trade(instrument_id=5, price=1, qty=1).encode(), ts_ns)
+    arguments = [
+        "etl",
+        "extract",
+        f"{MARKET}:BTCUSDT",
+        "--raw",
+        "feed",
+        "--features",
+        "mid",
+        "--trigger",
+        "any",
+    ]
+    result = CliRunner().invoke(
+        app, [*arguments, "--out", str(tmp_path / "out"), "--run", str(tmp_path / "run")]
+    )
+    assert result.exit_code == 0, result.output
+    table = pq.read_table(next((tmp_path / "out").rglob("*.parquet")), partitioning=None)
+    assert table.num_rows == clean.rows
 
 
 def test_a_feature_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from typer.testing import CliRunner
 
 from libchronicle.cli.main import app
 from libchronicle.etl.recordings import ALL_KINDS
-from libchronicle.etl.records import CountSink, copy_records, record_sink
+from libchronicle.etl.records import export_records
 from libchronicle.protocol import BestBidAsk, BookDelta, BookSnapshot, SbeMessage, Trade, decode
 from libchronicle.queue import Queue
-from libchronicle.replay import ReadingSource, Replay
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.importers import import_file
 from libchronicle.storage.layout import ArchiveLayout
@@ -44,30 +43,26 @@ def everything(root: Path) -> list[tuple[int, SbeMessage]]:
     return [(ts, record) for ts, _, record in sorted(found, key=lambda one: one[:2]) if record is not None]
 
 
-def replay(archive: Archive, **filters: object) -> Replay:
-    sources = [ReadingSource(archive.read(MARKET, "BTCUSDT", stream)) for stream in STREAMS]
-    return Replay(sources, **filters)  # type: ignore[arg-type]
+def exported(root: Path, kind: str = "null", out: Path = Path("x"), **options: object) -> int:
+    with Archive(root) as archive:
+        return export_records(archive, MARKET, "BTCUSDT", kind, out, **options)  # type: ignore[arg-type]
 
 
 def test_filters_let_exactly_those_through_that_they_should(root: Path) -> None:
     records = everything(root)
     start, end = START_NS + 10**9, START_NS + 3 * 10**9
-    with Archive(root) as archive:
-        assert copy_records(replay(archive), CountSink()) == len(records)
-        assert copy_records(replay(archive, types=[Trade]), CountSink()) == sum(
-            isinstance(r, Trade) for _, r in records
-        )
-        edge = next(ts for ts, r in records if ts > start)
-        for first, last in ((start, end), (edge, edge), (edge, edge + 1), (None, edge), (edge, None)):
-            wanted = sum((first or 0) <= ts < (last or 1 << 62) for ts, _ in records)
-            assert copy_records(replay(archive, start_ns=first, end_ns=last), CountSink()) == wanted
-        assert copy_records(replay(archive, every=7), CountSink()) == -(-len(records) // 7)
-        assert copy_records(replay(archive, symbols=["my:OTHER"]), CountSink()) == 0
+    assert exported(root) == len(records)
+    assert exported(root, types=[Trade]) == sum(isinstance(r, Trade) for _, r in records)
+    edge = next(ts for ts, r in records if ts > start)
+    for first, last in ((start, end), (edge, edge), (edge, edge + 1), (None, edge), (edge, None)):
+        wanted = sum((first or 0) <= ts < (last or 1 << 62) for ts, _ in records)
+        assert exported(root, start=first, end=last) == wanted
+    assert exported(root, every=7) == -(-len(records) // 7)
+    assert exported(root, symbols=["my:OTHER"]) == 0
 
 
 def test_a_queue_takes_every_record_byte_for_byte(root: Path, tmp_path: Path) -> None:
-    with Archive(root) as archive:
-        count = copy_records(replay(archive), record_sink("queue", tmp_path / "q"))
+    count = exported(root, "queue", tmp_path / "q")
     with Queue.open_subscriber(tmp_path / "q", None, start="earliest") as reader:
         found = [(message.ts_ns, decode(message.type_id, bytes(message))) for message in reader]
     assert len(found) == count
@@ -88,9 +83,8 @@ def long_rows(root: Path) -> Counter:
 
 def test_csv_and_parquet_hold_every_level_trade_and_quote(root: Path, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    with Archive(root) as archive:
-        copy_records(replay(archive), record_sink("csv", tmp_path / "x.csv"))
-        copy_records(replay(archive), record_sink("parquet", tmp_path / "x.parquet"))
+    exported(root, "csv", tmp_path / "x.csv")
+    exported(root, "parquet", tmp_path / "x.parquet")
     rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
     assert Counter(row["type"] for row in rows) == long_rows(root)
     trades = [r for _, r in everything(root) if isinstance(r, Trade)]
@@ -104,6 +98,13 @@ def test_csv_and_parquet_hold_every_level_trade_and_quote(root: Path, tmp_path: 
     assert [str(one) for one in table["side"]] == [row["side"] for row in rows]
 
 
+def test_a_range_that_begins_behind_the_definition_has_real_prices(root: Path, tmp_path: Path) -> None:
+    exported(root, "csv", tmp_path / "x.csv", start=START_NS + 2 * 10**9)
+    rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
+    assert {row["instrument"] for row in rows} == {f"{MARKET}:BTCUSDT"}
+    assert all(50_000 < float(row["price"]) < 70_000 for row in rows if row["type"] == "trade")
+
+
 def test_an_export_that_fails_leaves_no_file(root: Path, tmp_path: Path) -> None:
     class Stops(Exception):
         pass
@@ -114,8 +115,8 @@ def test_an_export_that_fails_leaves_no_file(root: Path, tmp_path: Path) -> None
         return ts_ns
 
     for kind in ("csv", "parquet"):
-        with Archive(root) as archive, pytest.raises(Stops):
-            copy_records(replay(archive, pace=pace), record_sink(kind, tmp_path / "out"))
+        with pytest.raises(Stops):
+            exported(root, kind, tmp_path / "out", pace=pace)
     assert list(tmp_path.iterdir()) == []
 
 

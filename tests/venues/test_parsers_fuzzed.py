@@ -1,4 +1,4 @@
-"""Whatever bytes a file holds, a parser gives records or ImportRejected: never another error, never a read outside its input."""
+"""Whatever bytes a file holds, a parser gives records or ImportRejected, never another error, and reads nothing else."""
 
 from __future__ import annotations
 
@@ -73,22 +73,33 @@ def itch_file(random: Random) -> bytes:
 
 def mold_packets(random: Random) -> bytes:
     return b"".join(
-        (b"0123456789" + struct.pack(">QH", i * 3, 3) + b"".join(message("D", i, random) for _ in range(3))).ljust(200, b"\0")
+        (
+            b"0123456789" + struct.pack(">QH", i * 3, 3) + b"".join(message("D", i, random) for _ in range(3))
+        ).ljust(200, b"\0")
         for i in range(4)
     )
 
 
 def capture(random: Random) -> bytes:
     frame = bytes(12) + b"\x08\x00\x45" + random.randbytes(60)
-    return struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1) + (
-        struct.pack("<IIII", 5, 5, len(frame), len(frame)) + frame
-    ) * 3
+    return (
+        struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
+        + (struct.pack("<IIII", 5, 5, len(frame), len(frame)) + frame) * 3
+    )
 
 
 L2 = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
 SOURCES: dict[str, tuple[Callable[[bytes, RecordBatch], None], Callable[[Random], bytes]]] = {
-    "lobster": (lobster, lambda r: csv_rows("34200,1,1,5,100,1", lambda i: f"3420{i}.5,{r.randint(1, 7)},{i},5,100,-1")),
-    "tardis": (tardis, lambda r: csv_rows(L2, lambda i: f"x,Y,{T + i},{T + i},{'true' if i < 3 else 'false'},bid,{i}.25,{i}")),
+    "lobster": (
+        lobster,
+        lambda r: csv_rows("34200,1,1,5,100,1", lambda i: f"3420{i}.5,{r.randint(1, 7)},{i},5,100,-1"),
+    ),
+    "tardis": (
+        tardis,
+        lambda r: csv_rows(
+            L2, lambda i: f"x,Y,{T + i},{T + i},{'true' if i < 3 else 'false'},bid,{i}.25,{i}"
+        ),
+    ),
     "itch": (itch, itch_file),
     "mold": (mold, mold_packets),
     "pcap": (pcap, capture),

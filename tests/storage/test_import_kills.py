@@ -1,0 +1,55 @@
+"""kill -9 of an importing process at any moment: the next run of the command leaves the archive as one undisturbed run does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+from libchronicle.protocol import Trade
+from libchronicle.storage.archive import Archive
+
+DAY_US = 1_585_699_200_000_000
+TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
+KILLS = 4
+ROWS = 60_000
+
+
+def command(file: Path, run: Path) -> list[str]:
+    chronicle = str(Path(sys.executable).parent / "chronicle")
+    return [chronicle, "archive", "import", str(file), "--run", str(run)]
+
+
+def test_an_import_killed_at_any_moment_is_whole_after_the_next_run(tmp_path: Path) -> None:
+    seed = 11
+    random = Random(seed)
+    file = tmp_path / "t.csv"
+    begin = DAY_US + 86_400_000_000 - 30_000_000  # half of it lies behind midnight
+    rows = (f"deribit,X,{begin + i * 1000},{begin + i * 1000},{i},buy,1.5,1\n" for i in range(ROWS))
+    file.write_text(TRADES + "".join(rows))
+    killed = 0
+    for number in range(KILLS):
+        run = tmp_path / f"run{number}"
+        process = subprocess.Popen(command(file, run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        work = run / "archive" / "imports"
+        while process.poll() is None and not work.exists():
+            pass  # it has begun when its directory is there
+        for _ in range(random.randint(0, 200_000)):
+            if process.poll() is not None:
+                break
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        again = subprocess.run(command(file, run), capture_output=True, text=True, check=False)
+        assert again.returncode == 0, f"seed {seed}: {again.stderr}"
+        with Archive(run) as archive:
+            found = [
+                r.trade_id for _, r in archive.read("deribit", "X", "trade").decoded() if isinstance(r, Trade)
+            ]
+        assert found == list(range(ROWS)), f"seed {seed}, run {number}"
+        assert [path.suffix for path in work.iterdir()] == [".json"]
+    assert killed, f"seed {seed}: none of {KILLS} runs was still going"
