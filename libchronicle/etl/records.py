@@ -71,7 +71,7 @@ def export_records(
     definitions = [definition_of(archive, Stream(venue, symbol, stream)) for stream in STREAMS]
     with record_sink(kind, out, next(filter(None, definitions), None)) as sink:
         archive_replay(archive, [f"{venue}:{symbol}"], STREAMS, start, end, **filters).run(sink)
-    return sink.records
+    return int(sink.records)
 
 
 def record_sink(kind: str, out: Path, definition: Instrument | None = None) -> Any:
