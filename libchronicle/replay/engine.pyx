@@ -429,6 +429,8 @@ cdef class Engine:
         self.books[place] = book
         e.l2 = (<L2Book>book).b if book is not None else NULL
         e.l3 = (<L3Book>book).l3 if isinstance(book, L3Book) else NULL
+        if e.l3 != NULL:
+            e.l3.lenient = self.table.policy == CHR_GAP_IGNORE
 
     def marks(self) -> list:
         """(name, queue id, seq of the next record) of each source. A head that was not applied yet is still to come."""

@@ -25,7 +25,7 @@ cdef class SpanSource(FrameSource):
 
 
 cdef class ReadingSource(FrameSource):
-    cdef object merges
+    cdef object reading, merges
     cdef Merge merge
     cdef Chain only     # where a merge has one chain: read without the GIL
     cdef bint follow

@@ -83,6 +83,7 @@ cdef class ReadingSource(FrameSource):
 
     def __init__(self, reading, name=None, *, bint follow=False):
         self.name = str(reading.stream) if name is None else name
+        self.reading = reading
         self.merges = reading.merges()
         self.follow = follow
 
@@ -127,6 +128,8 @@ cdef class ReadingSource(FrameSource):
         cdef Merge merge = next(self.merges, None)
         if merge is None:
             self.ended = not self.follow
+            if self.follow and (self.merge is None or not self.merge.chains):
+                self.merges = self.reading.merges()  # there was no queue yet: look again when asked again
             return 0
         self.merge = merge
         self.only = merge.chains[0] if len(merge.chains) == 1 else None

@@ -157,6 +157,18 @@ def test_from_the_archive_into_the_live_queue_nothing_is_missed_or_given_twice(t
     assert replay.book(name("AAA")).hash() == judge("AAA", records).hash()
 
 
+def test_a_live_replay_may_start_before_its_queue_is_there(tmp_path):
+    paths = BusPaths(tmp_path)
+    records = [row for row in market("AAA", 50) if not isinstance(row[1], Trade)]
+    seen = []
+    with Archive(paths) as archive:
+        replay = archive_replay(archive, [name("AAA")], ["book"], live=True)
+        assert replay.run().records == 0
+        write(paths, "AAA", "book", records)
+        follow(replay, lambda e: seen.append((e.ts_ns, e.message())), until=lambda: len(seen) >= len(records))
+    assert seen == records
+
+
 def test_wrong_arguments_are_named(world):
     paths, _ = world
     with Archive(paths) as archive, pytest.raises(InvalidArgument, match="venue:SYMBOL"):

@@ -11,7 +11,7 @@ from statistics import quantiles
 from time import perf_counter_ns
 from typing import Any
 
-from libchronicle.cli.bench._day import SYMBOL, VENUE, Day, fill_day
+from libchronicle.cli.bench._day import SYMBOL, VENUE, Day, fill_day, forget_peak, peak_rss_mb
 from libchronicle.cli.bench.harness import BenchOptions
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.layout import ArchiveLayout
@@ -44,6 +44,7 @@ def _measure(day: Day, calls: int) -> dict[str, Any]:
     took, opened, total = [], [], 0
     with Archive(day.paths) as archive:
         archive.book_at(f"{VENUE}:{SYMBOL}", times[0])  # lists the day
+        forget_peak()
         for ts_ns in times:
             start = perf_counter_ns()
             found = archive.find_book(f"{VENUE}:{SYMBOL}", ts_ns)
@@ -54,6 +55,7 @@ def _measure(day: Day, calls: int) -> dict[str, Any]:
     return {
         "p50_ms": round(cuts[49], 3),
         "p99_ms": round(cuts[98], 3),
+        "rss_mb": peak_rss_mb(),
         "segments_p50": sorted(opened)[calls // 2],
         "hash": f"{total % 2**64:016x}",
     }

@@ -3,17 +3,16 @@
 The archive is the recorded binance-usdm:BTCUSDT, 20 times over, in warm files. `levels_per_s`: all levels of the book stream
 over the time of a replay of it without a callback. The other figures are of book, trades and quotes merged: `records_per_s`
 without a callback, `messages_per_s` with one that does nothing, `peek_per_s` with one that reads time, type and best bid.
-`rss_grown_mb`: what memory grew by while it replayed, mapped files among it.
+`rss_mb`: most memory resident while it replayed, mapped files among it; `rss_tenth_mb`: the same of an archive of a tenth the size.
 """
 
 from __future__ import annotations
 
-import resource
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
-from libchronicle.cli.bench._day import SYMBOL, VENUE, Day, fill_day
+from libchronicle.cli.bench._day import SYMBOL, VENUE, Day, fill_day, forget_peak, peak_rss_mb
 from libchronicle.cli.bench.harness import BenchOptions, undisturbed
 from libchronicle.replay import Callback, ReadingSource, Replay, ReplayEvent, ReplayReport
 from libchronicle.storage.archive import Archive
@@ -24,15 +23,15 @@ STREAMS = ("book", "trade", "quote")
 
 def run(options: BenchOptions) -> dict[str, Any]:
     with options.scratch() as root:
-        day = fill_day(root, options, 1 if options.tiny else ROUNDS, streams=STREAMS)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        tenth = fill_day(root / "tenth", options, 1 if options.tiny else ROUNDS // 10, streams=STREAMS)
+        day = fill_day(root / "whole", options, 1 if options.tiny else ROUNDS, streams=STREAMS)
+        rss_tenth, rss = _peak_rss(tenth), _peak_rss(day)
         with undisturbed(options.pair()[0]):
             books = [_timed(day, STREAMS[:1], None) for _ in range(options.repeats)]
             silent, called, peeked = (
                 [_timed(day, STREAMS, callback) for _ in range(options.repeats)]
                 for callback in (None, _nothing, _peek)
             )
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     report = silent[0][1]
     if len({told.state_hash for _, told in (*silent, *called, *peeked)}) != 1:
         raise RuntimeError("two replays of the same archive had different state hashes")
@@ -45,7 +44,8 @@ def run(options: BenchOptions) -> dict[str, Any]:
         "records_per_s": per_second(report.records, silent),
         "messages_per_s": per_second(report.records, called),
         "peek_per_s": per_second(report.records, peeked),
-        "rss_grown_mb": round(grown / 1024, 1),
+        "rss_mb": rss,
+        "rss_tenth_mb": rss_tenth,
         "n": report.records,
         "levels": report.levels,
         "hash": f"{report.state_hash:016x}",
@@ -59,6 +59,12 @@ def _nothing(event: ReplayEvent) -> None:
 def _peek(event: ReplayEvent) -> None:
     book = event.book
     _ = event.ts_ns, event.type_id, None if book is None else book.best_bid
+
+
+def _peak_rss(day: Day) -> float:
+    forget_peak()
+    _timed(day, STREAMS, None)
+    return peak_rss_mb()
 
 
 def _timed(day: Day, streams: tuple[str, ...], callback: Callback | None) -> tuple[int, ReplayReport]:
