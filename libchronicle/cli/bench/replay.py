@@ -3,7 +3,7 @@
 The archive is the recorded binance-usdm:BTCUSDT, 20 times over, in warm files. `levels_per_s`: all levels of the book stream
 over the time of a replay of it without a callback. The other figures are of book, trades and quotes merged: `records_per_s`
 without a callback, `messages_per_s` with one that does nothing, `peek_per_s` with one that reads time, type and best bid.
-`rss_mb`: most memory resident while it replayed, mapped files among it; `rss_tenth_mb`: the same of an archive of a tenth the size.
+`rss_mb`: most memory resident while it replayed, mapped files among it; `rss_tenth_mb`: the same of a tenth of the archive.
 """
 
 from __future__ import annotations
