@@ -1,9 +1,10 @@
-"""Archive.book_at against a replay of everything, over hot, warm and cold."""
+"""Archive.book_at against a replay of everything, over queues, warm and cold files and an object store."""
 
 from __future__ import annotations
 
 import random
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,15 @@ from libchronicle.queue import Queue, QueueConfig
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.catalog import queue_segments
 from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.manifest import SegmentRecord
 from libchronicle.storage.moves import adopt, freeze
+from libchronicle.storage.objects import ObjectStore
+from libchronicle.storage.remote import ship
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "replay"))
 from stream import definition, market, name
 
+KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "y", "aws_region": "us-east-1"}
 DAY_NS = 86_400_000_000_000
 NUMBER = instrument_id(name("AAA"))
 BEFORE_MIDNIGHT = 20_000 * DAY_NS - 3_000_000_000
@@ -46,20 +51,22 @@ def fill(root: Path, stream, segment_size: int = 1 << 15) -> BusPaths:
     return paths
 
 
-def archive(paths: BusPaths, *, warm: int, cold: int) -> None:
-    """The oldest `cold` segments of the queue go to the cold tier, the `warm` ones after them to the warm one."""
+def archive(paths: BusPaths, *, warm: int, cold: int) -> list[SegmentRecord]:
+    """The oldest `cold` segments of the queue go to the cold tier, `warm` after them to the warm one. The cold ones."""
     queue = paths.clean("made-up", "AAA", "book")
     layout = ArchiveLayout.of(paths)
+    found = []
     for number, ref in enumerate(queue_segments(queue)[: warm + cold]):
         record = adopt(layout, ref.path, "made-up", "AAA", "book")
         if number < cold:
-            freeze(layout, record, level=1, block_size=8192)
+            found.append(freeze(layout, record, level=1, block_size=8192))
         ref.path.unlink()
+    return found
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """About 30 segments around a midnight, in three tiers; and the records."""
+def world(tmp_path_factory, endpoint):
+    """About 30 segments around a midnight, in four tiers; how to open them; and the records."""
     stream = [
         (ts, m)
         for ts, m in market("AAA", 8000, start=BEFORE_MIDNIGHT)
@@ -68,20 +75,34 @@ def world(tmp_path_factory):
     paths = fill(tmp_path_factory.mktemp("bus"), stream)
     count = len(queue_segments(paths.clean("made-up", "AAA", "book")))
     assert count > 20
-    archive(paths, warm=count // 3, cold=count // 3)
-    return paths, stream
+    cold = archive(paths, warm=count // 4, cold=count // 2)
+    bucket = urllib.request.Request(f"{endpoint}/books", method="PUT")
+    urllib.request.urlopen(bucket, timeout=30).read()
+    options = {**KEYS, "aws_endpoint": endpoint}
+    store = ObjectStore("s3://books/lake", options)
+    for segment in cold[: count // 4]:
+        ship(ArchiveLayout.of(paths), segment, store)
+
+    def opened() -> Archive:
+        return Archive(paths, remote_options=options)
+
+    tiers = {
+        file.tier for p in ArchiveLayout.of(paths).partitions() for file in ArchiveLayout.of(paths).files(p)
+    }
+    assert tiers == {"warm", "cold", "remote"}
+    return opened, stream
 
 
 def test_a_thousand_times_give_the_books_of_a_whole_replay(world):
     from libchronicle.book import L2Book
 
-    paths, stream = world
+    opened, stream = world
     rng = random.Random(7)
     print("seed 7")
     times = sorted(rng.randint(stream[0][0] - 1000, stream[-1][0] + 1000) for _ in range(900))
     times += rng.sample([ts for ts, _ in stream], 100)
     judge, at = L2Book(NUMBER), 0
-    with Archive(paths) as found:
+    with opened() as found:
         for ts in sorted(times):
             while at < len(stream) and stream[at][0] <= ts:
                 judge.apply(stream[at][1].TEMPLATE_ID, stream[at][1].encode())
@@ -95,9 +116,9 @@ def test_a_thousand_times_give_the_books_of_a_whole_replay(world):
 
 
 def test_no_more_is_read_than_to_the_last_snapshot(world):
-    paths, stream = world
+    opened, stream = world
     snapshots = [ts for ts, m in stream if isinstance(m, BookSnapshot)]
-    with Archive(paths) as found:
+    with opened() as found:
         for ts in random.Random(3).sample([ts for ts, _ in stream], 50):
             told = found.find_book("made-up:AAA", ts)
             assert told.from_ns == max(s for s in snapshots if s <= ts)
@@ -107,8 +128,8 @@ def test_no_more_is_read_than_to_the_last_snapshot(world):
 
 
 def test_a_stranger_has_no_book_and_a_wrong_name_is_refused(world):
-    paths, _ = world
-    with Archive(paths) as found:
+    opened, _ = world
+    with opened() as found:
         assert found.book_at("made-up:ZZZ", 5) is None
         with pytest.raises(InvalidArgument, match="venue:SYMBOL"):
             found.book_at("AAA", 5)

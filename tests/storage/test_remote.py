@@ -28,16 +28,6 @@ KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "y", "aws_region": "u
 ALL_THE_WAY = TierPolicy(warm_after_ns=0, compress="immediate", remote_after_ns=0)
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = pytest.importorskip("moto.server")
-    running = server.ThreadedMotoServer(port=0, ip_address="127.0.0.1", verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
 @pytest.fixture
 def store(endpoint: str, request: pytest.FixtureRequest) -> ObjectStore:
     import urllib.request
