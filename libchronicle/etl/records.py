@@ -178,7 +178,8 @@ class ParquetRecords(_RowSink):
         self._buffer: list[tuple[Any, ...]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer: Any = pq.ParquetWriter(
+            writer: Any = pq.ParquetWriter  # whose stubs know less than it takes
+            self._writer = writer(
                 self._beside,
                 self._schema,
                 compression="zstd",

@@ -26,6 +26,8 @@ cdef int put_nulls(list buffers, Py_ssize_t at, int count) except -1:
 
 
 cdef class Time(Feature):
+    """`venue_ts`: the venue's time of the last record; `day_s`: seconds since midnight UTC of the row's time."""
+
     columns = (Column("venue_ts", "time"), Column("day_s", "float"))
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
@@ -37,6 +39,8 @@ cdef class Time(Feature):
 
 
 cdef class Touch(Feature):
+    """`bid`, `bid_qty`, `ask`, `ask_qty`: best prices and their quantities."""
+
     columns = (Column("bid", "float"), Column("bid_qty", "float"), Column("ask", "float"), Column("ask_qty", "float"))
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
@@ -53,6 +57,8 @@ cdef class Touch(Feature):
 
 
 cdef class Mid(Feature):
+    """`mid`: (bid + ask) / 2."""
+
     columns = (Column("mid", "float"),)
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
@@ -63,6 +69,8 @@ cdef class Mid(Feature):
 
 
 cdef class Spread(Feature):
+    """`spread_bps`: (ask - bid) / mid, in hundredths of a percent."""
+
     columns = (Column("spread_bps", "float"),)
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
@@ -73,6 +81,8 @@ cdef class Spread(Feature):
 
 
 cdef class Microprice(Feature):
+    """`microprice`: best prices, each weighted with the quantity of the other side."""
+
     columns = (Column("microprice", "float"),)
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
@@ -92,6 +102,8 @@ cdef class Microprice(Feature):
 
 
 cdef class Imbalance(Feature):
+    """`imbalance_<depth>`: (bids - asks) / (bids + asks) of the quantity in the best `depth` levels, -1 to 1."""
+
     cdef readonly tuple columns
     cdef readonly int depth
 
@@ -112,6 +124,9 @@ cdef class Imbalance(Feature):
 
 
 cdef class TradeFlow(Feature):
+    """Since the last row: `buy_qty`, `sell_qty` (by what the taker did), `trades`, `flow` = (buy - sell) / (buy + sell),
+    `vwap`; the last two are null without trades."""
+
     columns = (
         Column("buy_qty", "float"),
         Column("sell_qty", "float"),
@@ -146,6 +161,7 @@ BUILTIN = {
 
 
 def feature_named(str text not None):
+    """`mid`, or with an argument `imbalance:5`. Raises InvalidArgument."""
     name, colon, argument = text.partition(":")
     if name not in BUILTIN:
         raise InvalidArgument(where="features", field="name", value=text, allowed=", ".join(BUILTIN))

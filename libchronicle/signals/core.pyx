@@ -37,11 +37,15 @@ cdef enum:
 
 
 class Column(NamedTuple):
+    """Name of a column, and what it holds: float, int, bool, or time (ns since the Unix epoch). Each may be null."""
+
     name: str
     kind: str
 
 
 cdef class ColumnBuffer:
+    """The values of one column, and which of them are known."""
+
     def __init__(self, str name not None, str kind not None):
         if kind not in KINDS:
             raise ValueError(f"column {name}: kind {kind!r} is none of {', '.join(KINDS)}")
@@ -120,6 +124,8 @@ cdef class ColumnBuffer:
 
 
 cdef class FeatureBatch:
+    """Rows, column by column: to_arrow, to_numpy, to_pylist."""
+
     def __init__(self, columns not None):
         self.columns = [ColumnBuffer(name, kind) for name, kind in columns]
 
@@ -147,6 +153,8 @@ cdef class FeatureBatch:
 
 
 cdef class Market:
+    """One instrument's market at this moment, as features see it. Prices and quantities are mantissas unless said otherwise."""
+
     def __init__(self):
         self.price_scale = self.qty_scale = 1.0
 
@@ -229,6 +237,8 @@ cdef class Market:
 
 
 cdef class Feature:
+    """Columns computed from what comes. Subclass it: name the `columns`, look at records in `on_event`, give a row's `values`."""
+
     columns = ()
 
     def on_event(self, Market market):

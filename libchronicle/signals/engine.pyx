@@ -30,6 +30,8 @@ BATCH_ROWS = 65_536
 
 
 cdef class FeatureEngine:
+    """Rows of one instrument: the callback of a replay."""
+
     cdef readonly Market market
     cdef readonly tuple columns
     cdef readonly uint64_t rows, invalid

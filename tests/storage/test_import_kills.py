@@ -14,8 +14,8 @@ from libchronicle.storage.archive import Archive
 
 DAY_US = 1_585_699_200_000_000
 TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
-KILLS = 4
-ROWS = 60_000
+KILLS = 3
+ROWS = 25_000
 
 
 def command(file: Path, run: Path) -> list[str]:
@@ -27,7 +27,7 @@ def test_an_import_killed_at_any_moment_is_whole_after_the_next_run(tmp_path: Pa
     seed = 11
     random = Random(seed)
     file = tmp_path / "t.csv"
-    begin = DAY_US + 86_400_000_000 - 30_000_000  # half of it lies behind midnight
+    begin = DAY_US + 86_400_000_000 - 12_000_000  # half of it lies behind midnight
     rows = (f"deribit,X,{begin + i * 1000},{begin + i * 1000},{i},buy,1.5,1\n" for i in range(ROWS))
     file.write_text(TRADES + "".join(rows))
     killed = 0

@@ -24,6 +24,7 @@ from libchronicle.storage.importers import (
 )
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import Manifest
+from libchronicle.storage.rebuild import rebuild
 
 DAY_US = 1_585_699_200_000_000  # 2020-04-01 00:00 UTC
 L2 = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
@@ -141,11 +142,11 @@ class Stop(Exception):
 
 
 def test_an_import_cut_off_anywhere_is_finished_by_the_next(layout: ArchiveLayout, tmp_path: Path) -> None:
-    file = trades_file(tmp_path / "t.csv", 20_000, DAY_US + 86_400_000_000 - 10_000_000)
+    file = trades_file(tmp_path / "t.csv", 12_000, DAY_US + 86_400_000_000 - 2_000_000)
     names: list[str] = []
     _run(ArchiveLayout(tmp_path / "whole" / "archive"), file, names.append)
     expected = read(ArchiveLayout(tmp_path / "whole" / "archive"), "deribit", "X", "trade")
-    assert len(names) > 6
+    assert len(names) > 5
     for cut in range(len(names)):
         here = ArchiveLayout(tmp_path / f"cut{cut}" / "archive")
         countdown: Iterator[int] = iter(range(cut, -1, -1))
@@ -187,6 +188,15 @@ def test_a_gap_in_the_source_shows_in_the_manifest(layout: ArchiveLayout, tmp_pa
     assert row.facts.gaps == 1
     kinds = [type(r).__name__ for r in read(layout, "deribit", "X", "book")]
     assert kinds == ["Instrument", "BookSnapshot", "BookDelta", "Gap", "BookSnapshot"]
+
+
+def test_the_manifest_of_imports_is_that_of_the_files(layout: ArchiveLayout, tmp_path: Path) -> None:
+    import_file(layout, trades_file(tmp_path / "t.csv", 20_000, DAY_US + 86_400_000_000 - 10_000_000))
+    with Manifest(layout.manifest) as manifest:
+        before = manifest.dump()
+        rebuild(layout, manifest)
+        assert manifest.dump() == before
+        assert all("tardis" in row["source"] for row in before)
 
 
 @pytest.mark.recording
