@@ -20,6 +20,143 @@ def _group() -> None:
     """What was recorded, in every tier."""
 
 
+@archive_app.command("ls")
+def ls(
+    what: Annotated[str | None, typer.Argument(metavar="[VENUE[:SYMBOL]]")] = None,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every stream that is archived: days, segments, records, bytes, tiers, and whether anything is missing.
+
+    \b
+    Examples:
+      chronicle archive ls
+      chronicle archive ls binance-spot:BTCUSDT
+    """
+    from libchronicle.cli.archive_views import run_ls
+
+    run_ls(what, run, config, as_json=as_json)
+
+
+@archive_app.command("info")
+def info(
+    instrument: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL")],
+    stream: Annotated[
+        str | None, typer.Option(metavar="NAME", help="book, trade, quote, raw, …; default: all.")
+    ] = None,
+    day: Annotated[str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="Default: all.")] = None,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Each partition of an instrument: source, range of seq and time, records, gaps, tiers, checksum.
+
+    \b
+    Example:
+      chronicle archive info binance-spot:BTCUSDT --date 2024-08-08
+    """
+    from libchronicle.cli.archive_views import run_info
+
+    run_info(instrument, stream, day, run, config, as_json=as_json)
+
+
+@archive_app.command("read")
+def read(
+    instrument: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL")],
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="book, trade, quote, raw, …")],
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From this time on (ISO 8601, UTC).")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Up to this time, exclusive.")] = None,
+    limit: Annotated[int | None, typer.Option("-n", "--limit", metavar="N", help="How many records.")] = None,
+    venue_time: Annotated[
+        bool, typer.Option("--venue-time", help="Times are the venue's, not those of recording.")
+    ] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is recorded.")] = False,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Records as lines, wherever they are by now: still in their queue, archived, compressed, or in the object store.
+
+    \b
+    Examples:
+      chronicle archive read binance-spot:BTCUSDT trade --start 2024-08-08T23:55 -n 20
+      chronicle archive read binance-spot:BTCUSDT book --follow --json
+    """
+    from libchronicle.cli.archive_views import run_read
+
+    run_read(
+        instrument,
+        stream,
+        start,
+        end,
+        limit,
+        run,
+        config,
+        by_venue=venue_time,
+        follow=follow,
+        as_json=as_json,
+    )
+
+
+@archive_app.command("verify")
+def verify(
+    remote: Annotated[bool, typer.Option(help="Read what is in the object store too.")] = True,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every byte and say what is not as it was stored. Changes nothing; exits with 65 if there is anything.
+
+    \b
+    Example:
+      chronicle archive verify
+    """
+    from libchronicle.cli.archive_upkeep import run_verify
+
+    run_verify(run, config, remote=remote, as_json=as_json)
+
+
+@archive_app.command("rebuild")
+def rebuild(run: RunOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Make the manifest anew from the files alone. Exits with 65 if a file cannot be what its name says.
+
+    \b
+    Example:
+      chronicle archive rebuild
+    """
+    from libchronicle.cli.archive_upkeep import run_rebuild
+
+    run_rebuild(run, config, as_json=as_json)
+
+
+@archive_app.command("tier")
+def tier(
+    to: Annotated[
+        str | None, typer.Option(metavar="TIER", help="warm, cold or remote; default: what the policy says.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option(metavar="AGE", help="With --to: only what is so old, e.g. 7d, 12h.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved.")] = False,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move segments between tiers once, where no archive-tier daemon does it all the time.
+
+    \b
+    Examples:
+      chronicle archive tier
+      chronicle archive tier --to cold --older-than 2d
+    """
+    from libchronicle.cli.archive_upkeep import run_tier
+
+    run_tier(to, older_than, run, config, dry_run=dry_run, as_json=as_json)
+
+
 @archive_app.command("import")
 def import_files(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Also packed: .gz, .xz, .zst.")],

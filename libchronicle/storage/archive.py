@@ -6,16 +6,19 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
+from time import time_ns
 from typing import Final, Self
 
 from libchronicle.book import L2Book, L3Book
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import InvalidArgument
+from libchronicle.native.binding import Message
 from libchronicle.storage.book_at import BookAt, BookFinder
 from libchronicle.storage.catalog import Catalog, Stream
 from libchronicle.storage.layout import ArchiveLayout, day_bounds
 from libchronicle.storage.reading import Reading, Times
 from libchronicle.storage.remote import RemoteOpener
+from libchronicle.storage.tailing import tail
 
 __all__ = ["Archive", "Time", "to_ns"]
 
@@ -55,7 +58,8 @@ class Archive:
             paths = BusPaths(root, hot)
             layout = ArchiveLayout.of(paths)
         self.layout: Final = layout
-        self.catalog: Final = Catalog(layout, paths, RemoteOpener(remote, remote_options))
+        self.open_remote: Final = RemoteOpener(remote, remote_options)
+        self.catalog: Final = Catalog(layout, paths, self.open_remote)
         self._books: BookFinder | None = None
 
     def __enter__(self) -> Self:
@@ -98,6 +102,28 @@ class Archive:
         return Reading(
             self.catalog, Stream(venue, symbol, stream), since, until, time=time, tolerant=damage == "skip"
         )
+
+    def tail(
+        self,
+        venue: str,
+        symbol: str,
+        stream: str,
+        start: Time | None = None,
+        *,
+        timeout_s: float | None = None,
+        damage: str = "raise",
+    ) -> Iterator[Message]:
+        """Records from `start` on and then those being written, for ever; with `start` None from now on.
+
+        What was archived and what is live is one run: nothing is told twice and nothing left out where one goes over into the
+        other. Waits for queues that do not exist yet. Ends after `timeout_s` without a record. Raises as read.
+        """
+        since = time_ns() if start is None else to_ns(start)
+        if damage not in ("raise", "skip"):
+            raise InvalidArgument(
+                where="Archive.tail", field="damage", value=damage, allowed='"raise" or "skip"'
+            )
+        return tail(self.catalog, Stream(venue, symbol, stream), since, timeout_s, tolerant=damage == "skip")
 
     def book_at(self, instrument: str, at: Time) -> L2Book | L3Book | None:
         """The book of `venue:SYMBOL` after every record up to and including a time, by ingest time; None: nothing was recorded.

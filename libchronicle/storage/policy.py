@@ -17,10 +17,11 @@ from typing import Literal
 
 import msgspec
 
+from libchronicle.runtime.config import ArchiveConfig
 from libchronicle.storage.layout import Partition
 from libchronicle.storage.manifest import SegmentRecord
 
-__all__ = ["Compress", "TierPolicy"]
+__all__ = ["Compress", "TierPolicy", "policy_of"]
 
 Compress = Literal["never", "immediate", "age", "idle", "size"]
 
@@ -69,3 +70,15 @@ class TierPolicy(msgspec.Struct, frozen=True, kw_only=True):
             return []
         oldest_first = sorted(cold, key=lambda record: (record.facts.last_ts, record.id))
         return [r for r in oldest_first if now_ns - r.facts.last_ts >= after]
+
+
+def policy_of(archive: ArchiveConfig) -> TierPolicy:
+    """The configured seconds as the policy's nanoseconds."""
+    return TierPolicy(
+        warm_after_ns=int(archive.warm_after_s * 1e9),
+        compress=archive.compress,
+        cold_after_ns=int(archive.cold_after_s * 1e9),
+        idle_ns=int(archive.idle_s * 1e9),
+        warm_bytes=archive.warm_bytes,
+        remote_after_ns=int(archive.remote_after_s * 1e9) if archive.remote else None,
+    )

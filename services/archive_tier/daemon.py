@@ -16,7 +16,7 @@ from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
 from libchronicle.storage.keeper import Keeper
 from libchronicle.storage.objects import ObjectStore
-from libchronicle.storage.policy import TierPolicy
+from libchronicle.storage.policy import policy_of
 from services.archive_tier.metrics import NAME, ArchiveMetrics
 
 TURN_S = 0.1
@@ -90,15 +90,3 @@ def serve(daemon: Daemon, keeper: Keeper, interval_s: float) -> None:
         ended = time.monotonic()
         if not busy:  # looking at a large archive takes at most a tenth of this process's time
             next_look = ended + max(interval_s, 10 * (ended - began))
-
-
-def policy_of(archive: ArchiveConfig) -> TierPolicy:
-    """The configured seconds as the policy's nanoseconds."""
-    return TierPolicy(
-        warm_after_ns=int(archive.warm_after_s * 1e9),
-        compress=archive.compress,
-        cold_after_ns=int(archive.cold_after_s * 1e9),
-        idle_ns=int(archive.idle_s * 1e9),
-        warm_bytes=archive.warm_bytes,
-        remote_after_ns=int(archive.remote_after_s * 1e9) if archive.remote else None,
-    )
