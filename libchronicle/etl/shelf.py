@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from libchronicle.bus.files import host_error
 from libchronicle.bus.orders import ARCHIVE_READER
 from libchronicle.bus.paths import BusPaths
 from libchronicle.etl.cleanqueue import CleanQueue
@@ -70,17 +71,22 @@ class Shelf:
         return read_origin(self._origin_path(kind))
 
     def save_origin(self, kind: str, origin: Origin) -> None:
+        """Raises NoSpace, NoPermission, HostError."""
         path = self._origin_path(kind)
-        temp = path.with_name(f".{path.name}")
-        with open(temp, "wb") as file:
-            file.write(msgspec.json.encode(origin))
-            os.fsync(file.fileno())
-        temp.rename(path)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        temp = path.with_name(f".{path.name}")  # of one writer: what a crash leaves is overwritten
         try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            with open(temp, "wb") as file:
+                file.write(msgspec.json.encode(origin))
+                file.flush()
+                os.fsync(file.fileno())
+            temp.rename(path)
+            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise host_error(error, path) from error
 
     def _origin_path(self, kind: str) -> Path:
         return self._paths.clean_origin(*self._name, kind)
@@ -90,7 +96,7 @@ def read_origin(file: Path) -> Origin | None:
     """None: there is none, or it cannot be read."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Origin)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
         return None
 
 

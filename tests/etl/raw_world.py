@@ -148,9 +148,10 @@ class World:
 
 
 def records(queue: Path) -> list[Record]:
-    if not (queue / "control.meta").exists():
+    opened = Queue.try_open_subscriber(queue, None, start="earliest")
+    if opened is None:
         return []
-    with Queue.open_subscriber(queue, None, start="earliest") as reader:
+    with opened as reader:
         return [(m.ts_ns, m.type_id, bytes(m)) for m in reader]
 
 
