@@ -111,8 +111,10 @@ cdef class CleanQueue:
                  int64_t ts_ns) except -1:
         """A raw record's bytes with its raw reference and, unless 0, another instrument."""
         cdef uint8_t *to = self.reserve(type_id, size)
+        cdef uint32_t reference = chr_raw_seq_offset(type_id)
         memcpy(to, payload, size)
-        memcpy(to + chr_raw_seq_offset(type_id), &raw_seq, sizeof(raw_seq))
+        if reference:
+            memcpy(to + reference, &raw_seq, sizeof(raw_seq))
         if instrument_id:
             memcpy(to + chr_instrument_offset(type_id), &instrument_id, sizeof(instrument_id))
         self.commit(size, ts_ns)

@@ -38,6 +38,7 @@ cdef class Refinery:
     cdef int _take(self, const chr_frame *f) except -1
     cdef int _record(self, int kind, const chr_frame *f) except -1
     cdef Route _find(self, uint64_t number, uint64_t seq)
+    cdef int _phase(self, const chr_frame *f) except -1
     cdef int _gap(self, const chr_frame *f) except -1
     cdef int _hole(self, const chr_frame *f, uint64_t first, uint64_t last, int reason) except -1
     cdef int _trouble(self) except -1

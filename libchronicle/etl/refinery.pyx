@@ -3,6 +3,7 @@
     raw frame                               goes to
     BookSnapshot, BookDelta, BookReset      the instrument's book
     OrderAdd, -Modify, -Delete, -Execute    the instrument's book
+    PhaseChange, AuctionInfo                the instrument's book (instrument 0: every book there is)
     Trade                                   trade
     BestBidAsk                              quote
     Gap                                     every stream of its instrument that there is (instrument 0: of all)
@@ -32,11 +33,13 @@ from libchronicle.protocol.layout cimport (
     CHR_GAP_BLOCK,
     CHR_GAP_REASON_EVICTED,
     CHR_GAP_REASON_LOST,
+    CHR_AUCTION_INFO,
     CHR_INSTRUMENT,
     CHR_ORDER_ADD,
     CHR_ORDER_DELETE,
     CHR_ORDER_EXECUTE,
     CHR_ORDER_MODIFY,
+    CHR_PHASE_CHANGE,
     CHR_TRADE,
 )
 from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
@@ -295,6 +298,8 @@ cdef class Refinery:
             return self._record(QUOTE, f)
         if kind == CHR_ORDER_ADD or kind == CHR_ORDER_MODIFY or kind == CHR_ORDER_DELETE or kind == CHR_ORDER_EXECUTE:
             return self._record(BOOK, f)
+        if kind == CHR_PHASE_CHANGE or kind == CHR_AUCTION_INFO:
+            return self._phase(f)
         if kind == CHR_GAP:
             if chr_block(f.payload, f.size, CHR_GAP, CHR_GAP_BLOCK) == NULL:
                 self.tally.malformed += 1
@@ -335,6 +340,17 @@ cdef class Refinery:
         if number not in self.routes:
             self.absent.add(number)
         return self.routes.get(number)
+
+    cdef int _phase(self, const chr_frame *f) except -1:
+        cdef Target target
+        cdef Stream stream
+        if chr_instrument_of(f.type_id, f.payload, f.size):
+            return self._record(BOOK, f)
+        for target in self.targets.values():
+            stream = target.streams[BOOK]
+            if stream.plain is not None:
+                target.take(BOOK, f, self.raw_id, 0)
+        return 0
 
     cdef int _gap(self, const chr_frame *f) except -1:
         cdef uint64_t number = chr_instrument_of(CHR_GAP, f.payload, f.size)

@@ -36,9 +36,12 @@ from libchronicle.protocol.layout cimport (
     CHR_GAP_REASON_MALFORMED,
     CHR_GAP_REASON_OVERFLOW,
     CHR_GAP_REASON_SEQUENCE,
+    CHR_ORDER_ADD,
+    CHR_ORDER_MODIFY,
     chr_block_length,
     chr_book_delta_t,
     chr_instrument_offset,
+    chr_raw_seq_offset,
 )
 from libchronicle.protocol.sbe cimport chr_block, chr_book_levels, chr_book_size, chr_levels
 
@@ -50,6 +53,13 @@ cdef enum:
     LEVELS_MAX = 0xFFFF        # of one side, in a snapshot
 
 STREAM_KINDS = ("book", "trade", "quote")
+
+
+cdef inline uint16_t _least(uint16_t type_id) noexcept:
+    """Bytes a block must have. Order-level ones have grown since version 1, behind their raw reference."""
+    if type_id == CHR_ORDER_ADD or type_id == CHR_ORDER_MODIFY:
+        return <uint16_t>chr_raw_seq_offset(type_id)
+    return chr_block_length(type_id)
 
 
 cdef class Target:
@@ -115,7 +125,7 @@ cdef class Target:
         if stream.has(raw_id, f.epoch, f.seq):
             self.tally.repeated += 1
             return 0
-        block = chr_block(f.payload, f.size, f.type_id, chr_block_length(f.type_id))
+        block = chr_block(f.payload, f.size, f.type_id, _least(f.type_id))
         if block == NULL:
             self.tally.malformed += 1
             return self._spoil(kind, f, raw_id, CHR_GAP_REASON_MALFORMED)

@@ -44,7 +44,9 @@ static inline int64_t chr_event_ns(uint16_t type_id, const void *payload, uint32
     case CHR_ORDER_ADD:
     case CHR_ORDER_MODIFY:
     case CHR_ORDER_DELETE:
-    case CHR_ORDER_EXECUTE: ts = chr_first_time(payload, size, times, 3); break;
+    case CHR_ORDER_EXECUTE:
+    case CHR_PHASE_CHANGE:
+    case CHR_AUCTION_INFO: ts = chr_first_time(payload, size, times, 3); break;
     case CHR_BOOK_RESET: ts = chr_first_time(payload, size, times, 2); break;
     default: return 0;
     }

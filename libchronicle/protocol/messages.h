@@ -148,6 +148,7 @@ static inline uint32_t chr_raw_seq_offset(uint16_t type_id) {
     case CHR_GAP:
         return 40;
     case CHR_BOOK_SNAPSHOT:
+    case CHR_PHASE_CHANGE:
         return 48;
     case CHR_BOOK_DELTA:
     case CHR_TRADE:
@@ -159,6 +160,8 @@ static inline uint32_t chr_raw_seq_offset(uint16_t type_id) {
     case CHR_ORDER_MODIFY:
     case CHR_ORDER_EXECUTE:
         return 80;
+    case CHR_AUCTION_INFO:
+        return 88;
     default:
         return 0;
     }

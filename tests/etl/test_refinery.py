@@ -14,6 +14,7 @@ from raw_world import SECOND, World, delta, instrument, number, quote, snapshot,
 from libchronicle.book import L2Book
 from libchronicle.errors import ExponentChanged
 from libchronicle.protocol import (
+    AuctionInfo,
     BookDelta,
     BookFlags,
     BookMode,
@@ -23,8 +24,10 @@ from libchronicle.protocol import (
     GapReason,
     Instrument,
     OrderAdd,
+    PhaseChange,
     Side,
     Trade,
+    TradingPhase,
     VenueState,
     VenueStatus,
 )
@@ -82,6 +85,30 @@ def test_order_level_records_go_to_the_book_stream_as_they_are(world: World) -> 
     assert [m.order_id for m in world.messages("L3", "book")[1:]] == [7, 7, 7]
     assert refinery.figures["refused"] == 0
     assert refinery.figures["snapshots"] == 0
+
+
+def test_trading_phases_go_to_the_book_stream_and_those_of_the_venue_to_every_one(world: World) -> None:
+    own = PhaseChange(instrument_id=number("AA"), venue_ts=world.now, phase=TradingPhase.OPENING_AUCTION)
+    price = AuctionInfo(instrument_id=number("AA"), venue_ts=world.now, price=10_000)
+    world.put(instrument("AA"), instrument("BB"), instrument("CC"), own, price, snapshot("BB", 1))
+    world.put(trade("CC", 1), PhaseChange(venue_ts=world.now, phase=TradingPhase.CONTINUOUS))
+    world.refine()
+    assert [type(m) for m in world.messages("AA", "book")[1:]] == [PhaseChange, AuctionInfo, PhaseChange]
+    assert [type(m) for m in world.messages("BB", "book")[1:]] == [BookSnapshot, PhaseChange]
+    assert [m.raw_seq for m in world.messages("AA", "book")[1:]] == [3, 4, 7]
+    assert not world.clean("CC", "book")
+
+
+def test_an_order_of_the_schemas_first_version_is_taken(world: World) -> None:
+    payload = bytearray(
+        OrderAdd(instrument_id=number("L3"), order_id=7, price=1, qty=5, side=Side.BUY).encode()
+    )
+    payload[0:2], payload[6:8] = (80).to_bytes(2, "little"), (1).to_bytes(2, "little")
+    world.put(instrument("L3", book_mode=BookMode.L3))
+    world.writer.append(OrderAdd.TEMPLATE_ID, bytes(payload[:88]), ts_ns=world.now)
+    refinery = world.refine()
+    assert refinery.figures["malformed"] == 0
+    assert [m.order_id for m in world.messages("L3", "book")[1:]] == [7]
 
 
 def test_types_that_have_no_place_are_skipped_and_instruments_nobody_defined_are_counted(
