@@ -10,12 +10,43 @@ from libchronicle.cli.arguments import ConfigOption, JsonOption, RunOption
 
 __all__ = ["etl_app"]
 
-etl_app = typer.Typer(help="From records to columns.", no_args_is_help=True, rich_markup_mode="rich")
+etl_app = typer.Typer(
+    help="Raw records refined; records to columns.", no_args_is_help=True, rich_markup_mode="rich"
+)
 
 
 @etl_app.callback()
 def _group() -> None:
-    """From records to columns."""
+    """Raw records refined; records to columns."""
+
+
+@etl_app.command("run")
+def run_(
+    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="A feed's name, or a raw queue's path.")],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Clean queues below DIR (default: the run directory)."
+        ),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Refine a raw queue here and now: clean queues of one instrument and stream each.
+
+    By the settings of \\[etl]. In the run directory it takes the place of the daemon, which must not run; with --out it
+    goes on where it stopped for that directory.
+
+    \b
+    Examples:
+      chronicle etl run binance-spot --out /tmp/clean
+      chronicle etl run run/market_data/queue/binance-spot --out /tmp/clean --follow
+    """
+    from libchronicle.cli.refining import run_refinery
+
+    run_refinery(queue, out, run, config, follow=follow, as_json=as_json)
 
 
 @etl_app.command("extract")

@@ -32,6 +32,7 @@ from libchronicle.protocol import Instrument
 from libchronicle.queue import Queue, QueueConfig, Subscriber
 from libchronicle.queue.names import encode_name
 from libchronicle.queue.reader_pages import read_reader_page
+from libchronicle.runtime.config import EtlConfig
 
 __all__ = ["Policy", "open_refinery"]
 
@@ -48,6 +49,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     segment_age_s: float = 3600.0
     late_limit_s: float = 1800.0
     sync: bool = True  # put sealed segments on the medium
+
+    @classmethod
+    def of(cls, config: EtlConfig) -> Policy:
+        return cls(**{field: getattr(config, field) for field in cls.__struct_fields__})
 
 
 def open_refinery(

@@ -63,14 +63,7 @@ class EtlService:
         self._log = log
         self._group = Group(etl.daemons[daemon], etl.groups)
         self._symbols = load_symbols(etl.symbols_path) if etl.symbols_path is not None else SymbolTable()
-        self._policy = Policy(
-            snapshot_interval_s=etl.snapshot_interval_s,
-            snapshot_levels=etl.snapshot_levels,
-            segment_size=etl.segment_size,
-            segment_age_s=etl.segment_age_s,
-            late_limit_s=etl.late_limit_s,
-            sync=etl.sync,
-        )
+        self._policy = Policy.of(etl)
         self._sources = [_Source(feed) for feed in sorted(config.feeds) if etl.refines(feed)]
         self._stop_asked = ""
         self._metrics: EtlMetrics
