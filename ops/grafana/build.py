@@ -25,6 +25,7 @@ SECTIONS = {
     "Daemons": sections.daemons,
     "Feeds": sections.feeds,
     "Refinery": sections.refinery,
+    "Archive": sections.archive,
     "Queues": sections.queues,
     "Strategies": sections.strategies,
     "Router": sections.router,

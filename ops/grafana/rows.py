@@ -253,6 +253,54 @@ def refinery() -> list[Any]:
     ]
 
 
+def archive() -> list[Any]:
+    """Does what was recorded leave the queues, and is it kept?"""
+    return [
+        lines(
+            "Segments moved",
+            "none",
+            [
+                ("sum (increase(chronicle_archive_segments_total[10m]))", "archived"),
+                ("sum (increase(chronicle_archive_compressed_total[10m]))", "compressed"),
+                ("sum (increase(chronicle_archive_shipped_total[10m]))", "shipped"),
+            ],
+            "Taken from queues, compressed, put into the object store; within 10 minutes.",
+        ),
+        lines(
+            "Bytes by tier",
+            "bytes",
+            [("sum by (tier) (chronicle_archive_tier_bytes)", "{{tier}}")],
+            "What the archive's files, and its objects, take.",
+        ),
+        lines(
+            "Trouble",
+            "none",
+            [
+                ("sum (increase(chronicle_archive_quarantined_total[10m]))", "put aside"),
+                ("sum (increase(chronicle_archive_damaged_total[10m]))", "damaged"),
+                ("sum (increase(chronicle_archive_failures_total[10m]))", "failed, tried again"),
+            ],
+            "Anything here: ops/runbooks/archive.md.",
+        ),
+        number(
+            "Waiting",
+            "chronicle_archive_waiting_segments",
+            "segments",
+            "Sealed, and too young to be archived.",
+            width=8,
+        ),
+        number("Kept", "sum (chronicle_archive_tier_segments)", "segments", "In all tiers.", width=8),
+        number(
+            "Compressed to",
+            "chronicle_archive_stored_bytes_total / chronicle_archive_compressed_bytes_total",
+            "of the bytes before",
+            "Since archive-tier was started.",
+            unit="percentunit",
+            width=8,
+        ),
+    ]
+
+
 def router() -> list[Any]:
     """Do the orders go out?"""
     return [

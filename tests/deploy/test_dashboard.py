@@ -42,7 +42,7 @@ def test_grafanas_model_reads_it_without_losing_anything(text: str) -> None:
 
 def test_its_rows_are_those_an_operator_looks_for(panels: list[dict[str, Any]]) -> None:
     rows = [panel["title"] for panel in panels if panel["type"] == "row"]
-    assert rows == ["Daemons", "Feeds", "Refinery", "Queues", "Strategies", "Router", "Errors"]
+    assert rows == ["Daemons", "Feeds", "Refinery", "Archive", "Queues", "Strategies", "Router", "Errors"]
 
 
 def test_panels_have_ids_of_their_own_fill_their_lines_and_do_not_overlap(
