@@ -494,7 +494,7 @@ class DuplicateImport(MisuseError):
     """The archive holds this very content already. Nothing was changed."""
 
     template = (
-        "{file}: its content was imported before, from {source}; remove that import first to do it again"
+        "{file}: the archive holds this content already, imported from {source}; there is nothing to do"
     )
     file: str
     source: str

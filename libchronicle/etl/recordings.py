@@ -203,11 +203,21 @@ def _refine(work: Path, definition: Instrument) -> tuple[list[StagedQueue], dict
     queues, records = [], {}
     for path in sorted(paths.clean_dir.glob("*/*/*/control.meta")):
         queue = path.parent
+        with Queue.open_subscriber(queue, None, start="earliest") as reader:
+            first = reader.next()
         with Queue.open_publisher(queue, QueueConfig(durable=("archive-tier",), sync=False)) as writer:
             records[queue.name] = writer.next_seq
+            last_ns = writer.last_ts_ns
             writer.roll()
         queues.append(
-            StagedQueue(str(queue.relative_to(work)), definition.venue, definition.symbol, queue.name)
+            StagedQueue(
+                path=str(queue.relative_to(work)),
+                venue=definition.venue,
+                symbol=definition.symbol,
+                stream=queue.name,
+                first_ns=last_ns if first is None else first.ts_ns,
+                last_ns=last_ns,
+            )
         )
     return queues, records
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import InvalidArgument
-from libchronicle.protocol import BookDelta, BookSnapshot, Trade
+from libchronicle.protocol import BookDelta, BookMode, BookSnapshot, Instrument, Trade, instrument_id
+from libchronicle.queue import Queue, QueueConfig
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.importers import import_file
 from libchronicle.storage.layout import ArchiveLayout
@@ -150,6 +152,28 @@ def test_segments_are_those_of_the_manifest(root: Path) -> None:
         wanted = Counter(row.tier for row in manifest.find("deribit"))
     assert dict(ask(root, "select tier, count(*) from segments group by tier")) == wanted
     assert set(wanted) == {"warm", "cold"}
+
+
+def test_hot_queues_are_read_with_the_archive(tmp_path: Path) -> None:
+    name = "my:HOT"
+    definition = Instrument(
+        instrument_id=instrument_id(name), price_exponent=-2, book_mode=BookMode.L2, venue="my", symbol="HOT"
+    )
+    begin = DAY_US * 1000
+    with Queue.open_publisher(
+        BusPaths(tmp_path).clean("my", "HOT", "trade"), QueueConfig(segment_size=1 << 20)
+    ) as writer:
+        writer.append(Instrument.TEMPLATE_ID, definition.encode(), begin)
+        for i in range(100):
+            trade = Trade(
+                instrument_id=definition.instrument_id, trade_id=i, price=150 + i, qty=2, recv_ts=begin + i
+            )
+            writer.append(Trade.TEMPLATE_ID, trade.encode(), begin + i)
+        found = ask(
+            tmp_path,
+            "select date, count(*), min(price), sum(qty) from trades where symbol = 'HOT' group by date",
+        )
+    assert found == [(date(2020, 4, 1), 100, 1.5, 200.0)]
 
 
 def test_an_empty_archive_has_empty_tables(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import msgspec
 from libchronicle.bus.files import directory_lock, make_directory, publish_file
 from libchronicle.errors import DuplicateImport, ImportRejected
 from libchronicle.storage.importers.staging import StagedQueue
-from libchronicle.storage.layout import ArchiveLayout, SegmentId
+from libchronicle.storage.layout import ArchiveLayout, SegmentId, plain_stream
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.moves import adopt
 
@@ -86,7 +86,7 @@ def run_import(
             raise DuplicateImport(file=file, source=_report(done).file)
         staged = _staged(work)
         if staged is None:
-            staged = _stage_anew(work, stage, step)
+            staged = _stage_anew(layout, work, stage, step)
         step("publish")
         segments = _publish(layout, work, staged, step)
         step("done")
@@ -107,17 +107,40 @@ def _staged(work: Path) -> Staged | None:
         return None
 
 
-def _stage_anew(work: Path, stage: Callable[[Path], Staged], step: Callable[[str], object]) -> Staged:
+def _stage_anew(
+    layout: ArchiveLayout, work: Path, stage: Callable[[Path], Staged], step: Callable[[str], object]
+) -> Staged:
     for old in work.iterdir():
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     try:
         staged = stage(work)
+        _refuse_overlaps(layout, staged)
     except ImportRejected:
         shutil.rmtree(work, ignore_errors=True)
         raise
     step("staged")
     publish_file(work / _STAGED, msgspec.json.encode(staged))
     return staged
+
+
+def _refuse_overlaps(layout: ArchiveLayout, staged: Staged) -> None:
+    """Two sources of one stream at one time would double its trades and mix up its book. Raises ImportRejected."""
+    with Manifest(layout.manifest) as manifest:
+        for queue in staged.queues:
+            for row in manifest.find(queue.venue, queue.symbol, plain_stream(queue.stream)):
+                if row.facts.first_ts <= queue.last_ns and queue.first_ns <= row.facts.last_ts:
+                    raise ImportRejected(
+                        file=staged.report.file,
+                        place=f"{queue.venue}:{queue.symbol} {queue.stream}",
+                        reason=_overlap(row),
+                    )
+
+
+def _overlap(row: SegmentRecord) -> str:
+    origin = "recorded by the suite"
+    if row.source is not None:
+        origin = f"from {msgspec.json.decode(row.source)['file']}"
+    return f"the archive holds records of this time already, {origin}; import it under another --venue or --symbol"
 
 
 def _publish(

@@ -25,24 +25,28 @@ _NONE: Final = (1 << 64) - 1
 
 
 class StagedQueue(msgspec.Struct, frozen=True):
-    """A queue that is ready to be taken into the archive. `path` is relative to the staging directory."""
+    """A queue that is ready to be taken into the archive. `path` is relative to the staging directory; the times are
+    those of its first and last record."""
 
     path: str
     venue: str
     symbol: str
     stream: str
+    first_ns: int
+    last_ns: int
 
 
 class _Lane:
     """One queue: `segment` is the position of the one it writes to; another one begins with a head."""
 
-    __slots__ = ("definition", "head", "path", "publisher", "segment", "stream")
+    __slots__ = ("definition", "first_ns", "head", "last_ns", "path", "publisher", "segment", "stream")
 
     def __init__(self, path: Path, definition: Instrument, stream: str) -> None:
         self.path, self.definition, self.stream = path, definition, stream
         self.head = definition.encode()
         self.publisher: Publisher | None = None
         self.segment = _NONE
+        self.first_ns = self.last_ns = -1
 
     def open(self, config: QueueConfig) -> Publisher:
         if self.publisher is None:
@@ -58,11 +62,14 @@ class _Lane:
 
     def write(self, publisher: Publisher, batch: RecordBatch, rows: list[int]) -> None:
         at = 0
+        if self.first_ns < 0:
+            self.first_ns = batch[rows[0]][1]
         while at < len(rows):
             at, self.segment = batch.write(publisher, rows, at, self.segment)
             if at < len(rows):
                 ts_ns = max(batch[rows[at]][1], publisher.last_ts_ns)
                 publisher.append(Instrument.TEMPLATE_ID, self.head, ts_ns)
+        self.last_ns = publisher.last_ts_ns
 
 
 class StagedQueues:
@@ -108,7 +115,14 @@ class StagedQueues:
             lane.open(self._config)
             lane.close(seal=True)
             made.append(
-                StagedQueue(lane.path.name, lane.definition.venue, lane.definition.symbol, lane.stream)
+                StagedQueue(
+                    path=lane.path.name,
+                    venue=lane.definition.venue,
+                    symbol=lane.definition.symbol,
+                    stream=lane.stream,
+                    first_ns=lane.first_ns,
+                    last_ns=lane.last_ns,
+                )
             )
         self._open.clear()
         return made
