@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from libchronicle.cli.tables import render_table
 from libchronicle.protocol import BookMode, Instrument, format_decimal
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.book_at import BookAt
+from libchronicle.storage.reading import Times
 
 __all__ = ["run_book", "utc"]
 
@@ -20,12 +21,12 @@ EXIT_DATA = 65
 
 
 def run_book(
-    instrument: str, at: str, depth: int, run: str | None, config: str | None, *, as_json: bool
+    instrument: str, at: str, depth: int, time: str, run: str | None, config: str | None, *, as_json: bool
 ) -> None:
     """Exits with 65 where nothing was recorded up to then, or the book cannot be trusted."""
     with Archive(find_run(run, config).suite.paths) as archive:
         when: int | str = int(at) if at.isdigit() else at
-        found = archive.find_book(instrument, when)
+        found = archive.find_book(instrument, when, time=cast("Times", time))
         if as_json:
             print_json(_facts(instrument, found, depth))
         elif found.book is None:

@@ -268,6 +268,9 @@ def book(
     instrument: Annotated[str, typer.Argument(metavar="VENUE:SYMBOL")],
     at: Annotated[str, typer.Option(metavar="TIME", help="ISO 8601 (UTC), or ns since the Unix epoch.")],
     depth: Annotated[int, typer.Option(min=1, metavar="N", help="Levels of each side.")] = 10,
+    time: Annotated[
+        str, typer.Option(metavar="CLOCK", help="ingest, or venue: by the time of the events.")
+    ] = "ingest",
     run: RunOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -280,4 +283,4 @@ def book(
     """
     from libchronicle.cli.archive_books import run_book
 
-    run_book(instrument, at, depth, run, config, as_json=as_json)
+    run_book(instrument, at, depth, time, run, config, as_json=as_json)

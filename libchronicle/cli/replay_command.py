@@ -30,6 +30,12 @@ def replay(
         str | None, typer.Option(metavar="TIME", help="From this time on (ISO 8601, UTC).")
     ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="Up to this time, exclusive.")] = None,
+    time: Annotated[
+        str,
+        typer.Option(
+            metavar="CLOCK", help="Of --start and --end: ingest, or venue (when it happened there)."
+        ),
+    ] = "ingest",
     gaps: Annotated[
         str, typer.Option(metavar="POLICY", help="stop, quarantine, resync or ignore.")
     ] = "resync",
@@ -88,6 +94,7 @@ def replay(
         streams=split(streams),
         start=start,
         end=end,
+        time=time,
         gaps=gaps,
         types=split(types),
         every=every,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import typer
@@ -35,6 +35,7 @@ from libchronicle.replay import (
 )
 from libchronicle.replay.sinks import Sink
 from libchronicle.storage.archive import Archive, to_ns
+from libchronicle.storage.reading import Times
 
 __all__ = ["ReplayArguments", "run_replay"]
 
@@ -48,6 +49,7 @@ class ReplayArguments(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...] = ("book", "trade")
     start: str | None = None
     end: str | None = None
+    time: str = "ingest"
     gaps: str = "resync"
     types: tuple[str, ...] = ()
     every: int = 1
@@ -122,7 +124,14 @@ def _replay(arguments: ReplayArguments, archive: Archive) -> Replay:
     options = arguments.options()
     if arguments.feed is None and arguments.session is None:
         return archive_replay(
-            archive, arguments.instruments, arguments.streams, start, end, live=arguments.live, **options
+            archive,
+            arguments.instruments,
+            arguments.streams,
+            start,
+            end,
+            live=arguments.live,
+            time=cast("Times", arguments.time),
+            **options,
         )
     since = None if start is None else to_ns(start)
     until = None if end is None else to_ns(end)
@@ -166,6 +175,7 @@ def _parallel(arguments: ReplayArguments, open_archive: Callable[[], Archive]) -
         arguments.start,
         arguments.end,
         workers=arguments.workers,
+        time=cast("Times", arguments.time),
         **arguments.options(),
     )
 

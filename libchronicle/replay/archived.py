@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep as sleep_s
 from typing import Any
 
 from libchronicle.errors import InvalidArgument
@@ -12,6 +12,7 @@ from libchronicle.replay.replayer import Callback, Replay
 from libchronicle.replay.report import ReplayReport
 from libchronicle.replay.source import ReadingSource
 from libchronicle.storage.archive import Archive, Time, to_ns
+from libchronicle.storage.reading import Times
 
 __all__ = ["archive_replay", "follow", "replay_parallel"]
 
@@ -26,12 +27,14 @@ def archive_replay(
     end: Time | None = None,
     *,
     live: bool = False,
+    time: Times = "ingest",
     **options: Any,
 ) -> Replay:
     """A Replay of instruments (`venue:SYMBOL`), start <= time < end, merged by time; ties in the order given, stream by stream.
 
-    With a `start`, each book is warmed from the last snapshot before it, so it is right from the first record on. `live`: at
-    the end of what there is, it waits for more. `options` are Replay's. Raises InvalidArgument.
+    `time` "venue": the range is that of the events, day by day; the order within a day stays that of the records. By
+    "ingest" time, with a `start`, each book is warmed from the last snapshot before it, so it is right from the first record
+    on. `live`: at the end of what there is, it waits for more. `options` are Replay's. Raises InvalidArgument.
     """
     names = list(instruments)
     begin = None if start is None else to_ns(start)
@@ -44,9 +47,13 @@ def archive_replay(
         venue, symbol = _split(name)
         for stream in streams:
             since: Time | None = begin
-            if stream == "book" and begin is not None:
+            if stream == "book" and begin is not None and time == "ingest":
                 since = begin_with.upto_ns + 1 if begin_with is not None else _warm_from(archive, name, begin)
-            sources.append(ReadingSource(archive.read(venue, symbol, stream, since, finish), follow=live))
+            sources.append(
+                ReadingSource(archive.read(venue, symbol, stream, since, finish, time=time), follow=live)
+            )
+    if time == "venue":
+        return Replay(sources, **options)
     return Replay(sources, start_ns=begin, end_ns=finish, **options)
 
 
@@ -111,7 +118,7 @@ def follow(
     *,
     until: Callable[[], bool],
     idle_s: float = 0.002,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] = sleep_s,
 ) -> ReplayReport:
     """Run a live replay until `until()`: what was recorded, then what is being written, without a seam."""
     while not until():

@@ -132,7 +132,7 @@ cdef class ReadingSource(FrameSource):
                 self.merges = self.reading.merges()  # there was no queue yet: look again when asked again
             return 0
         self.merge = merge
-        self.only = merge.chains[0] if len(merge.chains) == 1 else None
+        self.only = merge.chains[0] if len(merge.chains) == 1 and not merge.by_event else None
         return 1
 
 

@@ -125,24 +125,27 @@ class Archive:
             )
         return tail(self.catalog, Stream(venue, symbol, stream), since, timeout_s, tolerant=damage == "skip")
 
-    def book_at(self, instrument: str, at: Time) -> L2Book | L3Book | None:
-        """The book of `venue:SYMBOL` after every record up to and including a time, by ingest time; None: nothing was recorded.
+    def book_at(self, instrument: str, at: Time, *, time: Times = "ingest") -> L2Book | L3Book | None:
+        """The book of `venue:SYMBOL` after every record up to and including a time; None: nothing was recorded.
 
+        `time` as in `read`; by "venue" time it is the book up to the first record whose event came later.
         It is read from the last snapshot before that time on, whatever tiers that lies in. Its `valid` says whether it can be
         trusted: a gap makes it wrong until the next snapshot. Raises InvalidArgument, BadSegment, SegmentMoved, ArchiveError.
         """
-        return self.find_book(instrument, at).book
+        return self.find_book(instrument, at, time=time).book
 
-    def find_book(self, instrument: str, at: Time) -> BookAt:
+    def find_book(self, instrument: str, at: Time, *, time: Times = "ingest") -> BookAt:
         """As book_at, with what it was made from."""
         venue, colon, symbol = instrument.partition(":")
         if not (venue and colon and symbol):
             raise InvalidArgument(
                 where="Archive", field="instrument", value=instrument, allowed="venue:SYMBOL"
             )
+        if time not in ("ingest", "venue"):
+            raise InvalidArgument(where="Archive", field="time", value=time, allowed='"ingest" or "venue"')
         if self._books is None:
             self._books = BookFinder(self.catalog)
-        return self._books.find(venue, symbol, to_ns(at))
+        return self._books.find(venue, symbol, to_ns(at), time)
 
     def streams(self) -> Iterator[Stream]:
         """What has been archived."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import accumulate
+from time import clock_gettime_ns
 from typing import Final, NamedTuple
 
 from libchronicle.book import L2Book, L3Book
@@ -26,6 +26,7 @@ from libchronicle.storage.catalog import Catalog, SegmentRef, Stream
 from libchronicle.storage.chain import Chain, Merge
 from libchronicle.storage.layout import Partition, SegmentId, day_of
 from libchronicle.storage.lookback import definition_of, last_snapshot, rebuild
+from libchronicle.storage.reading import Times
 from libchronicle.storage.walk import SegmentSpan
 
 __all__ = ["BookAt", "BookFinder"]
@@ -34,6 +35,8 @@ _DAY: Final = timedelta(days=1)
 _REALTIME_COARSE: Final = 5  # of <linux/time.h>; Python does not name it
 _BEGINNING: Final = -(1 << 62)
 _END: Final = 1 << 62
+_NEVER: Final = (1 << 63) - 1
+_WAIT_NS: Final = 60_000_000_000
 _KEPT: Final = 16  # listings
 
 _State = tuple[int, int]  # of a directory: when it changed last, and which it is
@@ -72,15 +75,17 @@ class _Listing:
 class _Search:
     """What is known so far: the newest snapshot not after `upto_ns`, and the segments with records at or after it."""
 
-    def __init__(self, catalog: Catalog, stream: Stream, number: int, upto_ns: int) -> None:
-        self._catalog, self._stream, self._number, self._upto_ns = catalog, stream, number, upto_ns
+    def __init__(self, catalog: Catalog, stream: Stream, number: int, ts_ns: int, time: Times) -> None:
+        self._catalog, self._stream, self._number = catalog, stream, number
+        self.upto_ns = ts_ns if time == "ingest" else ts_ns + _WAIT_NS
+        self._event_ns = _NEVER if time == "ingest" else ts_ns
         self.from_ns: int | None = None
         self.definition: bytes | None = None
         self.spans: dict[SegmentId, SegmentSpan] = {}
 
     def look(self, listing: _Listing) -> None:
         """Newest first, until no other reaches the snapshot that was found."""
-        for ref, reach in listing.newest_first(self._upto_ns):
+        for ref, reach in listing.newest_first(self.upto_ns):
             if self.from_ns is not None and reach < self.from_ns:
                 break
             if not self._is_past(ref) and ref.id not in self.spans:
@@ -101,7 +106,7 @@ class _Search:
         self.spans[segment] = span
         if self.definition is None:
             self.definition = definition_of(span, self._number)
-        found = last_snapshot(span, self._number, self._upto_ns)
+        found = last_snapshot(span, self._number, self.upto_ns, self._event_ns)
         if found is not None and (self.from_ns is None or found[0] > self.from_ns):
             self.from_ns = found[0]
 
@@ -109,11 +114,11 @@ class _Search:
         queues: dict[int, deque[SegmentSpan]] = {}
         for segment in sorted(self.spans):
             queues.setdefault(segment.queue_id, deque()).append(self.spans[segment])
-        merge = Merge(self._upto_ns + 1)
+        merge = Merge(self.upto_ns + 1)
         since = _BEGINNING if self.from_ns is None else self.from_ns
         for queue_id, spans in queues.items():
             merge.add(Chain(_Spans(spans), queue_id, since_ns=since))
-        book, last_ns, records = rebuild(merge, self._number, self.definition)
+        book, last_ns, records = rebuild(merge, self._number, self.definition, self._event_ns)
         return BookAt(
             book, self.from_ns, last_ns if records else None, records, len(self.spans), self.definition
         )
@@ -135,14 +140,15 @@ class BookFinder:
         self._partitions: dict[Partition, tuple[_State, list[SegmentRef]]] = {}
         self._listings: dict[tuple[Partition, ...], tuple[list[_State | None], _Listing]] = {}
 
-    def find(self, venue: str, symbol: str, ts_ns: int) -> BookAt:
-        """The book after every record up to and including `ts_ns`, by ingest time; `valid` says whether a gap came before.
+    def find(self, venue: str, symbol: str, ts_ns: int, time: Times = "ingest") -> BookAt:
+        """The book after every record up to and including `ts_ns`; `valid` says whether a gap came before.
 
+        By "venue" time: up to the first record whose event came later; what arrived more than a minute after is not looked for.
         Raises BadSegment, SegmentMoved, ArchiveError; OSError as the files do.
         """
         stream = Stream(venue, symbol, "book")
-        search = _Search(self._catalog, stream, instrument_id(f"{venue}:{symbol}"), ts_ns)
-        for listings in self._candidates(stream, ts_ns):
+        search = _Search(self._catalog, stream, instrument_id(f"{venue}:{symbol}"), ts_ns, time)
+        for listings in self._candidates(stream, search.upto_ns):
             for listing in listings:
                 search.look(listing)
             for listing in listings:
@@ -198,4 +204,4 @@ class BookFinder:
 
 def _file_clock_ns() -> int:
     """The clock that a file system stamps with, which goes in ticks; 0 where it cannot be asked, and no listing is kept."""
-    return time.clock_gettime_ns(_REALTIME_COARSE) if sys.platform == "linux" else 0
+    return clock_gettime_ns(_REALTIME_COARSE) if sys.platform == "linux" else 0

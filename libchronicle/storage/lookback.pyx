@@ -5,7 +5,7 @@ the way follows the rules of a replay that resyncs (books.h): a gap makes the bo
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.book.books cimport (
     CHR_GAP_RESYNC,
@@ -21,6 +21,7 @@ from libchronicle.book.l2 cimport L2Book
 from libchronicle.book.l3 cimport L3Book
 from libchronicle.native.core cimport CHR_TYPE_LOST
 from libchronicle.native.hot cimport chr_frame
+from libchronicle.protocol.event_time cimport chr_event_ns, chr_is_injected
 from libchronicle.protocol.layout cimport (
     CHR_AUCTION_INFO,
     CHR_BOOK_DELTA,
@@ -60,20 +61,37 @@ cdef bint _starts(const chr_frame *f) noexcept nogil:
     return False
 
 
-def last_snapshot(SegmentSpan span not None, uint64_t instrument_id, int64_t upto_ns):
-    """(ts_ns, offset, seq) of the last one not after `upto_ns` in a segment, or None. Damage is stepped over."""
+cdef int64_t _event(const chr_frame *f) noexcept nogil:
+    """When a record's event came; 0 for what has no time of its own, an injected snapshot say."""
+    return 0 if chr_is_injected(f.type_id, f.payload, f.size) else chr_event_ns(f.type_id, f.payload, f.size, f.ts_ns)
+
+
+def last_snapshot(SegmentSpan span not None, uint64_t instrument_id, int64_t upto_ns, int64_t event_ns=INT64_MAX):
+    """(ts_ns, offset, seq) of the last one not after `upto_ns` in a segment, or None. Damage is stepped over.
+
+    With `event_ns`: before any event after that; and only where an event up to then stands beside it, since an injected
+    snapshot at the head of a segment does not tell when it was.
+    """
     cdef SpanWalk walk = SpanWalk(span)
     cdef chr_frame f
     cdef int rc
     cdef uint64_t offset = 0, before, seq = 0
-    cdef int64_t ts_ns = 0
+    cdef int64_t ts_ns = 0, event
+    cdef bint known = event_ns == INT64_MAX
     with nogil:
         while True:
             before = walk.state.offset
             rc = walk.next(&f)
             if rc == 0 or (rc == 1 and f.ts_ns > upto_ns):
                 break
-            if rc == 1 and _starts(&f) and chr_instrument_of(f.type_id, f.payload, f.size) == instrument_id:
+            if rc == 1 and (f.type_id == CHR_TYPE_LOST or chr_instrument_of(f.type_id, f.payload, f.size) != instrument_id):
+                continue
+            if rc == 1 and event_ns < INT64_MAX:
+                event = _event(&f)
+                if event > event_ns:
+                    break
+                known = known or event > 0
+            if rc == 1 and _starts(&f):
                 offset = before
                 ts_ns = f.ts_ns
                 seq = f.seq
@@ -81,7 +99,7 @@ def last_snapshot(SegmentSpan span not None, uint64_t instrument_id, int64_t upt
                 break
     if rc < 0:
         walk.fail()
-    return (ts_ns, offset, seq) if offset else None
+    return (ts_ns, offset, seq) if offset and known else None
 
 
 def definition_of(SegmentSpan span not None, uint64_t instrument_id):
@@ -94,8 +112,11 @@ def definition_of(SegmentSpan span not None, uint64_t instrument_id):
     return None
 
 
-def rebuild(Merge merge not None, uint64_t instrument_id, bytes definition=None):
-    """(book or None, time of the last record applied, records) from all that a merge gives of one instrument."""
+def rebuild(Merge merge not None, uint64_t instrument_id, bytes definition=None, int64_t event_ns=INT64_MAX):
+    """(book or None, time of the last record applied, records) from what a merge gives of one instrument.
+
+    All of it, or up to the first record whose event came after `event_ns`.
+    """
     cdef _Rebuild work = _Rebuild(instrument_id)
     cdef chr_frame f
     cdef int rc
@@ -111,6 +132,8 @@ def rebuild(Merge merge not None, uint64_t instrument_id, bytes definition=None)
             except Exception:
                 work.broken()
                 continue
+        if event_ns < INT64_MAX and chr_instrument_of(f.type_id, f.payload, f.size) == instrument_id and _event(&f) > event_ns:
+            return work.book, work.last_ns, work.records
         work.feed(&f)
 
 

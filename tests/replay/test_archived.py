@@ -11,7 +11,7 @@ import pytest
 from libchronicle.book import L2Book
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import InvalidArgument
-from libchronicle.protocol import Trade, instrument_id
+from libchronicle.protocol import BookDelta, Trade, instrument_id
 from libchronicle.queue import Queue, QueueConfig
 from libchronicle.replay import SnapshotStore, Snapshotter, archive_replay, follow, replay_parallel
 from libchronicle.storage.archive import Archive
@@ -155,6 +155,17 @@ def test_from_the_archive_into_the_live_queue_nothing_is_missed_or_given_twice(t
     writer.join()
     assert seen == records
     assert replay.book(name("AAA")).hash() == judge("AAA", records).hash()
+
+
+def test_a_range_of_venue_time_gives_the_events_of_that_range(world):
+    paths, markets = world
+    records = [(ts, m) for ts, m in markets["BBB"] if isinstance(m, BookDelta)]
+    start, end = records[500][0], records[900][0]
+    found = []
+    with Archive(paths) as archive:
+        replay = archive_replay(archive, [name("BBB")], ["book"], start, end, time="venue", types=[BookDelta])
+        replay.run(lambda e: found.append(e.message()))
+    assert found == [m for ts, m in records if start <= ts < end]
 
 
 def test_a_live_replay_may_start_before_its_queue_is_there(tmp_path):

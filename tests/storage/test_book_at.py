@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import sys
 import urllib.request
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
+from libchronicle.book import L2Book, L3Book
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import (
@@ -94,8 +96,6 @@ def world(tmp_path_factory, endpoint):
 
 
 def test_a_thousand_times_give_the_books_of_a_whole_replay(world):
-    from libchronicle.book import L2Book
-
     opened, stream = world
     rng = random.Random(7)
     print("seed 7")
@@ -135,6 +135,33 @@ def test_a_stranger_has_no_book_and_a_wrong_name_is_refused(world):
             found.book_at("AAA", 5)
 
 
+def test_by_venue_time_it_is_the_book_up_to_the_first_later_event(tmp_path):
+    """Here the host's clock is 1.3 s behind the venue's, and what arrives is up to 300 ms late."""
+    rng = random.Random(5)
+    stream = []
+    behind = -1_300_000_000
+    for ts, message in market("AAA", 3000, start=BEFORE_MIDNIGHT):
+        if isinstance(message, BookDelta):
+            message.venue_ts = ts
+        if isinstance(message, BookDelta | BookSnapshot):
+            stream.append((ts, message))
+    arrived = [ts + behind + rng.randint(0, 300_000_000) for ts, _ in stream]
+    recorded = list(zip(accumulate(arrived, max), (m for _, m in stream), strict=True))
+    paths = fill(tmp_path, recorded)
+    archive(paths, warm=4, cold=3)
+    judge, at = L2Book(NUMBER), 0
+    times = sorted(rng.randint(stream[0][0], stream[-1][0]) for _ in range(100))
+    with Archive(paths) as found:
+        for ts in times:
+            while at < len(stream) and stream[at][0] <= ts:
+                judge.apply(stream[at][1].TEMPLATE_ID, stream[at][1].encode())
+                at += 1
+            book = found.book_at("made-up:AAA", ts, time="venue")
+            assert book.hash() == judge.hash()
+        with pytest.raises(InvalidArgument, match="ingest"):
+            found.book_at("made-up:AAA", 5, time="other")
+
+
 def test_a_gap_before_the_time_is_told_by_the_book(tmp_path):
     stream = market("AAA", 300, every=1000)
     at = stream[200][0]
@@ -167,8 +194,6 @@ def test_records_of_a_late_queue_are_merged(tmp_path):
     ) as writer:
         for ts, message in late:
             writer.append(message.TEMPLATE_ID, message.encode(), ts)
-    from libchronicle.book import L2Book
-
     judge = L2Book(NUMBER)
     judge.apply_all((m.TEMPLATE_ID, m.encode()) for _, m in stream)
     with Archive(paths) as found:
@@ -176,8 +201,6 @@ def test_records_of_a_late_queue_are_merged(tmp_path):
 
 
 def test_a_book_of_single_orders_is_read_from_its_beginning_or_its_snapshot(tmp_path):
-    from libchronicle.book import L3Book
-
     judge = L3Book(NUMBER)
     stream = [(1, definition("AAA", BookMode.L3))]
     for number in range(1, 600):
