@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import typer
 
-from libchronicle.cli.context import find_run, print_json
-from libchronicle.errors import DuplicateImport, ImportRejected, InvalidArgument, InvalidName
+from libchronicle.cli.archive_views import open_archive
+from libchronicle.cli.context import find_run, print_json, split_instrument
+from libchronicle.errors import DuplicateImport, ImportRejected, InvalidArgument
 from libchronicle.etl.recordings import ALL_KINDS
-from libchronicle.storage.archive import Archive
 from libchronicle.storage.importers import ImportOptions, ImportReport, import_file
 from libchronicle.storage.layout import ArchiveLayout
 
-__all__ = ["ImportArguments", "run_export", "run_imports", "split_instrument"]
+__all__ = ["ImportArguments", "run_export", "run_imports"]
 
 EXIT_DATA = 65
 
@@ -92,12 +92,11 @@ def _say(result: dict[str, Any]) -> None:
     if result["state"] != "imported":
         typer.echo(f"{result['file']}: {result['state']}; nothing changed")
         return
+    head = f"{result['file']}: {result['kind']}, {result['rows']:,} rows"
     records = ", ".join(f"{count:,} {stream}" for stream, count in sorted(result["records"].items()))
     names = result["instruments"]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    typer.echo(
-        f"{result['file']}: {result['kind']}, {result['rows']:,} rows: {records or 'no record'} of {shown or 'nothing'}"
-    )
+    typer.echo(f"{head}: {records} of {shown}" if records else f"{head}, of which none could be kept")
     if result["gaps"]:
         typer.echo(f"  {result['gaps']} gaps, marked in the book")
     for reason, count in result["skipped"].items():
@@ -139,8 +138,7 @@ def run_export(
 ) -> None:
     _one_of("to", kind, ("hftbacktest", "csv", "parquet", "queue", "null"))
     venue, symbol = split_instrument(instrument)
-    suite = find_run(run, config).suite
-    with Archive(suite.paths) as archive:
+    with open_archive(find_run(run, config)) as archive:
         if kind == "hftbacktest":
             from libchronicle.storage.importers.npz_export import export_npz
 
@@ -155,14 +153,6 @@ def run_export(
         typer.echo(
             f"{out}: " + ", ".join(f"{count:,} {what}" for what, count in facts.items()) + f" of {instrument}"
         )
-
-
-def split_instrument(instrument: str) -> tuple[str, str]:
-    """Venue and symbol of `venue:SYMBOL`. Raises InvalidName."""
-    venue, colon, symbol = instrument.partition(":")
-    if not (venue and colon and symbol):
-        raise InvalidName(name=instrument, kind="instrument", reason="write venue:SYMBOL")
-    return venue, symbol
 
 
 def _one_of(field: str, value: str | None, allowed: tuple[str, ...]) -> str | None:

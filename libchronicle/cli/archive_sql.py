@@ -7,16 +7,16 @@ from typing import Any
 
 import typer
 
+from libchronicle.cli.archive_views import open_archive
 from libchronicle.cli.context import find_run, print_json
 from libchronicle.cli.tables import render_table
-from libchronicle.storage.archive import Archive
 from libchronicle.storage.sql import query as ask
 
 __all__ = ["run_sql"]
 
 
 def run_sql(text: str, limit: int, run: str | None, config: str | None, *, as_json: bool) -> None:
-    with Archive(find_run(run, config).suite.paths) as archive:
+    with open_archive(find_run(run, config)) as archive:
         table = ask(archive, text)
     shown = table if limit == 0 or as_json else table.slice(0, limit)
     columns = [_plain(column) for column in shown.columns]

@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 import typer
 
-from libchronicle.cli.archive_imports import split_instrument
-from libchronicle.cli.context import Run, find_run, print_json, print_ndjson
+from libchronicle.cli.context import Run, find_run, print_json, print_ndjson, split_instrument
 from libchronicle.cli.records import Describer, utc
 from libchronicle.cli.tables import render_table, size
 from libchronicle.errors import ArchiveError, InvalidArgument

@@ -10,9 +10,10 @@ from typing import Any
 
 from libchronicle.cli.arguments import DEFAULT_CONFIG
 from libchronicle.cli.suite import Suite
+from libchronicle.errors import InvalidName
 from libchronicle.runtime.config import HostConfig, load_host
 
-__all__ = ["Run", "find_run", "print_json", "print_ndjson"]
+__all__ = ["Run", "find_run", "print_json", "print_ndjson", "split_instrument"]
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,11 @@ def print_ndjson(value: Any) -> None:
     import msgspec
 
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def split_instrument(instrument: str) -> tuple[str, str]:
+    """Venue and symbol of `venue:SYMBOL`. Raises InvalidName."""
+    venue, colon, symbol = instrument.partition(":")
+    if not (venue and colon and symbol):
+        raise InvalidName(name=instrument, kind="instrument", reason="write venue:SYMBOL")
+    return venue, symbol

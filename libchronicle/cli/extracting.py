@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import typer
 
-from libchronicle.cli.archive_imports import split_instrument
-from libchronicle.cli.context import find_run, print_json
+from libchronicle.cli.archive_views import open_archive
+from libchronicle.cli.context import find_run, print_json, split_instrument
 from libchronicle.cli.tables import render_table
 from libchronicle.errors import InvalidArgument
 from libchronicle.etl.extract import (
@@ -38,8 +38,7 @@ class ExtractArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_extract(arguments: ExtractArguments, run: str | None, config: str | None, *, as_json: bool) -> None:
-    suite = find_run(run, config).suite
-    with Archive(suite.paths) as archive:
+    with open_archive(find_run(run, config)) as archive:
         wanted = arguments.instruments or _archived(archive)
         if not wanted:
             raise InvalidArgument(
