@@ -1,8 +1,8 @@
 """One reading of a stream: which segments, in which order, as one run of records.
 
-By ingest time a stream is gone through one UTC day at a time, so memory does not grow with the archive. A record's
-event lies at most a day from its ingest (the refinery refuses what comes later), so the records of a day are in the
-partitions of that date and of its neighbours; in the queues they may be anywhere. By venue time it is the partitions'
+By ingest time a stream is gone through one UTC day at a time, so memory does not grow with the archive. A live record's
+event lies within a day of its ingest, so the records of a day are in the partitions of that date and of its neighbours;
+behind the last of these come those of recordings that were played later. In the queues they may be anywhere. By venue time it is the partitions'
 dates that are gone through.
 """
 
@@ -201,7 +201,11 @@ class Reading:
             yield since, until, _around(day, days)
             since = until
         if since < self.until_ns:
-            yield since, self.until_ns, _around(near[-1], days) if near else []
+            yield (
+                since,
+                self.until_ns,
+                days,
+            )  # of any date: an old recording is ingested years after its events
 
 
 def _around(day: date, days: list[date]) -> list[date]:
