@@ -2,8 +2,8 @@
 
 By ingest time a stream is gone through one UTC day at a time, so memory does not grow with the archive. A live record's
 event lies within a day of its ingest, so the records of a day are in the partitions of that date and of its neighbours;
-behind the last of these come those of recordings that were played later. In the queues they may be anywhere. By venue time it is the partitions'
-dates that are gone through.
+behind the last of these come those of recordings that were played later. In the queues they may be anywhere. By venue
+time it is the partitions' dates that are gone through.
 """
 
 from __future__ import annotations
