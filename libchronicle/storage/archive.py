@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from time import time_ns
@@ -12,7 +12,8 @@ from typing import Final, Self
 from libchronicle.book import L2Book, L3Book
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import InvalidArgument
-from libchronicle.native.binding import Message
+from libchronicle.native.binding import LOST_TYPE, Message
+from libchronicle.protocol.codec import SbeMessage
 from libchronicle.storage.book_at import BookAt, BookFinder
 from libchronicle.storage.catalog import Catalog, Stream
 from libchronicle.storage.layout import ArchiveLayout, day_bounds
@@ -80,6 +81,7 @@ class Archive:
         end: Time | None = None,
         *,
         time: Times = "ingest",
+        types: Iterable[type[SbeMessage]] | None = None,
         damage: str = "raise",
     ) -> Reading:
         """Records with start <= time < end, in the order in which they were recorded. None = from the first, to the
@@ -100,7 +102,13 @@ class Archive:
                 where="Archive.read", field="time", value=time, allowed='"ingest" or "venue"'
             )
         return Reading(
-            self.catalog, Stream(venue, symbol, stream), since, until, time=time, tolerant=damage == "skip"
+            self.catalog,
+            Stream(venue, symbol, stream),
+            since,
+            until,
+            time=time,
+            tolerant=damage == "skip",
+            types=None if types is None else frozenset((*(kind.TEMPLATE_ID for kind in types), LOST_TYPE)),
         )
 
     def tail(

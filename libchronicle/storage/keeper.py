@@ -267,7 +267,7 @@ class Keeper:
         for record in self.policy.to_ship(self.manifest.find(tier="cold"), now_ns)[:limit]:
             self._step(f"ship {record.id}")
             try:
-                self._put(ship(self.layout, record, self._store, step=self._step))
+                shipped = ship(self.layout, record, self._store, step=self._step)
             except ArchiveError as error:
                 self._set_aside(record, error)
                 done += 1
@@ -275,6 +275,7 @@ class Keeper:
             except ChronicleError as error:
                 self._failed(f"ship {record.id}", error, self.layout.root)
                 break
+            self._put(shipped)
             self.tally.shipped += 1
             done += 1
         return done

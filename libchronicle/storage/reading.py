@@ -76,8 +76,10 @@ class Reading:
         *,
         time: Times = "ingest",
         tolerant: bool = False,
+        types: frozenset[int] | None = None,
     ) -> None:
         self._catalog = catalog
+        self._types = types
         self.stream = stream
         self.since_ns, self.until_ns = since_ns, until_ns
         self.time: Times = time
@@ -87,8 +89,7 @@ class Reading:
         return f"Reading({self.stream}, {self.since_ns}, {self.until_ns}, time={self.time!r})"
 
     def __iter__(self) -> Iterator[Message]:
-        for merge in self.merges():
-            yield from merge
+        return _Records(self.merges(), self._types)
 
     def decoded(self) -> Iterator[tuple[Message, SbeMessage | None]]:
         """Each Message with what it says; None for a type this build does not know. Raises DecodeError."""
@@ -206,6 +207,26 @@ class Reading:
                 self.until_ns,
                 days,
             )  # of any date: an old recording is ingested years after its events
+
+
+class _Records:
+    """Messages of merges, one after the other. Unlike a generator it goes on after it has raised: behind the damage."""
+
+    def __init__(self, merges: Iterator[Merge], types: frozenset[int] | None) -> None:
+        self._merges, self._types = merges, types
+        self._merge: Merge | None = None
+
+    def __iter__(self) -> Iterator[Message]:
+        return self
+
+    def __next__(self) -> Message:
+        while True:
+            if self._merge is None:
+                self._merge = next(self._merges)
+            for message in self._merge:
+                if self._types is None or message.type_id in self._types:
+                    return message
+            self._merge = None
 
 
 def _around(day: date, days: list[date]) -> list[date]:

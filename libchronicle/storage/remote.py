@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from libchronicle.bus.files import host_error, publish_file
-from libchronicle.errors import ArchiveError, BadSegment
+from libchronicle.errors import ArchiveError, ObjectStoreError
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import SegmentRecord
@@ -143,11 +143,11 @@ def fetch(
 
 
 def _must_be_there(store: ObjectStore, key: str, size: int, digest: str, step: Step) -> None:
-    """Raises BadSegment unless the store gives back exactly what was put."""
+    """Raises ObjectStoreError unless the store gives back exactly what was put."""
     found = blake2b(digest_size=16)
     there = store.size(key)
     for at in range(0, there, _CHUNK):
         step("read back part")
         found.update(store.read(key, at, min(_CHUNK, there - at)))
     if there != size or found.hexdigest() != digest:
-        raise BadSegment(path=store.url_of(key), reason="the store gives back other bytes", offset=0, seq=-1)
+        raise ObjectStoreError(url=store.url_of(key), reason="the store gives back other bytes than were put")

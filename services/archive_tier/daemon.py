@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import ChronicleError
@@ -54,7 +55,7 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
             policy_of(archive),
             level=archive.level,
             block_size=archive.block_size,
-            store=ObjectStore(archive.remote, archive.remote_options) if archive.remote else None,
+            store=_store(archive, lambda: step("object store")),
             tell=tell,
             step=step,
         )
@@ -90,3 +91,9 @@ def serve(daemon: Daemon, keeper: Keeper, interval_s: float) -> None:
         ended = time.monotonic()
         if not busy:  # looking at a large archive takes at most a tenth of this process's time
             next_look = ended + max(interval_s, 10 * (ended - began))
+
+
+def _store(archive: ArchiveConfig, waiting: Callable[[], object]) -> ObjectStore | None:
+    if not archive.remote:
+        return None
+    return ObjectStore(archive.remote, archive.remote_options, waiting=waiting)

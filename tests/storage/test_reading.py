@@ -11,8 +11,10 @@ from archive_world import DAY_NS, NOON, archive_up_to, config, expected, payload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libchronicle.errors import InvalidArgument
-from libchronicle.native.binding import LOST_TYPE
+from libchronicle.bus.paths import BusPaths
+from libchronicle.errors import BadSegment, InvalidArgument
+from libchronicle.native.binding import LOST_TYPE, Message
+from libchronicle.protocol import BestBidAsk, Trade
 from libchronicle.queue import Queue
 from libchronicle.storage.archive import Archive, to_ns
 from libchronicle.storage.catalog import queue_segments
@@ -121,6 +123,48 @@ def test_a_segment_that_is_gone_is_told_as_a_lost_record(tmp_path: Path) -> None
     first, last = struct.unpack("<QQ", bytes(lost[0]))
     kept = [row for row in expected(COUNT) if not first <= row[0] <= last]
     assert rows(m for m in found if m.type_id != LOST_TYPE) == kept
+
+
+def test_damage_is_raised_once_and_the_same_iterator_goes_on_behind_it(tmp_path: Path) -> None:
+    paths = world(tmp_path, COUNT)
+    archive_up_to(paths, 4, cold=-1)
+    with Archive(tmp_path) as archive:
+        file = next(
+            f for p in archive.layout.partitions() for f in archive.layout.files(p) if f.id.number == 2
+        )
+        data = bytearray(file.path.read_bytes())
+        data[5000] ^= 1
+        file.path.unlink()
+        file.path.write_bytes(data)
+        records = iter(archive.read("v", "S", "trade"))
+        found: list[Message] = []
+        raised: list[BadSegment] = []
+        while True:
+            try:
+                message = next(records)
+            except StopIteration:
+                break
+            except BadSegment as error:
+                raised.append(error)
+                continue
+            found.append(message)
+        assert [error.path for error in raised] == [str(file.path)]
+        lost = [struct.unpack("<QQ", bytes(m)) for m in found if m.type_id == LOST_TYPE]
+        assert len(lost) == 1
+        kept = [row for row in expected(COUNT) if not lost[0][0] <= row[0] <= lost[0][1]]
+        assert rows(m for m in found if m.type_id != LOST_TYPE) == kept
+        skipped = rows(m for m in archive.read("v", "S", "trade", damage="skip") if m.type_id != LOST_TYPE)
+        assert skipped == kept
+
+
+def test_only_the_kinds_asked_for_are_given(tmp_path: Path) -> None:
+    with Queue.open_publisher(BusPaths(tmp_path).clean("v", "S", "trade"), config()) as writer:
+        for seq in range(10):
+            record = Trade(trade_id=seq) if seq % 2 else BestBidAsk(update_id=seq)
+            writer.append(record.TEMPLATE_ID, record.encode(), NOON + seq)
+    with Archive(tmp_path) as archive:
+        assert [m.seq for m in archive.read("v", "S", "trade", types=[Trade])] == [1, 3, 5, 7, 9]
+        assert len(list(archive.read("v", "S", "trade", types=[Trade, BestBidAsk]))) == 10
 
 
 def test_a_queue_being_written_is_read_to_its_present_end_and_further_the_next_time(tmp_path: Path) -> None:

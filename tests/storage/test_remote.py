@@ -12,7 +12,7 @@ import pytest
 from archive_world import NOON, archive_up_to, expected, rows, world
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ArchiveError, ChronicleError, ObjectStoreError
+from libchronicle.errors import ChronicleError, ObjectStoreError
 from libchronicle.storage import Archive, ArchiveLayout, Manifest
 from libchronicle.storage.keeper import Keeper
 from libchronicle.storage.moves import thaw
@@ -108,9 +108,34 @@ def test_a_store_that_gives_back_other_bytes_is_not_believed(tmp_path: Path) -> 
     (tmp_path / "store").mkdir()
     paths = world(tmp_path, 900)
     record = archive_up_to(paths, 0, cold=0)[0]
-    with pytest.raises(ArchiveError, match="gives back other bytes"):
+    with pytest.raises(ObjectStoreError, match="gives back other bytes"):
         ship(ArchiveLayout.of(paths), record, Liar(f"file://{tmp_path}/store"))
     assert tiers(paths) == ["cold"]
+
+
+def test_a_large_object_goes_in_parts_and_is_what_was_put(store: ObjectStore) -> None:
+    data = bytes(range(256)) * (80 << 10)
+    store.put("v1/large", data)
+    assert store.size("v1/large") == len(data)
+    assert store.read("v1/large", 9 << 20, 1000) == data[9 << 20 : (9 << 20) + 1000]
+
+
+def test_who_waits_for_a_store_that_stalls_is_called_and_may_give_up(
+    hostile: socketserver.ThreadingTCPServer,
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def waiting() -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise Stop
+
+    calls: list[int] = []
+    hostile.how = "stall"  # type: ignore[attr-defined]
+    options = {**KEYS, "aws_endpoint": f"http://127.0.0.1:{hostile.server_address[1]}"}
+    with pytest.raises(Stop):
+        ObjectStore("s3://bucket/lake", options, waiting=waiting).put("v1/x", b"data")
 
 
 class Hostile(socketserver.BaseRequestHandler):

@@ -12,7 +12,7 @@ from libchronicle.cli.bench._day import fill_day
 from libchronicle.cli.bench._scan import scan_day
 from libchronicle.cli.bench.harness import BenchOptions
 
-ROUNDS = 60
+ROUNDS = 30
 
 
 def run(options: BenchOptions) -> dict[str, Any]:

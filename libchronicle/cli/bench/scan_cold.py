@@ -11,7 +11,7 @@ from libchronicle.cli.bench.harness import BenchOptions
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.moves import freeze
 
-ROUNDS = 60
+ROUNDS = 30
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
