@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -20,7 +24,7 @@ from libchronicle.etl.extract import (
     features_named,
 )
 from libchronicle.etl.sinks import CsvSink, NullSink, ParquetSink, RowSink
-from libchronicle.signals import BUILTIN, trigger_named
+from libchronicle.signals import BUILTIN, FeatureBatch, trigger_named
 from libchronicle.storage.archive import Archive
 
 __all__ = ["ExtractArguments", "list_features", "run_extract"]
@@ -47,7 +51,8 @@ def run_extract(arguments: ExtractArguments, run: str | None, config: str | None
                 value="",
                 allowed="one that was recorded; nothing is archived yet",
             )
-        reports = [_one(archive, name, arguments) for name in wanted]
+        with _progress(quiet=as_json) as show:
+            reports = [_one(archive, name, arguments, show) for name in wanted]
     if as_json:
         print_json(reports)
         return
@@ -63,11 +68,52 @@ def _archived(archive: Archive) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _one(archive: Archive, instrument: str, arguments: ExtractArguments) -> ExtractReport:
+Show = Callable[[str, FeatureBatch], object]
+
+
+class _Shown:
+    """A sink that tells how far it is."""
+
+    def __init__(self, sink: RowSink, instrument: str, show: Show) -> None:
+        self._sink, self._instrument, self._show = sink, instrument, show
+        self.begin, self.close, self.abandon = sink.begin, sink.close, sink.abandon
+
+    @property
+    def files(self) -> list[Path]:
+        return self._sink.files
+
+    def write(self, batch: FeatureBatch) -> None:
+        self._show(self._instrument, batch)
+        self._sink.write(batch)
+
+
+@contextlib.contextmanager
+def _progress(*, quiet: bool) -> Iterator[Show]:
+    """Instrument, rows and the time they have come to, on the terminal; nothing where there is none."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda instrument, batch: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task, rows = progress.add_task("reading", total=None), 0
+
+        def show(instrument: str, batch: FeatureBatch) -> None:
+            nonlocal rows
+            rows += batch.rows
+            at = datetime.fromtimestamp(int(batch.columns[0].to_numpy()[-1]) // 10**9, UTC)
+            progress.update(task, description=f"{instrument} {at:%Y-%m-%d %H:%M}, {rows:,} rows")
+
+        yield show
+
+
+def _one(archive: Archive, instrument: str, arguments: ExtractArguments, show: Show) -> ExtractReport:
     venue, symbol = split_instrument(instrument)
     features = features_named(arguments.features or DEFAULT_FEATURES)  # anew: they have a state
     trigger = trigger_named(arguments.trigger)
-    sink = _sink(arguments, venue, symbol)
+    sink = _Shown(_sink(arguments, venue, symbol), instrument, show)
     if arguments.raw is not None:
         return extract_raw(
             archive,

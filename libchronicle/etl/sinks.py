@@ -36,7 +36,8 @@ _ENCODINGS: Final = {
 class RowSink(Protocol):
     """Takes batches in order. `close` makes what was written appear; `abandon` leaves nothing of it."""
 
-    files: list[Path]
+    @property
+    def files(self) -> list[Path]: ...
 
     def begin(self, columns: Sequence[Column]) -> None: ...
     def write(self, batch: FeatureBatch) -> None: ...
