@@ -14,6 +14,7 @@ import pytest
 from libchronicle.errors import ImportRejected
 from libchronicle.protocol import (
     AuctionInfo,
+    BookSnapshot,
     Gap,
     OrderAdd,
     OrderDelete,
@@ -131,7 +132,9 @@ def test_trades_crosses_halts_and_imbalances() -> None:
             head("S", 9, 0) + b"M",
         ]
     )
-    auction, cross, market, hidden, *phases = records
+    empty, auction, cross, market, hidden, *phases = records
+    assert isinstance(empty, BookSnapshot)
+    assert (empty.bids, empty.asks) == ([], [])
     assert isinstance(auction, AuctionInfo)
     assert (auction.qty, auction.imbalance_qty, auction.imbalance_side) == (paired, lacking, Side.BUY)
     assert (auction.far_price, auction.price, auction.reference_price) == (100, 200, 300)

@@ -48,6 +48,7 @@ from libchronicle.venues.order_map cimport (
 
 from libchronicle.errors import ImportRejected, InvalidName
 from libchronicle.protocol import (
+    BookSnapshot,
     AuctionFlags,
     BookMode,
     ContractKind,
@@ -410,8 +411,21 @@ cdef class ItchParser:
             except InvalidName:
                 raise self.rejected(0, f"stock {symbol!r} is no name") from None
             self.instruments[number] = stock_definition(self.venue, symbol, number)
+            if kind == c"R":
+                self.begin_day(number)
         self.stocks[itch_u16(self.m + 1)] = number
         return number
+
+    def begin_day(self, uint64_t stock):
+        """The directory opens the day with no order in any book. Those of the day before were never deleted, and their ids come again."""
+        empty = BookSnapshot(
+            instrument_id=stock,
+            venue_ts=self.venue_ns,
+            event_ts=self.venue_ns,
+            recv_ts=self.recv_ns,
+            raw_seq=self.seq,
+        )
+        self.batch.put(empty, "book", self.ts_ns, self.venue_ns)
 
     cdef object rejected(self, uint64_t at, str reason):
         place = f"byte {self.consumed + at}" if self.recv_ns == 0 and not self.in_session else f"message {self.total + 1}"
