@@ -283,3 +283,30 @@ def test_a_segment_head_repeats_definitions_without_harm(two):
     replay.run()
     assert replay.book(name("AAA")).hash() == reference(two[0], "AAA").hash()
     assert replay.book(name("AAA")).tick == 10
+
+
+def test_a_flipped_bit_anywhere_never_gives_a_wrong_book_that_says_it_is_right(two, tmp_path):
+    path = record(tmp_path / "q", two[0], segment_size=1 << 14)
+    files = sorted(path.glob("[0-9]*.q"))[:-2]
+    truth = {}
+    Replay([SpanSource(spans(path))]).run(
+        lambda e: truth.__setitem__(e.seq, e.book.hash()) if e.book is not None else None
+    )
+    for seed in range(80):
+        rng = random.Random(seed)
+        victim = rng.choice(files)
+        good = victim.read_bytes()
+        data = bytearray(good)
+        data[rng.randrange(128, len(data))] ^= 1 << rng.randrange(8)
+        victim.write_bytes(data)
+        checked = []
+
+        def look(event, checked=checked, seed=seed):
+            if event.book is not None and event.book.valid and event.type_id == BookDelta.TEMPLATE_ID:
+                checked.append(event.book.hash() == truth[event.seq])
+                assert checked[-1], (seed, event.seq)
+
+        report = Replay([SpanSource(spans(path))]).run(look)
+        assert len(checked) > 500
+        assert report.damaged <= 1
+        victim.write_bytes(good)
