@@ -52,7 +52,8 @@ uint64_t chr_reader_oldest(const chr_subscriber *s)
     chr_segment_header h;
     for (int attempt = 0; attempt < 8; attempt++) {
         oldest = chr_load_acquire64(&c->oldest);
-        if (chr_segment_read_header(s->dir, oldest, s->queue_id, &h) && h.first_seq == chr_load_acquire64(&c->oldest_seq))
+        uint64_t seq = chr_load_acquire64(&c->oldest_seq); /* now: the file system may take its time over what follows */
+        if (chr_segment_read_header(s->dir, oldest, s->queue_id, &h) && h.first_seq == seq)
             return oldest;
     }
     bool possible = oldest <= chr_load_acquire64(&c->head) / s->segment_size;

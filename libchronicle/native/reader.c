@@ -224,6 +224,7 @@ static int begin(chr_subscriber *s, int start, uint64_t seq, int64_t ts_ns, chr_
         start = CHR_START_RESUME_OR_OLDEST; /* new: what it stores below is no position anybody has read up to */
     for (int attempt = 0; s->page != NULL && attempt < 64; attempt++) {
         chr_reader_commit(&s->hot); /* from now on retention counts it */
+        chr_page_beat(s);
         chr_fence();
         if (!chr_reader_passed(s, chr_reader_stands(s).position / s->segment_size))
             break;
