@@ -6,7 +6,8 @@
  *   - and policy allows: `retain_segments` newer sealed ones exist, and it was left `retain_age` ago.
  * When the budget (or the space to be left free) is used up, `evict` drops the oldest sealed segment regardless; the others refuse.
  *
- * `oldest` is published before the files go, so a reader that misses a file finds out why.
+ * `oldest` is published before the files go, so a reader that misses a file finds out why. It moves only to a segment whose beginning can be read, with the
+ * seq that begins there: beside a stale one, what policy removed would be told as lost. One that cannot be read goes with those before it and after it.
  */
 #include "chr_core.h"
 
@@ -116,9 +117,21 @@ static void unlink_pair(const chr_publisher *p, uint64_t number)
 
 static void mark_oldest(chr_publisher *p, uint64_t number, uint64_t seq)
 {
-    if (seq != CHR_SEQ_UNKNOWN)
-        chr_store_release64(&p->hot.control->oldest_seq, seq);
+    chr_store_release64(&p->hot.control->oldest_seq, seq);
     chr_store_release64(&p->hot.control->oldest, number);
+}
+
+/* The last from `number` down to `lowest` whose beginning can be read; `lowest` with `seq` if there is none. */
+static uint64_t readable_down(const chr_publisher *p, uint64_t number, uint64_t lowest, uint64_t *seq)
+{
+    for (; number > lowest; number--) {
+        uint64_t first = first_seq_of(p, number);
+        if (first == CHR_SEQ_UNKNOWN)
+            continue;
+        *seq = first;
+        break;
+    }
+    return number;
 }
 
 /* Marked before it is gone: no reader begins where files are about to go. */
@@ -164,17 +177,19 @@ static void retain(chr_publisher *p)
     if (limit == CHR_NO_READER)
         return;
     uint64_t newest = live > p->config.retain_segments ? live - p->config.retain_segments : 0;
-    uint64_t before = c->oldest, before_seq = c->oldest_seq, keep = before;
+    uint64_t before = c->oldest, before_seq = c->oldest_seq, keep = before, seq = before_seq;
     while (keep < limit && keep < newest && old_enough(p, keep))
         keep++;
+    keep = readable_down(p, keep, before, &seq);
     if (keep == before)
         return;
-    mark_oldest(p, keep, first_seq_of(p, keep));
+    mark_oldest(p, keep, seq);
     chr_fence(); /* a reader that opens meanwhile sees the mark, or is seen here: it looks again once its page says where it stands */
     limit = hindmost(p, &ignored, passed);
     if (limit < keep) {
-        keep = limit > before ? limit : before;
-        mark_oldest(p, keep, keep == before ? before_seq : first_seq_of(p, keep));
+        seq = before_seq;
+        keep = readable_down(p, limit > before ? limit : before, before, &seq);
+        mark_oldest(p, keep, seq);
     }
     remove_upto(p, before, keep);
     for (uint32_t i = 0; i < ignored; i++)
@@ -314,10 +329,13 @@ static bool evict(chr_publisher *p)
 {
     if (p->config.on_full != CHR_FULL_EVICT || p->hot.control->oldest >= live_number(p))
         return false;
-    uint64_t number = p->hot.control->oldest;
-    mark_oldest(p, number + 1, first_seq_of(p, number + 1));
-    remove_upto(p, number, number + 1);
-    chr_fetch_add64(&p->hot.control->evicted, 1);
+    uint64_t number = p->hot.control->oldest, next = number + 1, live = live_number(p), seq;
+    while ((seq = first_seq_of(p, next)) == CHR_SEQ_UNKNOWN)
+        if (next++ == live)
+            return false; /* none can be opened now */
+    mark_oldest(p, next, seq);
+    remove_upto(p, number, next);
+    chr_fetch_add64(&p->hot.control->evicted, next - number);
     return true;
 }
 

@@ -6,6 +6,7 @@ import pytest
 
 from libchronicle.errors import Evicted, QueueFull, ReaderForgotten
 from libchronicle.queue import Queue, QueueConfig, inspect
+from tests.queue.damage import put
 
 SIZE = 1 << 16
 RECORD = bytes(4000)
@@ -58,6 +59,37 @@ def test_a_segment_goes_when_every_reader_has_passed_it(tmp_path):
         assert fresh.next().seq == inspect(path).oldest_seq, (
             "a new reader on a pruned queue starts at the oldest record"
         )
+
+
+def test_the_mark_of_the_oldest_record_never_comes_to_a_segment_that_cannot_be_opened(tmp_path):
+    path = tmp_path / "q"
+    with (
+        Queue.open_publisher(path, config(durable=("etl",))) as writer,
+        Queue.open_subscriber(path, "etl") as reader,
+    ):
+        fill(writer, 6)
+        reader.drain(2 * PER_SEGMENT + 1)
+        put(path / "000000002.q", 0, "<8Q", *[0] * 8)
+        reader.commit()
+        assert settle(writer, lambda: numbers(path)[0] == 1), "segment 2 has no beginning: 1 stays"
+        assert (inspect(path).oldest, inspect(path).oldest_seq) == (1, PER_SEGMENT)
+        reader.drain(PER_SEGMENT)
+        reader.commit()
+        assert settle(writer, lambda: numbers(path)[0] == 3)
+        assert (inspect(path).oldest, inspect(path).oldest_seq) == (3, 3 * PER_SEGMENT)
+
+
+def test_eviction_takes_a_segment_that_cannot_be_opened_with_the_one_before_it(tmp_path):
+    path = tmp_path / "q"
+    budget = 5 * (SIZE + 56)
+    with Queue.open_publisher(path, config(budget_bytes=budget, on_full="evict", durable=("etl",))) as writer:
+        fill(writer, 3)
+        put(path / "000000001.q", 0, "<8Q", *[0] * 8)
+        fill(writer, 3)
+        assert settle(writer, lambda: inspect(path).oldest >= 2)
+        state = inspect(path)
+        assert state.oldest_seq == state.oldest * PER_SEGMENT
+        assert writer.metrics()["evicted"] == state.oldest
 
 
 def test_without_a_reader_nothing_goes(tmp_path):

@@ -135,12 +135,14 @@ static bool has(const char *queue, uint64_t seq, uint32_t epoch)
     return found;
 }
 
-static void check_resume(const char *queue, const page_state *state, const chr_writer *w)
+static void check_resume(scene_world *world, const char *queue, const page_state *state, const chr_writer *w)
 {
     chr_config config = {.reader_ttl_ns = 3600000000000, .retain_segments = 1};
     chr_error e = {0};
     const chr_slot *slot = &state->slot;
     chr_reader *r = chr_reader_open(queue, "a", &config, CHR_START_RESUME, 0, 0, &e);
+    if (r != NULL) /* opening commits */
+        world->commit[world->commits++] = (scene_mark){.done = 1, .seq = r->next_seq, .epoch = r->epoch};
     if (state->have < 0 || slot->queue_id != ((const chr_publisher *)w)->queue_id)
         return (void)(r ? chr_reader_close(r) : (void)0);
     bool same_last = slot->seq > 0 && has(queue, slot->seq - 1, slot->epoch);
@@ -185,7 +187,7 @@ static void check_disk(const char *queue, uint64_t seed, scene_world *world)
     if (!replaced)
         check_page(world, &page);
     check_presence(world, queue, oldest, flushed);
-    check_resume(queue, &page, w);
+    check_resume(world, queue, &page, w);
     check_forget(world, queue);
     scene_append(&s);
     REQUIRE(chr_writer_roll(w) == 0, "roll: %s", w->error.reason);
