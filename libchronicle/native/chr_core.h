@@ -261,6 +261,7 @@ bool chr_left_catch_up_some(chr_publisher *p, uint64_t live);     /* true: there
 
 int64_t chr_clean_task(void *publisher); /* once a second, and when there is something to do */
 bool chr_clean_run(chr_publisher *p);    /* true: there is more to do */
+bool chr_oldest_holds(const char *dir, const chr_control *c); /* is `oldest` to be believed? */
 void chr_oldest_adopt(chr_publisher *p);              /* `oldest` is what lies there: before any reader goes by it */
 int chr_budget_admit(chr_publisher *p, chr_error *e); /* room for one more segment, or make some */
 bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = nothing more can be freed */

@@ -289,6 +289,16 @@ static bool mark_holds(const walk *w)
            chr_examine_full(w->map->base, t->offset, w->size, w->seed, &next) == CHR_FRAME_OK;
 }
 
+/* The last segment before `number` that exists, over a gap too; one from `lowest` on does. */
+static uint64_t existing_before(const walk *w, uint64_t lowest, uint64_t number)
+{
+    if (exists(w, number - 1))
+        return number - 1;
+    for (uint64_t next = lowest; next < number; next = chr_segment_after(w->dir, next))
+        lowest = next;
+    return lowest;
+}
+
 /* The mark leads nowhere (a flipped bit, or segments that are gone): begin behind the segments that are sealed. */
 static int start_anew(walk *w)
 {
@@ -297,19 +307,20 @@ static int start_anew(walk *w)
     if (!chr_segment_range(w->dir, &lowest, &highest))
         return 0;
     w->tail->mended |= CHR_MENDED_MARKS;
-    for (uint64_t number = chr_walk_from(w->dir, lowest, highest);; number--) {
+    for (uint64_t number = chr_walk_from(w->dir, lowest, highest);; number = existing_before(w, lowest, number)) {
         int entered = enter(w, number);
         w->tail->number = entered ? number : w->tail->number;
-        if (entered || number == lowest || !exists(w, number - 1))
+        if (entered || number <= lowest)
             return entered;
     }
 }
 
-/* Retention may have gone beyond the mark (unsynced segments go too), and its unlinks reached the disk before `oldest` did. */
+/* Retention may have gone beyond the mark (unsynced segments go too), and its unlinks reached the disk before `oldest` did; or `oldest` did, and the segment it
+ * names never. Which is the first that stays is asked as it will be when the queue is open: none from there on may be left open behind the walk. */
 static void skip_removed(walk *w)
 {
     uint64_t lowest = 0, highest = 0, oldest = w->control->oldest;
-    if (chr_segment_range(w->dir, &lowest, &highest) && lowest > oldest)
+    if (chr_segment_range(w->dir, &lowest, &highest) && (lowest > oldest || !chr_oldest_holds(w->dir, w->control)))
         oldest = lowest;
     if (w->tail->number >= oldest)
         return;

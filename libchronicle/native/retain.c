@@ -198,13 +198,19 @@ static void retain(chr_publisher *p)
 }
 
 /* `oldest` is what files are deleted by, so a flipped bit in it must not be believed: the segment it names must begin with the seq beside it. */
+bool chr_oldest_holds(const char *dir, const chr_control *c)
+{
+    chr_segment_header h;
+    return chr_segment_read_header(dir, c->oldest, c->queue_id, &h) && h.first_seq == c->oldest_seq;
+}
+
 void chr_oldest_adopt(chr_publisher *p)
 {
     chr_control *c = p->hot.control;
     uint64_t found, highest;
     if (!chr_segment_range(p->dir, &found, &highest))
         return;
-    if (c->oldest <= p->first_number && first_seq_of(p, c->oldest) == c->oldest_seq) {
+    if (c->oldest <= p->first_number && chr_oldest_holds(p->dir, c)) {
         for (; found < c->oldest && chr_segment_range(p->dir, &found, &highest) && found < c->oldest;)
             unlink_pair(p, found); /* a crash stood between the mark and the files */
         return;

@@ -343,3 +343,32 @@ def test_a_declared_hole_that_begins_later_than_the_reader_stands_is_told_whole(
     holes = [struct.unpack("<QQ", r[2]) for r in records if r[1] == LOST_TYPE]
     assert [r[0] for r in records if r[1] != LOST_TYPE] == [*range(10), 21]
     assert holes == [(10, 18), (19, 19)]
+
+
+def test_a_mark_of_retention_whose_segment_never_reached_the_disk_leaves_no_segment_open(
+    tmp_path, another_boot
+):
+    path = tmp_path / "q"
+    another_boot("before")
+    append_some(path, 6500)
+    size = SMALL.segment_size
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        cut_at = next(m.seq for m in reader if reader.position > 2 * size + size // 2)
+        offset = reader.position % size
+    with (path / "000000002.q").open("r+b") as handle:  # neither its padding nor its seal was written yet
+        handle.seek(64)
+        handle.write(bytes(64))
+        handle.seek(offset)
+        handle.write(bytes(size - offset))
+    for number in range(3, inspect(path).head // size + 1):  # nor the names of those behind it
+        (path / f"{number:09d}.q").unlink()
+        (path / f"{number:09d}.idx").unlink()
+    with (path / "control.meta").open("r+b") as handle:  # but the mark: segment 4 is the oldest that is kept
+        handle.seek(256)
+        handle.write(struct.pack("<QQQ", size + 128, 4, 2500))
+    another_boot("after")
+    with Queue.open_publisher(path, SMALL) as writer:
+        seq = writer.append(1, b"goes on")
+    records = all_records(path)
+    assert records[-1] == (seq, 1, b"goes on"), "a reader from the beginning comes to the end"
+    assert [record[0] for record in records[: cut_at + 1]] == list(range(cut_at + 1))
