@@ -144,9 +144,15 @@ static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
             return 0;
         return chr_fail(e, CHR_E_EVICTED, s->dir, s->name, slot.seq, s->hot.next_seq - 1, 0);
     }
+    if (placed < 0 && !unreadable(e))
+        return -1;
+    if (placed < 0 && place_behind(s, &slot, e) < 0)
+        return or_oldest ? chr_reader_place_oldest(s, e) : -1;
+    if (placed < 0 && s->hot.next_seq >= slot.seq)
+        return 0;
     if (placed < 0)
-        return unreadable(e) && (place_behind(s, &slot, e) == 0 || (or_oldest && chr_reader_place_oldest(s, e) == 0)) ? 0 : -1;
-    if (!slot_matches(s, &slot))
+        s->late.code = 0; /* what follows bears numbers that it has read: they were given out again */
+    if (placed < 0 || !slot_matches(s, &slot))
         return find_again(s, &slot, e);
     s->hot.epoch = slot.epoch;
     s->hot.back = slot.back;
