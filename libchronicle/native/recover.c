@@ -378,7 +378,10 @@ static int walk_on(walk *w)
     begin_at(w, t->number + 1);
     if (entered || (w->map != NULL && !w->same_boot && holds_more(w))) {
         go_on(w);
-        w->seq_known = w->seq_known && ((const chr_segment_header *)w->map->base)->first_seq == t->seq;
+        const chr_segment_header *h = (const chr_segment_header *)w->map->base;
+        if (!w->same_boot && h->first_seq != t->seq && !holds_more(w)) /* the header is of a life that is over */
+            chr_segment_begin(w->map, t->seq, t->last_ts, t->last_epoch);
+        w->seq_known = w->seq_known && h->first_seq == t->seq;
         return 1;
     }
     bool hole = goes_on_later(w) || (w->map == NULL && was_committed(w));

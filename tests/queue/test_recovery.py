@@ -372,3 +372,25 @@ def test_a_mark_of_retention_whose_segment_never_reached_the_disk_leaves_no_segm
     records = all_records(path)
     assert records[-1] == (seq, 1, b"goes on"), "a reader from the beginning comes to the end"
     assert [record[0] for record in records[: cut_at + 1]] == list(range(cut_at + 1))
+
+
+def test_a_segment_whose_header_is_of_a_life_that_is_over_is_begun_anew(tmp_path, another_boot):
+    path, other = tmp_path / "q", tmp_path / "other"
+    another_boot("before")
+    append_some(path, 1)
+    shutil.copytree(path, other)
+    append_some(other, 700, size=100)  # the life that was lost, but for one sector
+    append_some(path, 100, size=1000)
+    assert inspect(path).head // SMALL.segment_size == 1
+    first = inspect(path).segments[1].first_seq
+    with (path / "000000001.q").open("r+b") as handle:
+        handle.write((other / "000000001.q").read_bytes()[:64].ljust(SMALL.segment_size, b"\0"))
+    with (path / "control.meta").open("r+b") as handle:  # an older page: one record, head behind it
+        handle.seek(64)
+        handle.write(struct.pack("<QQ", 288, 1))
+    another_boot("after")
+    with Queue.open_publisher(path, SMALL) as writer:
+        assert writer.append(1, b"goes on") == first
+        assert inspect(path).segments[1].first_seq == first
+    records = all_records(path)
+    assert [record[0] for record in records] == list(range(first + 1))
