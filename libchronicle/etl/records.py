@@ -2,7 +2,7 @@
 
 Rows are in long form, one for each level, order, trade and side of a quote:
 
-    ts, venue_ts (ns), type, instrument, id, side, price, qty
+    ts_ns, venue_ts_ns, type, instrument, id, side, price, qty
     type   snapshot, delta, quote, trade, add, modify, delete, execute, reset, gap, phase
     id     last update id of a book record, trade id, order id; of a gap the id that was expected
 
@@ -44,7 +44,7 @@ from libchronicle.storage.definitions import definition_of
 
 __all__ = ["CsvRecords", "ParquetRecords", "export_records", "record_sink"]
 
-HEADER: Final = ("ts", "venue_ts", "type", "instrument", "id", "side", "price", "qty")
+HEADER: Final = ("ts_ns", "venue_ts_ns", "type", "instrument", "id", "side", "price", "qty")
 _SIDES: Final = {Side.BUY: "buy", Side.SELL: "sell", Side.NONE: ""}
 _ORDER_TYPES: Final = {OrderAdd: "add", OrderModify: "modify", OrderDelete: "delete", OrderExecute: "execute"}
 _KEEP_ALL: Final = (1 << 32) - 1
@@ -171,7 +171,7 @@ class ParquetRecords(_RowSink):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        time, name = pa.timestamp("ns", "UTC"), pa.dictionary(pa.int32(), pa.string())
+        time, name = pa.int64(), pa.dictionary(pa.int32(), pa.string())
         kinds = (time, time, name, name, pa.uint64(), name, pa.float64(), pa.float64())
         self._pa = pa
         self._schema = pa.schema(list(zip(HEADER, kinds, strict=True)))
@@ -186,8 +186,8 @@ class ParquetRecords(_RowSink):
                 compression_level=3,
                 use_dictionary=["type", "instrument", "side"],
                 column_encoding={
-                    "ts": "DELTA_BINARY_PACKED",
-                    "venue_ts": "DELTA_BINARY_PACKED",
+                    "ts_ns": "DELTA_BINARY_PACKED",
+                    "venue_ts_ns": "DELTA_BINARY_PACKED",
                     "id": "DELTA_BINARY_PACKED",
                     "price": "BYTE_STREAM_SPLIT",
                     "qty": "BYTE_STREAM_SPLIT",

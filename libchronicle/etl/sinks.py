@@ -3,7 +3,8 @@
     <root>/venue=<venue>/symbol=<symbol>/date=<UTC date>/<name>.parquet
 
 DuckDB, Polars, Spark and Ray read that where it lies, and open only the files of the partitions that are asked for. Rows are in
-order of `ts`; each file appears when it is complete, in place of what an earlier run had written there.
+order of `ts`; each file appears when it is complete, in place of what an earlier run had written there. A time is two columns:
+as a timestamp in UTC with microseconds, which all of these engines know, and as exact ns since the epoch, `<name>_ns`.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class ParquetSink:
         self._columns = columns
 
     def write(self, batch: FeatureBatch) -> None:
-        rows = batch.to_arrow()
+        rows = _both_times(batch.to_arrow())
         times = batch.columns[0].to_numpy()
         try:
             for day, first, last in _days(times):
@@ -150,7 +151,7 @@ class ParquetSink:
             compression="zstd",
             compression_level=_LEVEL,
             use_dictionary=False,
-            column_encoding={column.name: _ENCODINGS[column.kind] for column in self._columns},
+            column_encoding=_encodings(self._columns),
             sorting_columns=[pq.SortingColumn(0)],
             version="2.6",
             data_page_version="2.0",
@@ -177,6 +178,28 @@ class ParquetSink:
         for beside, _ in self._made:
             beside.unlink(missing_ok=True)
         self._made.clear()
+
+
+def _both_times(rows: Any) -> Any:
+    """Each time in ns as one in µs, with the ns beside it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names, columns = [], []
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        if pa.types.is_timestamp(column.type):
+            exact = column.cast(pa.int64())
+            names += [name, f"{name}_ns"]
+            columns += [pc.divide(exact, 1000).cast(pa.timestamp("us", "UTC")), exact]
+        else:
+            names.append(name)
+            columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, names)
+
+
+def _encodings(columns: Sequence[Column]) -> dict[str, str]:
+    found = {column.name: _ENCODINGS[column.kind] for column in columns}
+    return found | {f"{column.name}_ns": _ENCODINGS["time"] for column in columns if column.kind == "time"}
 
 
 def _days(times: Any) -> Iterator[tuple[int, int, int]]:

@@ -54,22 +54,20 @@ def test_parquet_lies_in_a_hive_layout_and_three_engines_read_the_same_rows(
     ]
     table = pq.read_table(report.files[0], partitioning=None)
     assert table.num_rows == report.rows
-    times = table.column("ts").to_pylist()
+    times = table.column("ts_ns").to_pylist()
     assert times == sorted(times)
+    assert [ns // 1000 for ns in times] == table.column("ts").cast("int64").to_pylist()
     pattern = f"{tmp_path}/**/*.parquet"
-    columns = ["ts", "mid", "spread_bps", "imbalance_5", "trades", "valid"]
+    columns = ["ts_ns", "mid", "spread_bps", "imbalance_5", "trades", "valid"]
     ours = table.select(columns).to_pydict()
     theirs = duckdb.sql(
-        "select epoch_ns(ts) ts, mid, spread_bps, imbalance_5, trades, valid "
+        "select ts_ns, mid, spread_bps, imbalance_5, trades, valid "
         f"from read_parquet('{pattern}', hive_partitioning=true)"
     ).fetchall()
-    ours_plain = list(
-        zip(table.column("ts").cast("int64").to_pylist(), *(ours[c] for c in columns[1:]), strict=True)
-    )
+    ours_plain = list(zip(*(ours[c] for c in columns), strict=True))
     assert theirs == ours_plain
     frame = polars.read_parquet(pattern, hive_partitioning=True)
-    assert frame.select(columns[1:]).rows() == [row[1:] for row in ours_plain]
-    assert frame.select("ts").to_series().to_physical().to_list() == [row[0] for row in ours_plain]
+    assert frame.select(columns).rows() == ours_plain
     counted = duckdb.sql(
         f"select venue, symbol, date, count(*) from read_parquet('{pattern}', hive_partitioning=true) group by all"
     ).fetchall()
@@ -115,7 +113,7 @@ def test_csv_has_the_same_rows(root: Path, tmp_path: Path) -> None:
         extract(archive, MARKET, "BTCUSDT", [Mid()], TimeBar(10**8), CsvSink(tmp_path / "x.csv"))
     table = pq.read_table(next(tmp_path.rglob("bars.parquet")), partitioning=None)
     rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
-    assert [int(row["ts"]) for row in rows] == table.column("ts").cast("int64").to_pylist()
+    assert [int(row["ts"]) for row in rows] == table.column("ts_ns").to_pylist()
     assert [float(row["mid"]) if row["mid"] else None for row in rows] == table.column("mid").to_pylist()
 
 
@@ -165,7 +163,7 @@ def test_the_command_extracts_every_instrument_and_takes_the_users_own_features(
     result = CliRunner().invoke(app, [*arguments, "--run", str(root)])
     assert result.exit_code == 0, result.output
     table = pq.read_table(next(out.rglob("*.parquet")), partitioning=None)
-    assert table.column_names == ["ts", "mid", "last", "valid"]
+    assert table.column_names == ["ts", "ts_ns", "mid", "last", "valid"]
     assert f"{table.num_rows} rows" in result.output
     assert 4 <= table.num_rows <= 6
     listed = CliRunner().invoke(app, ["etl", "extract", "--list"])
