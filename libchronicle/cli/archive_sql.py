@@ -18,6 +18,12 @@ __all__ = ["run_sql"]
 def run_sql(text: str, limit: int, run: str | None, config: str | None, *, as_json: bool) -> None:
     with open_archive(find_run(run, config)) as archive:
         table = ask(archive, text)
+    lost = int((table.schema.metadata or {}).get(b"lost", 0))
+    if lost:
+        typer.echo(
+            f"records are missing at {lost} places of what was read; `chronicle archive verify` names them",
+            err=True,
+        )
     shown = table if limit == 0 or as_json else table.slice(0, limit)
     columns = [_plain(column) for column in shown.columns]
     rows = list(zip(*columns, strict=True))

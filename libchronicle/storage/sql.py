@@ -18,7 +18,7 @@ leaves out the fragments that cannot match. What is left is read in batches: mem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +32,7 @@ from libchronicle.protocol import (
     OrderDelete,
     OrderExecute,
     OrderModify,
+    Side,
 )
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.catalog import Stream, queue_segments
@@ -46,7 +47,7 @@ STREAM_OF: Final = {"trades": "trade", "quotes": "quote", "levels": "book", "ord
 _TIMES: Final = ("venue_ts", "event_ts", "recv_ts")
 _PRICES: Final = ("price", "bid_price", "ask_price")
 _QTYS: Final = ("qty", "bid_qty", "ask_qty")
-_KINDS: Final = {
+_KINDS: Final[dict[int, str]] = {
     BookSnapshot.TEMPLATE_ID: "snapshot",
     BookDelta.TEMPLATE_ID: "delta",
     OrderAdd.TEMPLATE_ID: "add",
@@ -65,12 +66,15 @@ class _Part(NamedTuple):
 
 
 def query(archive: Archive, text: str) -> Any:
-    """The result as a pyarrow Table. Raises InvalidArgument for what DuckDB refuses; HostError where a library is missing."""
+    """The result as a pyarrow Table; `lost` in its metadata counts the places, among all that was read, where records are
+    missing. Raises InvalidArgument for what DuckDB refuses; HostError where a library is missing."""
     duckdb = library("duckdb")
-    connection = connect(archive)
+    missing: list[int] = []
+    connection = connect(archive, missing.append)
     try:
         found = connection.sql(text)
-        return library("pyarrow").table({}) if found is None else found.to_arrow_table()
+        table = library("pyarrow").table({}) if found is None else found.to_arrow_table()
+        return table.replace_schema_metadata({"lost": str(sum(missing))})
     except duckdb.Error as error:
         raise InvalidArgument(
             where="chronicle archive sql",
@@ -82,13 +86,16 @@ def query(archive: Archive, text: str) -> Any:
         connection.close()
 
 
-def connect(archive: Archive) -> Any:
-    """A DuckDB connection that knows the archive's tables. Use it from one thread, and only while the archive is open."""
+def connect(archive: Archive, on_lost: Callable[[int], object] = lambda places: None) -> Any:
+    """A DuckDB connection that knows the archive's tables. Use it from one thread, and only while the archive is open.
+
+    Damage is stepped over; `on_lost` is told of it, and of records that the queue itself declares lost.
+    """
     connection = library("duckdb").connect()
     connection.execute("SET threads = 1")  # the archive is read from one thread at a time
     kind = _dataset_class()
     for name in STREAM_OF:
-        connection.register(name, kind(archive, name))
+        connection.register(name, kind(archive, name, on_lost))
     connection.register("segments", _segments(archive))
     return connection
 
@@ -185,7 +192,9 @@ def _schema(table: str) -> Any:
     return arrow.schema(fields)
 
 
-def _batches(archive: Archive, table: str, parts: Iterable[_Part], schema: Any) -> Iterator[Any]:
+def _batches(
+    archive: Archive, table: str, parts: Iterable[_Part], schema: Any, on_lost: Callable[[int], object]
+) -> Iterator[Any]:
     """Record batches with the columns of `schema`."""
     definitions: dict[Stream, Instrument | None] = {}
     for part in parts:
@@ -193,8 +202,11 @@ def _batches(archive: Archive, table: str, parts: Iterable[_Part], schema: Any) 
         reading = archive.read(*_key(part.stream), first, last, damage="skip")
         if part.stream not in definitions:
             definitions[part.stream] = definition_of(archive, part.stream)
-        for batch in reading.batches(table):
+        batches = reading.batches(table)
+        for batch in batches:
             yield _converted(batch, part, definitions[part.stream], schema)
+        if batches.columns.lost:
+            on_lost(batches.columns.lost)
 
 
 def _key(stream: Stream) -> tuple[str, str, str]:
@@ -231,7 +243,8 @@ def _real(compute: Any, mantissas: Any, definition: Instrument | None, price: bo
 
 
 def _words(arrow: Any, compute: Any, numbers: Any, name: str) -> Any:
-    words = ["", "buy", "sell"] if name == "side" else [_KINDS.get(i, "") for i in range(256)]
+    known: dict[int, str] = {Side.BUY: "buy", Side.SELL: "sell"} if name == "side" else _KINDS
+    words = [known.get(i, "") for i in range(256)]
     return compute.take(arrow.array(words), numbers)
 
 
@@ -242,10 +255,10 @@ def _dataset_class() -> Any:
     class ArchiveTable(dataset.InMemoryDataset):  # type: ignore[misc, name-defined]
         """DuckDB asks for a scanner each time a query reads the table; what it is given are columns and a condition."""
 
-        def __init__(self, archive: Archive, table: str) -> None:
+        def __init__(self, archive: Archive, table: str, on_lost: Callable[[int], object]) -> None:
             whole = _schema(table)
             super().__init__(arrow.Table.from_batches([], schema=whole))
-            self.archive, self.table, self.whole = archive, table, whole
+            self.archive, self.table, self.whole, self.on_lost = archive, table, whole, on_lost
 
         def scanner(self, columns: list[str] | None = None, filter: Any = None, **options: Any) -> Any:
             named = str(filter)
@@ -253,7 +266,7 @@ def _dataset_class() -> Any:
             schema = arrow.schema(needed or [self.whole.field(0)])
             parts = _wanted(_parts(self.archive, self.table), self.whole, filter)
             return dataset.Scanner.from_batches(
-                _batches(self.archive, self.table, parts, schema),
+                _batches(self.archive, self.table, parts, schema, self.on_lost),
                 schema=schema,
                 columns=columns,
                 filter=filter,

@@ -176,6 +176,22 @@ def test_hot_queues_are_read_with_the_archive(tmp_path: Path) -> None:
     assert found == [(date(2020, 4, 1), 100, 1.5, 200.0)]
 
 
+def test_damage_is_stepped_over_and_told(tmp_path: Path) -> None:
+    layout = ArchiveLayout(tmp_path / "archive")
+    rows = "".join(f"deribit,X,{DAY_US + i},{DAY_US + i},{i},buy,1,1\n" for i in range(200))
+    (tmp_path / "t.csv").write_text(TRADES + rows)
+    import_file(layout, tmp_path / "t.csv")
+    (segment,) = layout.partitions_dir.rglob("*.q")
+    segment.chmod(0o640)
+    data = bytearray(segment.read_bytes())
+    data[8000] ^= 1
+    segment.write_bytes(data)
+    with Archive(tmp_path) as archive:
+        table = query(archive, "select count(*) n from trades")
+    assert table.to_pydict() == {"n": [199]}
+    assert table.schema.metadata == {b"lost": b"1"}
+
+
 def test_an_empty_archive_has_empty_tables(tmp_path: Path) -> None:
     for table in ("trades", "quotes", "levels", "orders", "segments"):
         assert ask(tmp_path, f"select count(*) from {table}") == [(0,)]
