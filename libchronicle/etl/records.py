@@ -41,6 +41,7 @@ from libchronicle.replay import NullSink, QueueSink, ReplayEvent, archive_replay
 from libchronicle.storage.archive import Archive, Time
 from libchronicle.storage.catalog import Stream
 from libchronicle.storage.definitions import definition_of
+from libchronicle.storage.frames import library
 
 __all__ = ["CsvRecords", "ParquetRecords", "export_records", "record_sink"]
 
@@ -168,9 +169,7 @@ class ParquetRecords(_RowSink):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+        pa, pq = library("pyarrow"), library("pyarrow.parquet")
         time, name = pa.int64(), pa.dictionary(pa.int32(), pa.string())
         kinds = (time, time, name, name, pa.uint64(), name, pa.float64(), pa.float64())
         self._pa = pa
@@ -178,8 +177,7 @@ class ParquetRecords(_RowSink):
         self._buffer: list[tuple[Any, ...]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            writer: Any = pq.ParquetWriter  # whose stubs know less than it takes
-            self._writer = writer(
+            self._writer: Any = pq.ParquetWriter(
                 self._beside,
                 self._schema,
                 compression="zstd",

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from libchronicle.bus.files import host_error
 from libchronicle.errors import InvalidName
 from libchronicle.signals import Column, FeatureBatch
+from libchronicle.storage.frames import library
 
 __all__ = ["CsvSink", "NullSink", "ParquetSink", "RowSink"]
 
@@ -136,8 +137,7 @@ class ParquetSink:
             raise host_error(error, self._base) from error
 
     def _turn(self, day: int, schema: Any) -> None:
-        import pyarrow.parquet as pq
-
+        pq = library("pyarrow.parquet")
         self._end_day()
         date = datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
         target = self._base / f"date={date}" / self._name
@@ -182,9 +182,7 @@ class ParquetSink:
 
 def _both_times(rows: Any) -> Any:
     """Each time in ns as one in µs, with the ns beside it."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+    pa, pc = library("pyarrow"), library("pyarrow.compute")
     names, columns = [], []
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
         if pa.types.is_timestamp(column.type):
@@ -204,8 +202,7 @@ def _encodings(columns: Sequence[Column]) -> dict[str, str]:
 
 def _days(times: Any) -> Iterator[tuple[int, int, int]]:
     """(UTC day, first row, row after the last) of a column of ascending times."""
-    import numpy as np
-
+    np = library("numpy")
     days = times // _DAY_NS
     edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
     for first, last in pairwise(edges):

@@ -25,6 +25,7 @@ from libchronicle.protocol import (
     Side,
     Trade,
 )
+from libchronicle.storage.frames import library
 from libchronicle.storage.importers.job import ImportReport, Staged, import_key
 from libchronicle.storage.importers.options import ImportOptions, checked_name, known_definition
 from libchronicle.storage.importers.plan import FLUSH_BYTES, Plan, Written, stage_batches
@@ -146,7 +147,7 @@ def _instrument(survey: _Survey, options: ImportOptions, layout: ArchiveLayout, 
 
 def _chunks(file: InputFile, name: str, what: str) -> Iterator[np.ndarray[Any, Any]]:
     """Rows that count locally, a few at a time. Raises ImportRejected."""
-    import numpy as np
+    np = library("numpy")
 
     dtype = np.dtype(EVENT_DTYPE)
     try:
@@ -188,7 +189,7 @@ class _Column:
         self.grid = 0
 
     def look(self, values: np.ndarray[Any, Any]) -> None:
-        import numpy as np
+        np = library("numpy")
 
         if not len(values):
             return
@@ -230,7 +231,7 @@ class _Survey:
         self.content = digest.hexdigest()
 
     def _check(self, rows: np.ndarray[Any, Any], name: str) -> None:
-        import numpy as np
+        np = library("numpy")
 
         if not len(rows):
             return
@@ -270,7 +271,7 @@ class _Reader:
         self._cleared = False
 
     def feed(self, rows: np.ndarray[Any, Any]) -> None:
-        import numpy as np
+        np = library("numpy")
 
         prices = np.rint(rows["px"] * 10.0**-self._instrument.price_exponent).astype(np.int64).tolist()
         qtys = np.rint(rows["qty"] * 10.0**-self._instrument.qty_exponent).astype(np.int64).tolist()

@@ -15,6 +15,7 @@ from typing import Any, Final
 from libchronicle.bus.files import host_error
 from libchronicle.protocol import BookDelta, BookFlags, BookReset, BookSnapshot, Instrument, Side, Trade
 from libchronicle.storage.archive import Archive, Time
+from libchronicle.storage.frames import library
 from libchronicle.storage.importers.hftbacktest import (
     BUY,
     CLEAR,
@@ -38,7 +39,7 @@ def export_npz(
     archive: Archive, venue: str, symbol: str, path: Path, start: Time | None = None, end: Time | None = None
 ) -> int:
     """Writes `path`, which appears when it is complete; how many rows. Raises as Archive.read, NoSpace, NoPermission."""
-    import numpy as np
+    np = library("numpy")
 
     dtype = np.dtype(EVENT_DTYPE)
     beside = path.with_name(f".{path.name}.rows")
