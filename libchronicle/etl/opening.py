@@ -155,6 +155,8 @@ def _undefined(refinery: Refinery, paths: BusPaths) -> list[Path]:
     """Clean queues of this raw queue whose instrument has not been met, one for each instrument."""
     found: dict[Path, Path] = {}
     for file in sorted(paths.clean_dir.glob("*/*/*.origin.json")):
+        if file.name.startswith("."):
+            continue  # being written when its writer died
         market = file.parent
         name = f"{decode_name(market.parent.name, 'venue')}:{decode_name(market.name, 'symbol')}"
         if name in refinery.targets or not refinery.takes(name):
@@ -168,7 +170,10 @@ def _undefined(refinery: Refinery, paths: BusPaths) -> list[Path]:
 def _adopt(refinery: Refinery, paths: BusPaths) -> None:
     """What the raw queue defines no more, since its head was evicted: by the clean queue's own word."""
     for queue in _undefined(refinery, paths):
-        with Queue.open_subscriber(queue, None, start="earliest") as reader:
+        opened = Queue.try_open_subscriber(queue, None, start="earliest")
+        if opened is None:
+            continue
+        with opened as reader:
             definitions = [(bytes(m), m.ts_ns) for m in reader if m.type_id == Instrument.TEMPLATE_ID]
         if definitions:
             refinery.define(*definitions[-1])

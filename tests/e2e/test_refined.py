@@ -35,7 +35,7 @@ STREAMS = {
     "trade": (Trade, Gap),
     "quote": (BestBidAsk, Gap),
 }
-KILLS = 6
+KILLS = 3
 
 
 @pytest.fixture

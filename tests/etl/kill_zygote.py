@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import traceback
 from pathlib import Path
 
 from libchronicle.bus.paths import BusPaths
@@ -44,8 +45,10 @@ def main() -> None:
         if child == 0:
             try:
                 refine(raw, root, reader, group, int(seed))
-            finally:
-                os._exit(0 if sys.exc_info()[0] is None else 3)
+            except BaseException:  # noqa: BLE001  (a fork must not go on as its parent)
+                traceback.print_exc()
+                os._exit(3)
+            os._exit(0)
         _, status = os.waitpid(child, 0)
         say("DONE" if status == 0 else f"KILLED {status}")
 

@@ -111,7 +111,7 @@ def test_killed_at_random_points_it_writes_the_same_records(
     rng = random.Random(seed)
     kills = rounds = 0
     longest_s = 0.002
-    wanted = KILLS if group == "-" else KILLS // 4
+    wanted = KILLS if group == "-" else KILLS // 10
     while kills < wanted:
         root = tmp_path / f"round{rounds}"
         for name in ("-",) if group == "-" else ("one", "rest"):

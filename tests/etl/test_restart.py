@@ -165,6 +165,22 @@ def test_after_another_boot_what_a_clean_queue_lost_is_written_again(
     assert deltas == list(range(10, 110))
 
 
+def test_an_origin_half_written_by_a_writer_that_died_is_none(world: World) -> None:
+    begin(world)
+    world.put(instrument("BB"), trade("BB", 1))
+    world.refine()
+    world.stop()
+    origin = world.paths.clean_origin(VENUE, "AA", "book")
+    shutil.move(world.paths.clean(VENUE, "BB", "trade"), world.paths.root / "gone")
+    shutil.copy(
+        origin, world.paths.clean_origin(VENUE, "CC", "book").parent.parent / "BB" / ".book.origin.json"
+    )
+    world.writer.roll()
+    fill(world, 50, 60)
+    world.refine()
+    assert ids(world) == list(range(60))
+
+
 def test_records_evicted_before_they_were_read_leave_a_gap(tmp_path: Path) -> None:
     world = World(tmp_path, segment_size=64 << 10)
     begin(world)
