@@ -24,8 +24,10 @@ cdef class CleanQueue:
     cdef int64_t high_ns           # highest event time in the last segment that is dated
     cdef int64_t snapshot_ts       # frame time of the last snapshot
     cdef uint64_t levels           # in deltas since then
+    cdef bint shows_book           # whoever reads only this queue has a valid book at its end
 
     cdef uint64_t room(self) noexcept
+    cdef int restart_book(self) noexcept
     cdef int roll(self) except -1
     cdef int clear_segment(self) except -1
     cdef int date(self, int64_t event_ns) noexcept

@@ -70,6 +70,13 @@ cdef class CleanQueue:
         self.first_ts = 0
         return 0
 
+    cdef int restart_book(self) noexcept:
+        """A snapshot has just been written."""
+        self.has_snapshot = self.shows_book = True
+        self.snapshot_ts = self.w.last_ts
+        self.levels = 0
+        return 0
+
     cdef int roll(self) except -1:
         self.publisher.roll()
         return self.clear_segment()
@@ -140,7 +147,5 @@ cdef class CleanQueue:
         level = chr_put_levels(level + chr_l2_top(b, CHR_BID, bids, level), <uint16_t>asks)
         chr_l2_top(b, CHR_ASK, asks, level)
         self.commit(size, ts_ns)
-        self.has_snapshot = True
-        self.snapshot_ts = self.w.last_ts
-        self.levels = 0
+        self.restart_book()
         return 0

@@ -12,6 +12,8 @@ cdef class Found:
     cdef readonly bint partial      # it only goes before its record
     cdef readonly bint dated        # one of them has a date
     cdef readonly bint damaged      # records are missing
+    cdef bint applied               # the book took the present record
+    cdef readonly uint64_t applied_seq  # raw seq of the last that it took
     cdef readonly L2Book book       # as of the last record; None for other streams
 
 

@@ -47,6 +47,8 @@ cdef int _reference(Found found, const chr_frame *f, bint is_late) except -1:
         return 0
     memcpy(&found.seq, f.payload + offset, sizeof(found.seq))
     found.any = True
+    if found.applied:
+        found.applied_seq = found.seq
     found.partial = chr_is_injected(f.type_id, f.payload, f.size) or (is_late and f.type_id == CHR_GAP)
     return 0
 
@@ -55,10 +57,10 @@ cdef int _book(CleanQueue queue, Found found, const chr_frame *f) except -1:
     cdef chr_levels bids, asks
     if chr_l2_apply(found.book.b, f.type_id, f.payload, f.size) != CHR_L2_APPLIED:
         return 0
+    found.applied = True
     if f.type_id == CHR_BOOK_SNAPSHOT:
-        queue.has_snapshot = True
+        queue.restart_book()
         queue.snapshot_ts = f.ts_ns
-        queue.levels = 0
     elif f.type_id == CHR_BOOK_DELTA and chr_book_levels(f.payload, f.size, &bids, &asks) == 0:
         queue.levels += bids.count + asks.count
     return 0
@@ -75,7 +77,9 @@ cdef int _frame(CleanQueue queue, Found found, const chr_frame *f, uint64_t from
     elif not chr_is_injected(f.type_id, f.payload, f.size):
         queue.filled = True
     if found.book is not None:
+        found.applied = False
         _book(queue, found, f)
+        queue.shows_book = found.book.b.valid
     if event_ns:
         queue.date(event_ns)
     if f.seq >= from_seq:

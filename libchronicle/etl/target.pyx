@@ -85,10 +85,10 @@ cdef class Target:
         return damaged
 
     def _take_book(self, Stream stream, Found plain, Found late):
-        """Of the two queues the one written last shows the book as it is."""
+        """Of the two queues the one that changed it last shows the book as it is."""
         if plain is None:
             return
-        if late is not None and late.any and (not plain.any or late.seq > plain.seq):
+        if late is not None and late.any and (not plain.any or late.applied_seq > plain.applied_seq):
             self.book, self.shown = late.book, stream.late
         else:
             self.book, self.shown = plain.book, stream.plain
@@ -240,13 +240,13 @@ cdef class Target:
         """A late queue must not show a book that has become invalid in the plain one meanwhile."""
         cdef chr_gap_room room
         cdef chr_frame told
-        if q is not stream.late or self.shown is q or stream.partial:
+        if q is not stream.late or not q.shows_book:
             return 0
         make_gap(&told, &room, f, self.instrument_id, 0, 0, CHR_GAP_REASON_SEQUENCE)
         self._ready(stream, q, &told, 0, False)
         q.put(CHR_GAP, told.payload, told.size, f.seq, 0, f.ts_ns)
         stream.mark(f.seq, True)
-        self.shown = q
+        q.shows_book = False
         return 0
 
     # ------------------------------------------------------------ the book
@@ -256,15 +256,16 @@ cdef class Target:
         cdef int result = chr_l2_apply(self.book.b, f.type_id, payload, f.size)
         if result < 0:
             self.tally.refused += 1
+            q.shows_book = False
         if result != CHR_L2_APPLIED:
             return 0
         self.shown = q
         if f.type_id == CHR_BOOK_SNAPSHOT:
-            q.has_snapshot = True
-            q.snapshot_ts = q.w.last_ts
-            q.levels = 0
+            q.restart_book()
         elif f.type_id == CHR_BOOK_DELTA:
             q.levels += levels
+        else:
+            q.shows_book = self.book.b.valid
         return 0
 
     cdef int _apply_unwritten(self, const chr_frame *f, uint64_t instrument_id) except -1:

@@ -196,6 +196,7 @@ def test_records_evicted_before_they_were_read_leave_a_gap(tmp_path: Path) -> No
             world.put(instrument("AA"))
         world.put(trade("AA", n))
     world.put(snapshot("AA", 9000))
+    world.writer.close()  # or its next segment would cost another one
     refinery = world.refine()
     trades = world.messages("AA", "trade")
     gaps = [m for m in trades if isinstance(m, Gap)]
