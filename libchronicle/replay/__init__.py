@@ -11,7 +11,7 @@ from __future__ import annotations
 from libchronicle.replay.archived import archive_replay, follow, replay_parallel
 from libchronicle.replay.event import ReplayEvent
 from libchronicle.replay.pace import RealTime
-from libchronicle.replay.replayer import Callback, GapPolicy, Replay
+from libchronicle.replay.replayer import GapPolicy, Replay
 from libchronicle.replay.report import InstrumentReport, ReplayReport
 from libchronicle.replay.session import session_source, sessions
 from libchronicle.replay.sinks import CsvSink, NullSink, ParquetSink, QueueSink
@@ -19,7 +19,6 @@ from libchronicle.replay.snapshots import Snapshot, SnapshotStore, Snapshotter, 
 from libchronicle.replay.source import FrameSource, ReadingSource, RecordSource, SpanSource
 
 __all__ = [
-    "Callback",
     "CsvSink",
     "FrameSource",
     "GapPolicy",

@@ -14,7 +14,8 @@ from typing import Any
 
 from libchronicle.cli.bench._day import SYMBOL, VENUE, Day, fill_day, forget_peak, peak_rss_mb
 from libchronicle.cli.bench.harness import BenchOptions, undisturbed
-from libchronicle.replay import Callback, ReadingSource, Replay, ReplayEvent, ReplayReport
+from libchronicle.replay import ReadingSource, Replay, ReplayEvent, ReplayReport
+from libchronicle.replay.replayer import Callback
 from libchronicle.storage.archive import Archive
 
 ROUNDS = 20
