@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from libchronicle.bus.files import host_error
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import ArchiveError, BadSegment, SegmentMoved
 from libchronicle.native.binding import parse_segment
@@ -175,7 +176,7 @@ class Catalog:
     def open(self, ref: SegmentRef, stream: Stream) -> SegmentSpan | None:
         """The segment's bytes, wherever they are by now; None: nowhere.
 
-        Raises BadSegment, SegmentMoved, ArchiveError, OSError.
+        Raises BadSegment, SegmentMoved, ArchiveError, NoPermission.
         """
         for _ in range(_ATTEMPTS):
             try:
@@ -189,6 +190,8 @@ class Catalog:
                     return None
                 ref = again
                 continue
+            except OSError as error:
+                raise host_error(error, ref.path) from error
             if (span.queue_id, span.number) != (ref.id.queue_id, ref.id.number):
                 if ref.tier == "hot":  # the queue was made anew between the two looks
                     again = self.locate(ref.id, stream, ref.partition)
@@ -276,6 +279,8 @@ def _head(path: Path, *, missing_ok: bool = True) -> dict[str, int] | None:
         if not missing_ok:
             raise
         return None
+    except OSError as error:
+        raise host_error(error, path) from error
     try:
         return parse_segment(os.pread(fd, _HEAD, 0))
     finally:

@@ -99,16 +99,29 @@ class Manifest:
             raise FileNotFoundError(str(path))
         if not read_only:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "ro" if read_only else "rwc"
         with self._guarded():
-            self._db = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                timeout=_BUSY_S,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            self._prepare(read_only)
+            if not read_only:
+                self._db = self._connect("mode=rwc")
+                self._prepare(read_only)
+                return
+            try:
+                self._db = self._connect("mode=ro")
+                self._prepare(read_only)
+            except sqlite3.OperationalError:
+                if self.path.with_name(self.path.name + "-wal").exists():
+                    raise
+                self._db.close()  # nobody writes it, and we may not make the files that reading beside a writer takes
+                self._db = self._connect("immutable=1")
+                self._prepare(read_only)
+
+    def _connect(self, how: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?{how}",
+            uri=True,
+            timeout=_BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
 
     def _prepare(self, read_only: bool) -> None:
         if not read_only:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,3 +146,28 @@ def test_a_manifest_of_another_version_or_damaged_says_how_to_make_it_anew(tmp_p
     (tmp_path / "n.sqlite").write_bytes(b"x" * 5000)
     with pytest.raises(ArchiveError, match="archive rebuild"):
         Manifest(tmp_path / "n.sqlite")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_who_may_only_read_the_archive_reads_its_manifest_and_is_told_what_is_closed(paths: BusPaths) -> None:
+    layout = ArchiveLayout.of(paths)
+    for directory in (*paths.root.parents, paths.root):
+        directory.chmod(directory.stat().st_mode | 0o055)
+    script = (
+        "import os, sys; os.setgid(65534); os.setuid(65534)\n"
+        "from libchronicle.storage import Archive, Manifest\n"
+        "print(len(Manifest(sys.argv[1] + '/archive/manifest.sqlite', read_only=True).dump()))\n"
+        "print(sum(1 for _ in Archive(sys.argv[1] + '/archive').read('v', 'S', 'trade')))\n"
+        "list(Archive(sys.argv[1]).read('v', 'S', 'trade'))\n"
+    )
+    for where in (layout.root, *layout.root.rglob("*")):
+        where.chmod(0o755 if where.is_dir() else 0o644)
+    queue = paths.clean("v", "S", "trade")
+    for where in (queue, *queue.parents):
+        where.chmod(where.stat().st_mode | 0o055)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(paths.root)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["7", str(COUNT - 144)], done.stderr
+    assert "NoPermission" in done.stderr
+    assert "clean/v/S/trade/" in done.stderr
