@@ -31,6 +31,7 @@ __all__ = ["Catalog", "SegmentRef", "Stream", "queue_segments"]
 
 _HEAD: Final = 128
 _ATTEMPTS: Final = 16
+_SEEN: Final = 16_384
 
 OpenRemote = Callable[[Path], SeekableZstd]
 
@@ -73,6 +74,7 @@ class Catalog:
         self._open_remote = open_remote
         self._manifest: Manifest | None = None
         self._manifest_tried = False
+        self._seen: dict[SegmentId, tuple[int, int | None]] = {}
 
     def close(self) -> None:
         if self._manifest is not None:
@@ -107,15 +109,11 @@ class Catalog:
         hints = self._hints(partition) if files else {}
         found = []
         for segment, file in files.items():
-            times = hints.get(segment)
-            with contextlib.suppress(
-                FileNotFoundError
-            ):  # moved on: its other name was listed, or `open` looks again
-                found.append(
-                    SegmentRef(
-                        segment, file.tier, file.path, *(times or self._times(file)), partition=partition
-                    )
-                )
+            try:
+                times = hints.get(segment) or self._times(file)
+            except FileNotFoundError:
+                continue  # moved on: its other name was listed, or `open` looks again
+            found.append(SegmentRef(segment, file.tier, file.path, *times, partition=partition))
         return found
 
     def _listed(self, partition: Partition) -> dict[SegmentId, StoredFile]:
@@ -152,14 +150,22 @@ class Catalog:
         return self._manifest
 
     def _times(self, file: StoredFile) -> tuple[int, int | None]:
-        """Of a file that the manifest does not know."""
+        """Of a file that the manifest does not know. What a segment's name stands for never changes, so it is kept."""
+        known = self._seen.get(file.id)
+        if known is not None:
+            return known
         if file.tier == "warm":
-            return _head_times(file.path) or (0, None)
-        source = self.open_packed(file.path, file.tier)
-        if not source.facts:
-            return 0, None
-        facts = SegmentFacts.from_json(source.facts, str(file.path))
-        return facts.first_ts, facts.last_ts
+            times = _head_times(file.path) or (0, None)
+        else:
+            source = self.open_packed(file.path, file.tier)
+            times = 0, None
+            if source.facts:
+                facts = SegmentFacts.from_json(source.facts, str(file.path))
+                times = facts.first_ts, facts.last_ts
+        if len(self._seen) >= _SEEN:
+            self._seen.clear()
+        self._seen[file.id] = times
+        return times
 
     # ------------------------------------------------------------ bytes
 

@@ -203,8 +203,14 @@ class SeekableZstd:
         start, (packed, plain) = self._starts[block], self._sizes[block]
         frame = self._exactly(start, packed)
         try:
+            said = zstd.get_frame_info(frame).decompressed_size
+            if said not in (
+                plain,
+                None,
+            ):  # before a byte is unpacked: a frame of hostile size is never given room
+                raise self._bad(f"a frame of {said} bytes, not {plain}", start)
             expander = zstd.ZstdDecompressor()
-            data: bytes = expander.decompress(frame, plain + 1)
+            data: bytes = expander.decompress(frame, -1 if said else plain + 1)
         except zstd.ZstdError as error:
             raise self._bad(f"zstd: {error}", start) from None
         if len(data) != plain or not expander.eof or expander.unused_data:
