@@ -10,6 +10,8 @@ __all__ = ["ReplayEvent"]
 
 @cython.final
 cdef class ReplayEvent:
+    """A record that a replay gives: what it is, and the book after it. Gone when the next one comes: keep values, not the event."""
+
     cdef int live(self) except -1:
         if self.frame == NULL:
             raise RuntimeError("a replay's event is gone when the next one comes: keep its values, not the event")

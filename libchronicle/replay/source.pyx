@@ -22,6 +22,8 @@ __all__ = ["FrameSource", "ReadingSource", "RecordSource", "SpanSource"]
 
 
 cdef class FrameSource:
+    """Where a replay's records come from, in their order; see the kinds below."""
+
     cdef int next(self, chr_frame *out) noexcept nogil:
         return SOURCE_NONE
 
