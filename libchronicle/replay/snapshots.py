@@ -86,6 +86,8 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
+    """The state of all books of a replay after every record up to `upto_ns`, and where its sources stood."""
+
     upto_ns: int
     records: int
     state_hash: int
