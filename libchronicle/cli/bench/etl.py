@@ -35,6 +35,8 @@ PASSES = 6
 TINY_EVENTS = 300
 RATE = 100_000.0
 BATCH = 4096
+WARM_UP_NS = 1_000_000_000
+"""Before that the feed is ahead: clean queues are being made."""
 
 Record = tuple[int, int, bytes]
 """(nanoseconds from the start of its pass, type_id, payload)"""
@@ -129,7 +131,7 @@ def _lag(paths: BusPaths, source: Path, options: BenchOptions) -> dict[str, Any]
     wanted = min(int(RATE * seconds), _count(source))
     with undisturbed(core), subprocess.Popen(command) as feed:
         refinery = _wait_for(paths, raw, feed)
-        batches = _follow(refinery, wanted)
+        batches = _follow(refinery, wanted, 0 if options.tiny else WARM_UP_NS)
         _close(refinery)
         feed.wait(60)
     batches.sort()
@@ -157,17 +159,19 @@ def _wait_for(paths: BusPaths, raw: Path, feed: subprocess.Popen[bytes]) -> Refi
                 raise
 
 
-def _follow(refinery: Refinery, wanted: int) -> list[tuple[int, int]]:
+def _follow(refinery: Refinery, wanted: int, warm_up_ns: int) -> list[tuple[int, int]]:
     """(age of the oldest record at the end of a batch in ns, records of the batch)"""
     batches = []
-    done = 0
+    done = begun_ns = 0
     deadline = monotonic() + 120
     while done < wanted and monotonic() < deadline:
         taken = refinery.run(BATCH)
         if taken:
             refinery.commit()
-            batches.append((now_ns() - refinery.oldest_ts, taken))
+            begun_ns = begun_ns or refinery.oldest_ts
             done += taken
+            if refinery.oldest_ts - begun_ns >= warm_up_ns or done >= wanted:
+                batches.append((now_ns() - refinery.oldest_ts, taken))
         else:
             refinery.raw.wait(0.05)
     return batches
