@@ -100,7 +100,7 @@ class Keeper:
         try:
             self.tally.swept = sweep(self.layout)
             self.manifest = Manifest(self.layout.manifest)
-            refresh(self.layout, self.manifest)
+            refresh(self.layout, self.manifest, lambda seen: self._step("refresh"))
             self._finish_moves()
             self.totals = self.manifest.totals()
         except BaseException:

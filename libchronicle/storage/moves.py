@@ -55,6 +55,7 @@ Step = Callable[[str], object]
 
 _NO_LINK: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP)
 _CHUNK: Final = 1 << 20
+_PART: Final = 16 << 20
 _TEMPORARY: Final = ".making-"
 
 
@@ -121,13 +122,20 @@ def _place(source: Path, target: Path, facts: SegmentFacts, step: Step) -> None:
         if error.errno not in _NO_LINK:
             raise
     with making(target) as beside:
-        step("copy")
-        shutil.copyfile(source, beside)
+        _copy(source, beside, step)
         sync_file(beside)
         step("check copy")
         _must_be(beside, facts)
         step("rename")
         beside.rename(target)
+
+
+def _copy(source: Path, target: Path, step: Step) -> None:
+    with open(source, "rb") as read, open(target, "xb") as write:
+        step("copy")
+        while part := read.read(_PART):
+            write.write(part)
+            step("copy part")
 
 
 def _must_be(path: Path, facts: SegmentFacts) -> None:

@@ -83,6 +83,8 @@ def refresh(layout: ArchiveLayout, manifest: Manifest, progress: Progress | None
     for partition in layout.partitions():
         for segment, file in _fastest(layout, partition).items():
             result.segments += 1
+            if progress is not None:
+                progress(result.segments)
             old = known.pop(segment, None)
             if old is not None and (old.tier, old.partition) == (file.tier, partition):
                 continue
@@ -91,8 +93,6 @@ def refresh(layout: ArchiveLayout, manifest: Manifest, progress: Progress | None
                 manifest.put(record)
                 result.added += old is None
                 result.changed += old is not None
-            if progress is not None:
-                progress(result.segments)
     manifest.remove(*known)
     result.removed = len(known)
     return result

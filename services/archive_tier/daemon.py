@@ -21,6 +21,9 @@ from libchronicle.storage.policy import policy_of
 from services.archive_tier.metrics import NAME, ArchiveMetrics
 
 TURN_S = 0.1
+AFTER_FAILURE_S = (
+    10.0  # a full disk or an object store that is away is there again in minutes, not in milliseconds
+)
 AT_A_TIME = 32  # segments of the archive moved before the queues are looked at again
 
 
@@ -60,6 +63,9 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
             step=step,
         )
         try:
+            daemon.ready(
+                "looking through the archive"
+            )  # of a large one without a manifest that takes its time
             with made as keeper:
                 log.info(
                     "keeping",
@@ -68,7 +74,6 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
                 )
                 metrics.publish(keeper)
                 metrics.file.set_state("serving")
-                daemon.ready()
                 serve(daemon, keeper, archive.interval_s)
         except Stopping:
             pass
@@ -78,7 +83,7 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
 
 def serve(daemon: Daemon, keeper: Keeper, interval_s: float) -> None:
     """Turn after turn: what is sealed first, for retention waits for it; then what is due to be compressed and shipped."""
-    next_look = 0.0
+    next_look, failures = 0.0, 0
     while daemon.running:
         daemon.beat()
         began = time.monotonic()
@@ -89,7 +94,10 @@ def serve(daemon: Daemon, keeper: Keeper, interval_s: float) -> None:
         busy += keeper.compress_due(time.time_ns(), AT_A_TIME)
         busy += keeper.ship_due(time.time_ns(), AT_A_TIME)
         ended = time.monotonic()
-        if not busy:  # looking at a large archive takes at most a tenth of this process's time
+        failed, failures = keeper.tally.failures > failures, keeper.tally.failures
+        if failed:
+            next_look = ended + AFTER_FAILURE_S
+        elif not busy:  # looking at a large archive takes at most a tenth of this process's time
             next_look = ended + max(interval_s, 10 * (ended - began))
 
 

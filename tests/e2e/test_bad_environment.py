@@ -240,6 +240,7 @@ def test_a_run_directory_that_is_a_file_or_of_somebody_else_is_refused_in_a_line
     for program, more in (
         ("chronicle-router", []),
         ("chronicle-exporter", []),
+        ("chronicle-archive-tier", []),
         ("chronicle-feed", ["--name", "binance-spot"]),
     ):
         done = subprocess.run(
