@@ -39,13 +39,16 @@ def check_ports(config: HostConfig) -> None:
 
 def check_space(config: HostConfig, suite: Suite) -> None:
     """Room for the segments that are reserved at start. Raises NoSpace, NoPermission."""
-    raw = sum(2 * feed.segment_size for feed in config.feeds.values())
+    market = sum(2 * feed.segment_size for feed in config.feeds.values())
+    if config.etl is not None:  # three streams of each instrument, two segments each
+        symbols = sum(len(feed.symbols) for name, feed in config.feeds.items() if config.etl.refines(name))
+        market += 6 * symbols * config.etl.segment_size
     orders = 4 * ORDERS_BYTES
     if suite.hot is not None:
-        _check_directory(suite.hot, raw)
+        _check_directory(suite.hot, market)
         _check_directory(suite.root, orders)
     else:
-        _check_directory(suite.root, raw + orders)
+        _check_directory(suite.root, market + orders)
 
 
 def _check_port(host: str, port: int, table: str) -> None:
