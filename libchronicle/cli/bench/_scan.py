@@ -16,6 +16,7 @@ __all__ = ["peak_mb", "scan_day"]
 def scan_day(day: Day, repeats: int) -> dict[str, Any]:
     """Rows per second of each table, the best of `repeats`; memory of reading a tenth of the day, and all of it."""
     figures: dict[str, Any] = {}
+    hashes: list[str] = []
     for table, stream, key in (("trades", "trade", "trades_per_s"), ("levels", "book", "levels_per_s")):
         best, rows, check = 0.0, 0, 0
         for _ in range(repeats):
@@ -24,7 +25,8 @@ def scan_day(day: Day, repeats: int) -> dict[str, Any]:
             best = max(best, rows / (perf_counter() - start))
         figures[key] = round(best)
         figures[f"{table}_rows"] = rows
-        figures[f"{table}_hash"] = f"{check:08x}"
+        hashes.append(f"{check:08x}")
+    figures |= {"n": figures["trades_rows"] + figures["levels_rows"], "hash": "".join(hashes)}
     tenth = day.first_ns + (day.last_ns - day.first_ns) // 10
     for name, until in (("rss_tenth_mb", tenth), ("rss_mb", day.last_ns + 1)):
         _forget_peak()
