@@ -140,7 +140,7 @@ def _replay(arguments: ReplayArguments, archive: Archive) -> Replay:
     else:
         begin = options.get("begin_with")
         first = since if begin is None else begin.upto_ns + 1
-        reading = archive.read("_raw", arguments.feed or "", "raw", first, until)
+        reading = archive.read("_raw", arguments.feed or "", "raw", first, None if arguments.live else until)
         source = ReadingSource(reading, follow=arguments.live)
     return Replay([source], start_ns=since, end_ns=until, symbols=arguments.instruments or None, **options)
 

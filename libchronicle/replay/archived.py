@@ -43,6 +43,7 @@ def archive_replay(
     if begin_with is not None:
         begin = begin_with.upto_ns + 1 if begin is None else max(begin, begin_with.upto_ns + 1)
     sources = []
+    until = None if live else finish  # of a live one the first record behind the end tells that it has come
     for name in names:
         venue, symbol = _split(name)
         for stream in streams:
@@ -50,7 +51,7 @@ def archive_replay(
             if stream == "book" and begin is not None and time == "ingest":
                 since = begin_with.upto_ns + 1 if begin_with is not None else _warm_from(archive, name, begin)
             sources.append(
-                ReadingSource(archive.read(venue, symbol, stream, since, finish, time=time), follow=live)
+                ReadingSource(archive.read(venue, symbol, stream, since, until, time=time), follow=live)
             )
     if time == "venue":
         return Replay(sources, **options)

@@ -180,6 +180,19 @@ def test_a_live_replay_may_start_before_its_queue_is_there(tmp_path):
     assert seen == records
 
 
+def test_a_live_replay_ends_with_the_first_record_behind_its_end(tmp_path):
+    paths = BusPaths(tmp_path)
+    records = [row for row in market("AAA", 300) if not isinstance(row[1], Trade)]
+    write(paths, "AAA", "book", records)
+    seen = []
+    end = records[150][0]
+    with Archive(paths) as archive:
+        replay = archive_replay(archive, [name("AAA")], ["book"], end=end, live=True)
+        follow(replay, lambda e: seen.append(e.ts_ns), until=lambda: False)
+    assert replay.finished
+    assert seen == [ts for ts, _ in records if ts < end]
+
+
 def test_wrong_arguments_are_named(world):
     paths, _ = world
     with Archive(paths) as archive, pytest.raises(InvalidArgument, match="venue:SYMBOL"):
