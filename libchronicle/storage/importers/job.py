@@ -90,6 +90,8 @@ def run_import(
         step("publish")
         segments = _publish(layout, work, staged, step)
         step("done")
+        for half_written in base.glob(f".{done.name}.*"):  # by a run that was killed
+            half_written.unlink()
         report = msgspec.structs.replace(staged.report, segments=[str(one) for one in segments])
         publish_file(done, msgspec.json.format(msgspec.json.encode(report), indent=1))
         step("clean up")
