@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import ChronicleError, InvalidArgument
 from libchronicle.native.binding import parse_control
 from libchronicle.protocol import (
     BookDelta,
@@ -70,12 +70,15 @@ def query(archive: Archive, text: str) -> Any:
     missing. Raises InvalidArgument for what DuckDB refuses; HostError where a library is missing."""
     duckdb = library("duckdb")
     missing: list[int] = []
-    connection = connect(archive, missing.append)
+    failures: list[ChronicleError] = []
+    connection = connect(archive, missing.append, failures.append)
     try:
         found = connection.sql(text)
         table = library("pyarrow").table({}) if found is None else found.to_arrow_table()
         return table.replace_schema_metadata({"lost": str(sum(missing))})
     except duckdb.Error as error:
+        if failures:
+            raise failures[0] from None
         raise InvalidArgument(
             where="chronicle archive sql",
             field="query",
@@ -86,16 +89,21 @@ def query(archive: Archive, text: str) -> Any:
         connection.close()
 
 
-def connect(archive: Archive, on_lost: Callable[[int], object] = lambda places: None) -> Any:
+def connect(
+    archive: Archive,
+    on_lost: Callable[[int], object] = lambda places: None,
+    on_failure: Callable[[ChronicleError], object] = lambda error: None,
+) -> Any:
     """A DuckDB connection that knows the archive's tables. Use it from one thread, and only while the archive is open.
 
-    Damage is stepped over; `on_lost` is told of it, and of records that the queue itself declares lost.
+    Damage is stepped over; `on_lost` is told of it, and of records that the queue itself declares lost. `on_failure` is given
+    the error that ends a query within the archive: DuckDB tells of it as text only.
     """
     connection = library("duckdb").connect()
     connection.execute("SET threads = 1")  # the archive is read from one thread at a time
     kind = _dataset_class()
     for name in STREAM_OF:
-        connection.register(name, kind(archive, name, on_lost))
+        connection.register(name, kind(archive, name, on_lost, on_failure))
     connection.register("segments", _segments(archive))
     return connection
 
@@ -255,24 +263,58 @@ def _dataset_class() -> Any:
     class ArchiveTable(dataset.InMemoryDataset):  # type: ignore[misc, name-defined]
         """DuckDB asks for a scanner each time a query reads the table; what it is given are columns and a condition."""
 
-        def __init__(self, archive: Archive, table: str, on_lost: Callable[[int], object]) -> None:
+        def __init__(
+            self,
+            archive: Archive,
+            table: str,
+            on_lost: Callable[[int], object],
+            on_failure: Callable[[ChronicleError], object],
+        ) -> None:
             whole = _schema(table)
             super().__init__(arrow.Table.from_batches([], schema=whole))
-            self.archive, self.table, self.whole, self.on_lost = archive, table, whole, on_lost
+            self.archive, self.table, self.whole = archive, table, whole
+            self.on_lost, self.on_failure = on_lost, on_failure
 
         def scanner(self, columns: list[str] | None = None, filter: Any = None, **options: Any) -> Any:
             named = str(filter)
             needed = [f for f in self.whole if columns is None or f.name in columns or f.name in named]
             schema = arrow.schema(needed or [self.whole.field(0)])
             parts = _wanted(_parts(self.archive, self.table), self.whole, filter)
-            return dataset.Scanner.from_batches(
-                _batches(self.archive, self.table, parts, schema, self.on_lost),
-                schema=schema,
-                columns=columns,
-                filter=filter,
-            )
+            batches = _batches(self.archive, self.table, parts, schema, self.on_lost)
+            return _Scan(batches, schema, columns, filter, self.on_failure)
 
     return ArchiveTable
+
+
+class _Scan:
+    """What DuckDB asks a scanner for. Arrow's own reads ahead in threads, and waits for them for ever when a query that was
+    content with a part (LIMIT) has left them in the middle of Python code while the interpreter ends."""
+
+    def __init__(
+        self,
+        batches: Iterator[Any],
+        schema: Any,
+        columns: list[str] | None,
+        condition: Any,
+        on_failure: Callable[[ChronicleError], object],
+    ) -> None:
+        self._batches, self._condition, self._on_failure = batches, condition, on_failure
+        self._names = schema.names if columns is None else columns
+        self._schema = library("pyarrow").schema([schema.field(name) for name in self._names])
+
+    def to_reader(self) -> Any:
+        return library("pyarrow").RecordBatchReader.from_batches(self._schema, self._matching())
+
+    def _matching(self) -> Iterator[Any]:
+        table = library("pyarrow").Table
+        try:
+            for batch in self._batches:
+                whole = table.from_batches([batch])
+                matching = whole if self._condition is None else whole.filter(self._condition)
+                yield from matching.select(self._names).to_batches()
+        except ChronicleError as error:
+            self._on_failure(error)
+            raise
 
 
 def _segments(archive: Archive) -> Any:

@@ -161,6 +161,32 @@ def append(writer: Publisher, records: int) -> None:
         writer.append(1, bytes(1000))
 
 
+def test_a_durable_reader_that_looks_in_now_and_then_is_told_of_once_its_process_is_gone(
+    paths: BusPaths,
+) -> None:
+    queue = paths.raw("demo")
+    with Queue.open_publisher(queue, CONFIG) as writer:
+        append(writer, 500)
+    code = """
+        import sys
+        from libchronicle.queue import Queue
+        with Queue.open_subscriber(sys.argv[1], "etl", start="earliest") as reader:
+            reader.next()
+            reader.commit()
+        print("been there", flush=True)
+        sys.stdin.readline()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(queue)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as visitor:
+        assert visitor.stdout is not None
+        visitor.stdout.readline()
+        assert told(paths, "reader etl") == []
+        visitor.kill()
+        visitor.wait()
+    ((level, what),) = told(paths, "reader etl")
+    assert (level, what.split(", and")[0]) == ("warning", "is durable, does not run")
+
+
 def test_readers_that_hold_back_lag_or_are_forgotten(paths: BusPaths) -> None:
     queue = paths.raw("demo")
     Queue.open_subscriber(queue, "gone").close()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import CorruptError, InvalidArgument
 from libchronicle.protocol import BookDelta, BookMode, BookSnapshot, Instrument, Trade, instrument_id
 from libchronicle.queue import Queue, QueueConfig
 from libchronicle.storage.archive import Archive
@@ -190,6 +194,34 @@ def test_damage_is_stepped_over_and_told(tmp_path: Path) -> None:
         table = query(archive, "select count(*) n from trades")
     assert table.to_pydict() == {"n": [199]}
     assert table.schema.metadata == {b"lost": b"1"}
+
+
+def test_a_query_content_with_a_part_leaves_nothing_behind_that_keeps_the_process(root: Path) -> None:
+    program = """
+        import sys
+        from libchronicle.storage.archive import Archive
+        from libchronicle.storage.sql import connect
+        with Archive(sys.argv[1]) as archive:
+            print(len(connect(archive).sql("select * from trades limit 3").fetchall()))
+        print("end")
+    """
+    for _ in range(5):
+        done = subprocess.run(
+            [sys.executable, "-c", dedent(program), str(root)], capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "3\nend\n", "")
+
+
+def test_a_segment_that_cannot_be_read_at_all_is_named(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    cold = next((copy / "archive").rglob("*/trade/*.zst"))
+    rotten = bytearray(cold.read_bytes())
+    rotten[60:64] = bytes(byte ^ 0xFF for byte in rotten[60:64])
+    cold.chmod(0o640)
+    cold.write_bytes(rotten)
+    with Archive(copy) as archive, pytest.raises(CorruptError, match=cold.name):
+        query(archive, "select count(*) from trades")
 
 
 def test_an_empty_archive_has_empty_tables(tmp_path: Path) -> None:

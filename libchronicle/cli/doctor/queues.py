@@ -35,6 +35,12 @@ def check_queue(name: str, path: Path) -> Iterator[Finding]:
         yield from _reader(name, info, reader)
 
 
+def _visits(reader: ReaderInfo, info: QueueInfo) -> bool:
+    """A process that lives and holds its page only while it looks into the queue, as archive-tier does. A page that waits for
+    its reader to come is the writer's."""
+    return reader.pid not in (0, info.writer_pid) and Path("/proc", str(reader.pid)).exists()
+
+
 def _unreadable(name: str, error: Exception) -> Finding:
     if isinstance(error, NoPermission | PermissionError):
         return Finding(
@@ -191,7 +197,7 @@ def _reader(name: str, info: QueueInfo, reader: ReaderInfo) -> Iterator[Finding]
             f"{reader.lag_records:,} records ({size(reader.lag_bytes)}) behind",
             f"pid {reader.pid} does not keep up",
         )
-    elif reader.durable and not reader.active and reader.lag_records:
+    elif reader.durable and not reader.active and reader.lag_records and not _visits(reader, info):
         yield Finding(
             Level.WARNING, place, f"is durable, does not run, and holds back {size(reader.lag_bytes)}",
             "start its daemon, or take the name out of the writer's `durable`",
