@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from archive_world import NOON, archive_up_to, config, expected, payload_of, rows, world
@@ -75,6 +76,9 @@ def test_nothing_is_lost_or_doubled_while_the_keeper_moves_what_the_tail_reads(t
                     writer.append(200, payload_of(seq), NOON + seq * 1000)
                 found += rows(next(records) for _ in range(500))
             writer.flush()
+            deadline = time.monotonic() + 60
+            while not any(archive.layout.partitions()) and time.monotonic() < deadline:
+                time.sleep(0.01)  # the keeper may not have had its turn yet
         finally:
             stop.set()
             mover.join()
