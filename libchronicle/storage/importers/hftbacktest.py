@@ -265,10 +265,12 @@ class _Reader:
         self._instrument = instrument
         self._row = 0
         self._first = 0
+        self._updates = (
+            0  # rows of levels so far: the update ids of the book, without a gap where trades stand between
+        )
         self._kind = 0
         self._times = (0, 0)
         self._sides: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
-        self._cleared = False
 
     def feed(self, rows: np.ndarray[Any, Any]) -> None:
         np = library("numpy")
@@ -284,7 +286,7 @@ class _Reader:
     def _take(self, event: int, times: tuple[int, int], price: int, qty: int) -> None:
         kind = event & 0xFF
         if kind != self._kind or (times != self._times and kind != SNAPSHOT):
-            self.flush()
+            self.flush(of_snapshot=kind == SNAPSHOT and times[1] == self._times[1])
             self._first = self._row
         self._kind, self._times = kind, times
         if kind == TRADE:
@@ -292,40 +294,30 @@ class _Reader:
             self._put(
                 Trade(trade_id=self._row, price=price, qty=qty, aggressor=side, recv_ts=times[1]), "trade"
             )
-        elif kind == CLEAR:
-            self._cleared = True
         elif kind == _BEST:
             self.skipped += 1
-        else:
+        elif kind != CLEAR:
+            self._updates += 1
             self._sides[0 if event & BUY else 1].append((price, qty))
 
-    def flush(self) -> None:
-        """Write what stands of a book record. A clearing that no snapshot follows is a reset."""
-        bids, asks = self._sides
-        if self._kind == CLEAR:
-            return
-        if self._cleared and self._kind != SNAPSHOT and self._kind:
+    def flush(self, *, of_snapshot: bool = False) -> None:
+        """Write what stands of a book record. A clearing is a reset, but where it is that of a snapshot of the same time."""
+        if self._kind == CLEAR and not of_snapshot:
             self._put(BookReset(recv_ts=self._times[1], reason=GapReason.SEQUENCE), "book")
-        self._cleared = False
+        bids, asks = self._sides
         if not bids and not asks:
             return
+        message: BookSnapshot | BookDelta
         if self._kind == SNAPSHOT:
             bids = sorted(dict(bids).items(), reverse=True)
             asks = sorted(dict(asks).items())
-            self._put(
-                BookSnapshot(last_update_id=self._row, recv_ts=self._times[1], bids=bids, asks=asks), "book"
-            )
+            message = BookSnapshot(bids=bids, asks=asks)
         else:
-            self._put(
-                BookDelta(
-                    first_update_id=self._first,
-                    last_update_id=self._row,
-                    recv_ts=self._times[1],
-                    bids=bids,
-                    asks=asks,
-                ),
-                "book",
-            )
+            first = self._updates + 1 - len(bids) - len(asks)
+            message = BookDelta(first_update_id=first, bids=bids, asks=asks)
+        message.last_update_id = self._updates
+        message.recv_ts = self._times[1]
+        self._put(message, "book")
         self._sides = ([], [])
 
     def _put(self, message: Any, lane: str) -> None:
