@@ -127,6 +127,16 @@ cdef Mapping map_memory(uint64_t size):
     return mapping
 
 
+cdef Mapping map_bytes(bytes data):
+    """`data` as it lies, read-only: nothing is copied."""
+    cdef Mapping mapping = Mapping.__new__(Mapping)
+    mapping.map = chr_map_lent(<uint8_t *>PyBytes_AS_STRING(data), <uint64_t>PyBytes_GET_SIZE(data))
+    if mapping.map == NULL:
+        raise OSError(errno, os.strerror(errno))
+    mapping.lender = data
+    return mapping
+
+
 cdef int populate(Mapping mapping, uint64_t upto) except -1:
     """Fault the pages of the first `upto` bytes in, at once."""
     with nogil:

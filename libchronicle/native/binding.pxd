@@ -20,6 +20,7 @@ cdef class Mapping:
     cdef chr_map *map
     cdef str path       # of the queue
     cdef uint32_t seed  # of its checksums
+    cdef bytes lender   # whose memory it is, of one that is no file's
 
 
 cdef class Message:
@@ -74,4 +75,5 @@ cdef int raise_writer(Publisher publisher) except -1
 cdef int raise_reader(Subscriber subscriber) except -1
 cdef Mapping map_file(int fd, uint64_t size)
 cdef Mapping map_memory(uint64_t size)
+cdef Mapping map_bytes(bytes data)
 cdef int populate(Mapping mapping, uint64_t upto) except -1

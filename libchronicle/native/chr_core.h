@@ -100,6 +100,7 @@ uint64_t chr_segment_after(const char *dir, uint64_t number); /* the next there 
 
 chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number); /* takes fd, -1 = no file; NULL: errno */
 int chr_map_over(chr_map *map, int fd, bool writable); /* takes fd: another file at the same address, with no moment in between */
+chr_map *chr_map_lent(uint8_t *base, uint64_t size); /* over memory that is the caller's and outlives it; NULL: errno */
 void chr_map_hold(chr_map *map);
 void chr_map_release(chr_map *map);       /* the last one unmaps, in the clean thread */
 void chr_map_release_now(chr_map *map);

@@ -49,6 +49,7 @@ typedef struct chr_map {
     int32_t writable;
     int32_t slot;               /* in the SIGBUS handler's table */
     int32_t sealed;             /* sealing is done, nothing to do at release but unmap */
+    int32_t lent;               /* memory of somebody else, who unmaps it */
     int fd;
     void *notes;                /* of hole.c: records made by this reader, about this segment */
     uint32_t worn;              /* steps of 64 KiB, about, that were read or populated: what its page tables hold */

@@ -144,6 +144,7 @@ cdef extern from "chr_core.h" nogil:
         uint64_t crossings
         uint64_t gaps
 
+    chr_map *chr_map_lent(uint8_t *base, uint64_t size)
     chr_map *chr_map_fd(int fd, uint64_t size, bint writable, uint32_t number)
     void chr_map_hold(chr_map *map)
     void chr_map_release(chr_map *map)

@@ -119,6 +119,20 @@ chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number)
     return map;
 }
 
+chr_map *chr_map_lent(uint8_t *base, uint64_t size)
+{
+    chr_map *map = calloc(1, sizeof *map);
+    if (map == NULL)
+        return NULL;
+    map->base = base;
+    map->size = size;
+    map->lent = 1;
+    map->refs = 1;
+    map->slot = map->fd = -1;
+    __atomic_fetch_add(&maps_alive, 1, __ATOMIC_RELAXED);
+    return map;
+}
+
 int chr_map_over(chr_map *map, int fd, bool writable)
 {
     int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -148,14 +162,14 @@ struct chr_pending {
 static chr_pending *pending;
 static uint32_t pending_count;
 
-static bool hardly_touched(const chr_map *map) { return !map->writable && chr_load_relaxed32(&map->worn) <= CHR_CHUNK / CHR_STEP; }
+static bool hardly_touched(const chr_map *map) { return map->lent || (!map->writable && chr_load_relaxed32(&map->worn) <= CHR_CHUNK / CHR_STEP); }
 
 static void unmap(chr_map *map)
 {
     if (map->slot >= 0)
         __atomic_store_n(&watched[map->slot], NULL, __ATOMIC_RELEASE);
     uint64_t chunk = hardly_touched(map) ? map->size : CHR_CHUNK;
-    for (uint64_t at = 0; at < map->size; at += chunk)
+    for (uint64_t at = 0; at < map->size && !map->lent; at += chunk)
         munmap(map->base + at, map->size - at < chunk ? map->size - at : chunk);
     if (map->fd >= 0)
         close(map->fd);

@@ -27,9 +27,7 @@ cdef class SpanSource(FrameSource):
 cdef class ReadingSource(FrameSource):
     cdef object reading, merges
     cdef Merge merge
-    cdef Chain only     # where a merge has one chain: read without the GIL
     cdef bint follow
-    cdef int several(self, chr_frame *out) noexcept nogil
     cdef int turn(self) except -2
 
 

@@ -73,9 +73,13 @@ cdef class SpanSource(FrameSource):
         return 0 if self.chain is None else self.chain.next_seq
 
 
-cdef object _failure(Chain chain):
+ctypedef fused Walk:
+    Chain
+    Merge
+
+cdef object _failure(Walk walk):
     try:
-        chain.fail()
+        walk.fail()
     except Exception as error:
         return error
 
@@ -92,18 +96,14 @@ cdef class ReadingSource(FrameSource):
     cdef int next(self, chr_frame *out) noexcept nogil:
         cdef int rc
         while True:
-            if self.only is not None:
-                rc = self.only.peek(self.merge.limit_ns)
+            if self.merge is not None:
+                rc = self.merge.next(out)
                 if rc > 0:
-                    return self.only.next(out)
+                    return rc
                 if rc < 0:
                     with gil:
-                        self.error = _failure(self.only)
+                        self.error = _failure(self.merge)
                     return SOURCE_ERROR
-            elif self.merge is not None:
-                rc = self.several(out)
-                if rc != 0:
-                    return rc
             with gil:
                 try:
                     rc = self.turn()
@@ -112,18 +112,6 @@ cdef class ReadingSource(FrameSource):
                     return SOURCE_ERROR
             if rc == 0:
                 return SOURCE_NONE
-
-    cdef int several(self, chr_frame *out) noexcept nogil:
-        cdef int rc
-        with gil:
-            try:
-                rc = self.merge.next(out)
-                if rc >= 0:
-                    return rc
-                self.merge.fail()
-            except Exception as error:
-                self.error = error
-            return SOURCE_ERROR
 
     cdef int turn(self) except -2:
         """To the next stretch of time: 1; 0 there is none."""
@@ -134,7 +122,6 @@ cdef class ReadingSource(FrameSource):
                 self.merges = self.reading.merges()  # there was no queue yet: look again when asked again
             return 0
         self.merge = merge
-        self.only = merge.chains[0] if len(merge.chains) == 1 and not merge.by_event else None
         return 1
 
 

@@ -203,9 +203,7 @@ class ArchiveConfig(_Table, frozen=True, kw_only=True):
     idle_s: Age = 3600.0  # compress = "idle": when its partition has grown no more for so long
     warm_bytes: Bytes = 0  # compress = "size": when all that is uncompressed takes more
     level: Annotated[int, msgspec.Meta(ge=1, le=22)] = 9  # of zstd
-    block_size: Annotated[int, msgspec.Meta(ge=4096, le=1 << 28)] = (
-        256 << 10
-    )  # bytes that are unpacked at once
+    block_size: Annotated[int, msgspec.Meta(ge=4096, le=1 << 28)] = 1 << 20  # bytes that are unpacked at once
     remote: str = ""  # an object store, e.g. s3://bucket/prefix; none = everything stays on this host
     remote_after_s: Age = 2_592_000.0  # compressed segments go there when their last record is this old
     remote_options: dict[str, str] = {}  # of its client; credentials come from the environment

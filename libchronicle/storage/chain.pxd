@@ -50,10 +50,14 @@ cdef class Merge:
     cdef readonly list chains
     cdef public int64_t limit_ns        # records at or after it stay
     cdef int32_t at                     # chain that gave the last frame
+    cdef Chain running                  # it gives, until `run_ns` or for `run_left` records, before the others are looked at again
+    cdef int64_t run_ns
+    cdef int64_t run_left
     cdef int32_t count
     cdef bint by_event
     cdef int64_t event_since
     cdef int64_t event_until
-    cdef int next(self, chr_frame *out) except -2
+    cdef int next(self, chr_frame *out) noexcept nogil
+    cdef int choose(self) noexcept with gil
     cdef int fail(self) except -1
     cdef Message message(self, const chr_frame *frame)

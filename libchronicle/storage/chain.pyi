@@ -46,7 +46,10 @@ class Chain:
     def __next__(self) -> Message: ...
 
 class Merge:
-    """The records of several chains by ts_ns, those of the chain added first going first where it is equal."""
+    """The records of several chains by ts_ns.
+
+    Of equal ones the earlier raw record (`raw_seq`) goes first, then the chain added first.
+    """
 
     chains: list[Chain]
     limit_ns: int

@@ -2,7 +2,7 @@
 
     Chain   one queue: asks `spans` for the next segment where one ends. A seq is given once: what a second copy of a segment repeats is passed, what
             is missing between two segments is told as a LOST record, like one of the queue's own.
-    Merge   several chains: the earliest ts_ns first, of equal ones that of the chain added first. Up to `limit_ns`, which may be raised to go on.
+    Merge   several chains: the earliest ts_ns first, of equal ones that of the earlier raw record, then of the chain added first. Up to `limit_ns`, which may be raised to go on.
 
 Frames live until the next call. A chain whose segment is live ends where its writer stands, and goes on when asked again.
 """
@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 
 from libchronicle.native.binding cimport Mapping, Message, map_memory
 from libchronicle.native.hot cimport chr_frame, chr_frame_header
+from libchronicle.protocol.layout cimport chr_raw_seq_offset
 from libchronicle.storage.scan cimport event_time
 from libchronicle.storage.walk cimport SegmentSpan, SpanWalk
 
@@ -23,6 +24,8 @@ cdef enum:
     COMMIT_LOST = 0xA0000010
     MAX_CHAINS = 64
     INSTRUMENT = 1
+    RUN = 1024
+    ALONE = 1 << 30
 
 
 @cython.final
@@ -189,6 +192,16 @@ cdef class Chain:
         return self.message(&frame)
 
 
+cdef inline uint64_t raw_seq(const chr_frame *f) noexcept nogil:
+    """Of the raw record it was made of; 0: none is told."""
+    cdef uint32_t at = chr_raw_seq_offset(f.type_id)
+    return (<const uint64_t *>(f.payload + at))[0] if at and at + 8 <= f.size else 0
+
+
+cdef inline bint before(const chr_frame *one, const chr_frame *other) noexcept nogil:
+    return one.ts_ns < other.ts_ns or (one.ts_ns == other.ts_ns and raw_seq(one) < raw_seq(other))
+
+
 @cython.final
 cdef class Merge:
     """The records of several chains by ts_ns."""
@@ -204,30 +217,23 @@ cdef class Merge:
         self.chains.append(chain)
         self.count += 1
 
-    cdef int next(self, chr_frame *out) except -2:
+    cdef int next(self, chr_frame *out) noexcept nogil:
         """1 a frame, of chain `at`; 0 none before the limit; -1 see fail()."""
-        cdef int32_t i, best = -1
         cdef int rc
-        cdef int64_t earliest, event
-        cdef Chain chain
+        cdef int64_t event
         while True:
-            best = -1
-            earliest = 0
-            for i in range(self.count):
-                chain = <Chain>self.chains[i]
-                rc = chain.peek(self.limit_ns)
-                if rc < 0:
-                    self.at = i
-                    return -1
-                if rc == 1 and (best < 0 or chain.held.ts_ns < earliest):
-                    best = i
-                    earliest = chain.held.ts_ns
-            if best < 0:
-                return 0
-            self.at = best
-            chain = <Chain>self.chains[best]
-            out[0] = chain.held
-            chain.has_held = False
+            rc = 0
+            if self.run_left > 0:
+                rc = self.running.peek(self.run_ns)
+            if rc == 0:
+                rc = self.choose()
+                if rc == 1:
+                    continue
+            if rc <= 0:
+                return rc
+            self.run_left -= 1
+            out[0] = self.running.held
+            self.running.has_held = False
             if not self.by_event:
                 return 1
             event = event_time(out)
@@ -235,6 +241,41 @@ cdef class Merge:
                 event = out.ts_ns
             if self.event_since <= event < self.event_until:
                 return 1
+
+    cdef int choose(self) noexcept with gil:
+        """The chain that is due, and how far it may run before another is. 1; 0 none; -1 see fail().
+
+        Apart from the loop, which needs no GIL then. Of equal times the earlier raw record goes first, so records of a
+        queue and of its late one stand as they were recorded. A run among others is cut: one that had nothing may have by now.
+        """
+        cdef int32_t i, best = -1
+        cdef int rc
+        cdef int64_t next_ns = INT64_MAX
+        cdef Chain chain, first = None
+        self.run_left = 0
+        for i in range(self.count):
+            chain = <Chain>self.chains[i]
+            rc = chain.peek(self.limit_ns)
+            if rc < 0:
+                self.at = i
+                return -1
+            if rc == 0:
+                continue
+            if first is None or before(&chain.held, &first.held):
+                if first is not None:
+                    next_ns = min(next_ns, first.held.ts_ns)
+                first, best = chain, i
+            else:
+                next_ns = min(next_ns, chain.held.ts_ns)
+        if first is None:
+            return 0
+        self.running, self.at = first, best
+        self.run_left = ALONE if self.count == 1 else RUN
+        self.run_ns = min(self.limit_ns, next_ns)
+        if first.held.ts_ns >= self.run_ns:
+            self.run_ns = first.held.ts_ns + 1
+            self.run_left = 1
+        return 1
 
     def by_venue_time(self, int64_t since_ns, int64_t until_ns):
         """From now on give only records whose events lie in [since, until); of others their own time counts."""

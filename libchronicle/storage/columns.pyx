@@ -92,6 +92,11 @@ cdef enum:
     LEVELS
     ORDERS
 
+cdef enum:
+    TAKEN = 1
+    FULL = 2
+    WIDE = 3
+
 _NUMBER = {"trades": TRADES, "quotes": QUOTES, "levels": LEVELS, "orders": ORDERS}
 
 
@@ -108,6 +113,7 @@ cdef class ColumnReader:
     cdef void *cols[MAX_COLUMNS]
     cdef chr_frame frame
     cdef bint pending
+    cdef uint64_t wide
     cdef bytes told
     cdef readonly uint64_t gaps
     cdef readonly uint64_t lost
@@ -157,26 +163,44 @@ cdef class ColumnReader:
         return self.told
 
     cdef int fill(self) except -1:
+        """A batch, without the GIL: threads that unpack what follows get on meanwhile."""
         cdef int n
+        cdef Merge merge
         while True:
             if self.merge is None:
                 self.merge = next(self.merges, None)
                 if self.merge is None:
                     return 0
-            if not self.pending:
-                n = self.merge.next(&self.frame)
-                if n < 0:
-                    self.merge.fail()
-                if n == 0:
-                    self.remember()
-                    self.merge = None
-                    continue
-            self.pending = not self.take(&self.frame)
-            if self.pending or self.rows == self.capacity:
+            merge = self.merge
+            with nogil:
+                n = self.drain(merge)
+            if n == FULL:
                 return 0
+            if n == WIDE:
+                self.begin(self.wide)
+            elif n < 0:
+                merge.fail()
+            elif n == 0:
+                self.remember()
+                self.merge = None
 
-    cdef bint take(self, const chr_frame *f) except -1:
-        """False: the batch has no room for it."""
+    cdef int drain(self, Merge merge) noexcept nogil:
+        """FULL, WIDE, or what the merge said last: 0 or -1."""
+        cdef int n
+        while True:
+            if not self.pending:
+                n = merge.next(&self.frame)
+                if n <= 0:
+                    return n
+            n = self.take(&self.frame)
+            self.pending = n != TAKEN
+            if n != TAKEN:
+                return n
+            if self.rows == self.capacity:
+                return FULL
+
+    cdef int take(self, const chr_frame *f) noexcept nogil:
+        """TAKEN; FULL: the batch has no room for it; WIDE: no batch would, it needs one of `wide` rows."""
         if f.type_id == CHR_TRADE and self.table == TRADES:
             self.take_trade(f)
         elif (f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT) and self.table == LEVELS:
@@ -186,12 +210,15 @@ cdef class ColumnReader:
         elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE and self.table == ORDERS:
             self.take_order(f)
         elif f.type_id == CHR_INSTRUMENT:
-            self.told = f.payload[:f.size]
+            self.tell(f)
         elif f.type_id == CHR_GAP:
             self.gaps += 1
         elif f.type_id == LOST:
             self.lost += (<const uint64_t *>f.payload)[1] - (<const uint64_t *>f.payload)[0] + 1
-        return True
+        return TAKEN
+
+    cdef void tell(self, const chr_frame *f) noexcept with gil:
+        self.told = f.payload[:f.size]
 
     cdef inline void common(self, const chr_frame *f, int64_t venue_ts, int64_t event_ts, int64_t recv_ts, uint64_t raw_seq) noexcept nogil:
         cdef uint64_t row = self.rows
@@ -230,7 +257,7 @@ cdef class ColumnReader:
         (<int64_t *>self.cols[10])[row] = q.ask_qty
         self.rows += 1
 
-    cdef bint take_levels(self, const chr_frame *f) except -1:
+    cdef int take_levels(self, const chr_frame *f) noexcept nogil:
         cdef chr_levels bids, asks
         cdef const chr_book_delta_t *delta = NULL
         cdef const chr_book_snapshot_t *snapshot = NULL
@@ -240,18 +267,17 @@ cdef class ColumnReader:
             snapshot = <const chr_book_snapshot_t *>chr_block(f.payload, f.size, CHR_BOOK_SNAPSHOT, CHR_BOOK_SNAPSHOT_BLOCK)
         if (delta == NULL and snapshot == NULL) or chr_book_levels(f.payload, f.size, &bids, &asks) != 0:
             self.malformed += 1
-            return True
+            return TAKEN
         if self.rows + bids.count + asks.count > self.capacity:
-            if self.rows:
-                return False
-            self.begin(bids.count + asks.count)
+            self.wide = bids.count + asks.count
+            return FULL if self.rows else WIDE
         if delta != NULL:
             self.side(f, &bids, 1, delta.venue_ts, delta.event_ts, delta.recv_ts, delta.raw_seq, delta.flags)
             self.side(f, &asks, 2, delta.venue_ts, delta.event_ts, delta.recv_ts, delta.raw_seq, delta.flags)
         else:
             self.side(f, &bids, 1, snapshot.venue_ts, snapshot.event_ts, snapshot.recv_ts, snapshot.raw_seq, snapshot.flags)
             self.side(f, &asks, 2, snapshot.venue_ts, snapshot.event_ts, snapshot.recv_ts, snapshot.raw_seq, snapshot.flags)
-        return True
+        return TAKEN
 
     cdef void side(self, const chr_frame *f, const chr_levels *levels, uint8_t side, int64_t venue_ts, int64_t event_ts,
                    int64_t recv_ts, uint64_t raw_seq, uint16_t flags) noexcept nogil:

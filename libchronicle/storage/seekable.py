@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK_SIZE", "LEVEL", "SeekableZstd", "open_seekable", "write_seekable"]
 
-BLOCK_SIZE: Final = 256 << 10
+BLOCK_SIZE: Final = 1 << 20
 LEVEL: Final = 9
 
 _FACTS_MAGIC: Final = 0x184D2A5D

@@ -66,6 +66,7 @@ cdef class SegmentSpan:
     cdef bytearray filled                # a byte per block
     cdef int read_head(self, bint live) except -1
     cdef uint64_t ensure(self, uint64_t offset) except 0
+    cdef int whole(self, data) except -1
 
 
 cdef class SpanWalk:

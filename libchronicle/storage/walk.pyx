@@ -1,14 +1,14 @@
 """A segment's bytes wherever they come from, and the one walk over their frames (chr_span.h).
 
 A `SegmentSpan` owns the bytes: a file mapped read-only (hot and warm; cut short under our feet it reads as zeros and says so), or memory that is filled
-block by block when the walk gets there (cold and remote). A `SpanWalk` steps through it; any number of walks may share a span, each on one thread.
+block by block when the walk gets there (cold and remote; one of a single block is walked where it was unpacked). A `SpanWalk` steps through it; any number of walks may share a span, each on one thread.
 """
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from libchronicle.native.binding cimport Mapping, Message, map_file, map_memory, populate
+from libchronicle.native.binding cimport Mapping, Message, map_bytes, map_file, map_memory, populate
 from libchronicle.native.core cimport (
     CHR_MAGIC_SEGMENT,
     CHR_SEAL_QUARANTINED,
@@ -63,11 +63,14 @@ cdef class SegmentSpan:
         size = source.size
         if self.block_size < _HEAD or size < 4096 or size > 1 << 28:
             raise errors.BadSegment(path=path, reason="no segment has that size", offset=0, seq=-1)
-        self.filled = bytearray((size + self.block_size - 1) // self.block_size)
         self.size = size
-        self.mapping = map_memory(size)
-        self.base = self.mapping.map.base
-        self.ensure(0)
+        if self.block_size >= size:
+            self.whole(source.read_block(0))
+        else:
+            self.filled = bytearray((size + self.block_size - 1) // self.block_size)
+            self.mapping = map_memory(size)
+            self.base = self.mapping.map.base
+            self.ensure(0)
         wanted = self.check_head((<const char *>self.base)[:_HEAD])
         if wanted != size:
             raise errors.BadSegment(path=path, reason=f"{size} bytes, its header says {wanted}", offset=size, seq=-1)
@@ -157,6 +160,15 @@ cdef class SegmentSpan:
             self.source = None
             return self.size
         return block * self.block_size
+
+    cdef int whole(self, data) except -1:
+        """All of it is there: it is taken as it lies."""
+        if <uint64_t>len(data) != self.size:
+            raise errors.BadSegment(path=self.path, reason=f"a block of {len(data)} bytes", offset=0, seq=-1)
+        self.mapping = map_bytes(data if isinstance(data, bytes) else bytes(data))
+        self.base = self.mapping.map.base
+        self.source = None
+        return 0
 
     def take(self, uint64_t start, const uint8_t[::1] data not None):
         if data.shape[0]:

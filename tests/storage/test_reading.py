@@ -109,6 +109,24 @@ def test_records_that_came_late_stand_where_they_were_recorded(tmp_path: Path) -
     assert [m.ts_ns for m in found] == sorted(m.ts_ns for m in found)
 
 
+@settings(max_examples=25)
+@given(late=st.sets(st.integers(0, 59)), every=st.integers(1, 20))
+def test_records_of_one_time_stand_in_the_order_of_their_raw_records(
+    tmp_path_factory: pytest.TempPathFactory, late: set[int], every: int
+) -> None:
+    root = tmp_path_factory.mktemp("ties")
+    paths = BusPaths(root)
+    for stream, chosen in (("trade", set(range(60)) - late), ("trade.late", late)):
+        with Queue.open_publisher(paths.clean("v", "S", stream), config()) as writer:
+            for raw in sorted(chosen):
+                record = Trade(trade_id=raw, raw_seq=raw)
+                writer.append(record.TEMPLATE_ID, record.encode(), NOON + raw // every)
+    with Archive(root) as archive:
+        reading = archive.read("v", "S", "trade")
+        assert [Trade.decode(bytes(message)).raw_seq for message in reading] == list(range(60))
+        assert reading.to_numpy()["raw_seq"].tolist() == list(range(60))
+
+
 def test_a_segment_that_is_gone_is_told_as_a_lost_record(tmp_path: Path) -> None:
     paths = world(tmp_path, COUNT)
     archive_up_to(paths, 4, cold=2)

@@ -49,6 +49,17 @@ def everything(walk: SpanWalk) -> list[tuple[int, int, int, bytes]]:
         found.append((message.seq, message.type_id, message.ts_ns, bytes(message)))
 
 
+def test_a_message_of_a_segment_in_one_block_outlives_the_span(segment: Path) -> None:
+    span = SegmentSpan.from_source(Blocks(segment.read_bytes(), 1 << 20), "memory.zst")
+    assert bytes(span.data()) == segment.read_bytes()
+    messages = list(span.walk())
+    del span
+    bytearray(1 << 20)  # what was freed would be used again
+    assert [bytes(message) for message in messages] == [payload_of(message.seq) for message in messages]
+    for message in messages:
+        message.check()
+
+
 def test_a_walk_over_a_file_gives_every_record_as_it_was_appended(segment: Path) -> None:
     span = SegmentSpan.open_file(segment)
     found = everything(span.walk())
