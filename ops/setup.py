@@ -41,6 +41,8 @@ extensions = [
             "libchronicle/protocol",
             "libchronicle/book",
             "libchronicle/venues",
+            "libchronicle/replay",
+            "libchronicle/backtest",
         ],
         extra_compile_args=FLAGS,
         extra_link_args=["-pthread"],

@@ -175,3 +175,22 @@ class DecimalError(CorruptError):
     text: str
     exponent: int
     reason: str
+
+
+# ---------------------------------------------------------------- backtests
+
+
+class NoData(MisuseError):
+    """Nothing to run a backtest on."""
+
+    template = "{where}: {reason}"
+    where: str
+    reason: str
+
+
+class BadRows(CorruptError):
+    """Rows of market data that cannot be a recording."""
+
+    template = "row {row}: {reason}; mend the rows or leave them out"
+    row: int
+    reason: str

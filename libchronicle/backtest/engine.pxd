@@ -1,0 +1,47 @@
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from libchronicle.backtest.sink cimport BacktestSink
+from libchronicle.book.l2 cimport chr_l2
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.replay.engine cimport chr_head, chr_heap
+from libchronicle.strategy.context cimport Context
+from libchronicle.strategy.dispatch cimport Dispatcher
+from libchronicle.strategy.recorder cimport Recorder
+
+
+cdef struct chr_listing:           # an instrument the strategy listens to
+    uint64_t id
+    chr_l2 *book
+    uint32_t place                 # in `instruments`
+    bint quarantined
+    bint had_snapshot
+
+
+cdef class BacktestEngine:
+    cdef Context ctx
+    cdef Dispatcher dispatcher
+    cdef Recorder recorder
+    cdef BacktestSink sink
+    cdef object lifecycle
+    cdef list sources, feeds
+    cdef readonly list instruments
+    cdef chr_listing *listings
+    cdef uint32_t listed, last_listed
+    cdef void **raw
+    cdef chr_head *heads
+    cdef chr_heap heap
+    cdef int64_t pending
+    cdef int policy
+    cdef uint64_t hash
+    cdef readonly int64_t start_ns, end_ns
+    cdef readonly int64_t first_ns, last_ns
+    cdef readonly uint64_t messages, rows, lost, gaps, refused, warmed
+
+    cdef int refill(self, uint32_t source) except -1
+    cdef int loop(self) except -1
+    cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1
+    cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1
+    cdef chr_listing *listing(self, uint64_t id) noexcept
+    cdef int advance(self, int64_t until) except -1
+    cdef int broken(self, chr_listing *listing, const chr_frame *f, uint32_t source, str reason) except -1
+    cdef int set_now(self, int64_t now) noexcept

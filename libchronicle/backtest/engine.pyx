@@ -1,0 +1,320 @@
+"""The loop of a backtest: records of all sources in one order of time, each given to the dispatcher as the live host would.
+
+    earliest head -> what is due before it (timers, requests, reports) -> now = its time -> book checks -> Dispatcher.market
+
+Order of what happens at one time t:
+  1. timers with a deadline at or before t: a timer fires before the first record at or past its deadline, and is told its deadline as the time
+  2. market records of time t, in the order of their sources
+  3. requests that reach the venue at t
+  4. reports that reach the strategy at t
+The time the strategy is told never decreases. No clock is looked at: a run is a function of its data, its settings and its seed.
+
+Books. The dispatcher applies each record to the instrument's one book; the venue matches against the same. What a gap does (a Gap record, records a queue
+lost, a delta that does not follow its book, a book that is crossed, a record that cannot be applied) is the policy:
+    stop        the run ends with ReplayGap
+    resync      as live: the strategy is told (on_feed_state SYNCING), its orders are cancelled, and nothing comes until a snapshot
+    quarantine  the instrument is silent until the end
+    ignore      as if nothing had happened
+Records before `start_ns` only warm the books.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from libchronicle.backtest.hashing cimport chr_fold
+from libchronicle.backtest.sink cimport BacktestSink, chr_ring_due, chr_ring_pop
+from libchronicle.book.books cimport CHR_GAP_IGNORE, CHR_GAP_QUARANTINE, CHR_GAP_STOP, chr_books
+from libchronicle.book.l2 cimport chr_l2, chr_l2_crossed
+from libchronicle.native.core cimport CHR_TYPE_LOST
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.protocol.layout cimport (
+    CHR_BOOK_DELTA,
+    CHR_BOOK_SNAPSHOT,
+    CHR_GAP,
+    CHR_TRADE,
+    CHR_VENUE_STATUS,
+)
+from libchronicle.protocol.sbe cimport chr_instrument_of
+from libchronicle.replay.engine cimport chr_heap_pop, chr_heap_push, chr_heap_settle
+from libchronicle.replay.source cimport SOURCE_ERROR, SOURCE_FRAME, FrameSource
+from libchronicle.strategy.dispatch cimport Dispatcher
+from libchronicle.strategy.instrument cimport Instrument
+
+from libchronicle.errors import BadSegment, Broken, ReplayGap
+from libchronicle.strategy.recorder import Recorder as NoRecorder
+
+cdef extern from "books.h" nogil:
+    int chr_books_follows(chr_books *t, const chr_l2 *b, const void *payload, uint32_t size)
+    uint32_t chr_books_levels(const chr_frame *f)
+
+cdef enum:
+    SIGNALS_EVERY = 1 << 16
+
+
+cdef class BacktestEngine:
+    """One run. `sources` are FrameSources, `feeds` the venue each belongs to; the listener of `dispatcher` is `lifecycle`."""
+
+    def __cinit__(self, Dispatcher dispatcher not None, BacktestSink sink not None, lifecycle, list sources not None, list feeds not None,
+                  int policy, int64_t start_ns=INT64_MIN, int64_t end_ns=INT64_MAX):
+        cdef uint32_t count = len(sources)
+        self.dispatcher = dispatcher
+        self.ctx = dispatcher.ctx
+        self.recorder = NoRecorder()
+        self.sink = sink
+        self.lifecycle = lifecycle
+        self.sources, self.feeds = sources, feeds
+        self.policy = policy
+        self.start_ns, self.end_ns = start_ns, end_ns
+        self.pending = -1
+        self.first_ns = self.last_ns = INT64_MIN
+        self.raw = <void **>calloc(count + 1, sizeof(void *))
+        self.heads = <chr_head *>calloc(count + 1, sizeof(chr_head))
+        self.heap.heads = self.heads
+        self.heap.first = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
+        if self.raw == NULL or self.heads == NULL or self.heap.first == NULL:
+            raise MemoryError("no memory for a backtest")
+        for number, source in enumerate(sources):
+            if not isinstance(source, FrameSource):
+                raise TypeError(f"a source is a FrameSource, not {type(source).__name__}")
+            self.raw[number] = <void *>source  # `sources` holds them
+
+    def __dealloc__(self):
+        free(self.raw)
+        free(self.heads)
+        free(self.heap.first)
+        free(self.listings)
+
+    def listen(self, instruments):
+        """The instruments the strategy has subscribed; before `run`."""
+        cdef Instrument instrument
+        self.instruments = list(instruments)
+        free(self.listings)
+        self.listed = len(self.instruments)
+        self.listings = <chr_listing *>calloc(self.listed + 1, sizeof(chr_listing))
+        if self.listings == NULL:
+            raise MemoryError("no memory for a backtest")
+        for place, instrument in enumerate(self.instruments):
+            self.listings[place].id = instrument.id
+            self.listings[place].book = instrument._book.b
+            self.listings[place].place = place
+
+    cdef chr_listing *listing(self, uint64_t id) noexcept:
+        """Few are listed, and the last one asked for is asked for again."""
+        cdef uint32_t i
+        if self.last_listed < self.listed and self.listings[self.last_listed].id == id:
+            return &self.listings[self.last_listed]
+        for i in range(self.listed):
+            if self.listings[i].id == id:
+                self.last_listed = i
+                return &self.listings[i]
+        return NULL
+
+    # ------------------------------------------------------------ merge
+
+    def begin(self):
+        """Take the first record of each source. The time of the earliest, None when there is none."""
+        cdef uint32_t source
+        for source in range(<uint32_t>len(self.sources)):
+            if self.refill(source):
+                chr_heap_push(&self.heap, source)
+        return self.heads[self.heap.first[0]].frame.ts_ns if self.heap.count else None
+
+    cdef int refill(self, uint32_t source) except -1:
+        """The next frame of a source into its head: 1, or 0 when it has ended."""
+        cdef int rc
+        while True:
+            rc = (<FrameSource>self.raw[source]).next(&self.heads[source].frame)
+            if rc != SOURCE_ERROR:
+                return rc == SOURCE_FRAME
+            self.damaged(<FrameSource>self.raw[source], source)
+
+    def damaged(self, FrameSource source, uint32_t number):
+        """A source could not read on. Goes on behind it unless the policy is stop."""
+        error, source.error = source.error, None
+        if not isinstance(error, (BadSegment, Broken)) or self.policy == CHR_GAP_STOP:
+            raise error
+        self.lose_feed(number, "a damaged segment")
+
+    # ------------------------------------------------------------ the run
+
+    def run(self):
+        """To the end of the sources, or to end_ns. What a callback raises comes out."""
+        self.loop()
+        return 0
+
+    cdef int loop(self) except -1:
+        cdef chr_head *h
+        cdef uint32_t source
+        cdef uint64_t until_signals = SIGNALS_EVERY
+        while True:
+            if self.pending >= 0:
+                source = <uint32_t>self.pending
+                self.pending = -1
+                if not self.refill(source):
+                    chr_heap_pop(&self.heap)
+                elif self.heap.count > 1:
+                    chr_heap_settle(&self.heap)
+            if self.heap.count == 0:
+                break
+            source = self.heap.first[0]
+            h = &self.heads[source]
+            if h.frame.ts_ns >= self.end_ns:
+                break
+            self.pending = source
+            if h.frame.ts_ns < self.start_ns:
+                self.warmed += 1
+                self.record(&h.frame, source, True)
+            else:
+                if h.frame.ts_ns > self.ctx.now:
+                    self.advance(h.frame.ts_ns)
+                    self.set_now(h.frame.ts_ns)
+                self.messages += 1
+                self.hash = chr_fold(self.hash, h.frame.ts_ns, h.frame.type_id, h.frame.seq)
+                self.record(&h.frame, source, False)
+            until_signals -= 1
+            if until_signals == 0:
+                until_signals = SIGNALS_EVERY
+                PyErr_CheckSignals()
+        return 0
+
+    cdef int set_now(self, int64_t now) noexcept:
+        self.ctx.now = now
+        self.sink.now = now
+        return 0
+
+    cdef int advance(self, int64_t until) except -1:
+        """Everything that is due before a record of time `until`, in the order of the rules above."""
+        cdef int64_t due, timer
+        while True:
+            timer = self.ctx.timers.next_deadline
+            due = chr_ring_due(&self.sink.ring)
+            if timer <= until and timer <= due:
+                if timer > self.ctx.now:
+                    self.set_now(timer)
+                self.dispatcher.fire_timers(self.recorder)
+            elif due < until:
+                self.set_now(due)
+                chr_ring_pop(&self.sink.ring)
+            else:
+                return 0
+
+    # ------------------------------------------------------------ one record
+
+    cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1:
+        cdef uint64_t id
+        cdef chr_listing *listing
+        if f.type_id == CHR_TYPE_LOST:
+            self.lost += 1
+            self.lose_feed(source, "records that the queue lost")
+            return 0
+        id = chr_instrument_of(f.type_id, f.payload, f.size)
+        listing = self.listing(id) if id else NULL
+        if listing == NULL:
+            if id == 0 and (f.type_id == CHR_GAP or f.type_id == CHR_VENUE_STATUS):
+                self.of_feed(source, muted, f.type_id == CHR_GAP)
+                if f.type_id == CHR_VENUE_STATUS or self.policy != CHR_GAP_IGNORE:
+                    return self.dispatcher.market(f, source + 1, muted)
+            return 0
+        if listing.quarantined:
+            return 0
+        if f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT:
+            return self.book_record(listing, f, source, muted)
+        if f.type_id == CHR_TRADE:
+            self.rows += not muted
+        elif f.type_id == CHR_GAP:
+            self.dispatcher.feed_name = self.feeds[source]
+            return self.broken(listing, f, source, "a Gap record")
+        self.dispatcher.market(f, source + 1, muted)
+        return 0
+
+    cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1:
+        cdef chr_books place
+        cdef uint64_t applied = listing.book.applied
+        cdef bint was_valid = listing.book.valid
+        if not muted:
+            self.rows += chr_books_levels(f)
+        if f.type_id == CHR_BOOK_DELTA and not chr_books_follows(&place, listing.book, f.payload, f.size):
+            self.broken(listing, f, source, "update ids are missing before a delta")
+            if listing.quarantined:
+                return 0
+        self.dispatcher.feed_name = <str>self.feeds[source]
+        self.dispatcher.market(f, source + 1, muted)
+        if listing.book.valid:
+            listing.had_snapshot = True
+            if chr_l2_crossed(listing.book):
+                self.broken(listing, f, source, "the book is crossed")
+        elif was_valid and listing.book.applied == applied:
+            self.refused += 1
+            if self.policy == CHR_GAP_IGNORE:
+                listing.book.valid = True
+            else:
+                self.broken(listing, f, source, "a record that cannot be applied")
+        return 0
+
+    # ------------------------------------------------------------ gaps
+
+    cdef int broken(self, chr_listing *listing, const chr_frame *f, uint32_t source, str reason) except -1:
+        """What a gap does to one book."""
+        instrument = self.instruments[listing.place]
+        self.gaps += 1
+        if self.policy == CHR_GAP_STOP:
+            raise ReplayGap(source=(<FrameSource>self.raw[source]).name, seq=f.seq, ts_ns=f.ts_ns, instrument_id=listing.id, reason=reason)
+        if self.policy == CHR_GAP_IGNORE:
+            return 0
+        listing.quarantined = self.policy == CHR_GAP_QUARANTINE
+        self.lifecycle.book_lost(instrument, reason)
+        return 0
+
+    def lose_feed(self, uint32_t source, str reason):
+        """Records of a whole source are missing."""
+        cdef chr_frame *f = &self.heads[source].frame
+        cdef uint32_t i
+        if self.policy == CHR_GAP_STOP:
+            name = (<FrameSource>self.raw[source]).name
+            raise ReplayGap(source=name, seq=f.seq, ts_ns=f.ts_ns, instrument_id=0, reason=reason)
+        self.gaps += 1
+        feed = self.feeds[source]
+        for i in range(self.listed):
+            if self.instruments[i].venue == feed and self.policy == CHR_GAP_QUARANTINE:
+                self.listings[i].quarantined = True
+        if self.policy != CHR_GAP_IGNORE:
+            self.lifecycle.discontinuity(feed, reason)
+
+    def of_feed(self, uint32_t source, bint muted, bint gap):
+        """The next record concerns a feed as a whole."""
+        self.dispatcher.feed_name = self.feeds[source]
+        if gap:
+            self.gaps += 1
+            if self.policy == CHR_GAP_STOP:
+                self.lose_feed(source, "a Gap record of the whole feed")
+
+    # ------------------------------------------------------------ for the runner
+
+    def pass_time(self, int64_t until):
+        """Let what is due before `until` happen, with no record to come."""
+        self.advance(until)
+        if until > self.ctx.now:
+            self.set_now(until)
+
+    def warm(self):
+        """Apply the records before start_ns to the books. True if there were any."""
+        cdef int64_t start = self.start_ns, end = self.end_ns
+        self.end_ns = min(start, end)
+        self.loop()
+        self.end_ns = end
+        return self.warmed > 0
+
+    def without_snapshot(self):
+        """Names of the instruments whose book was never right."""
+        return [self.instruments[i].name for i in range(self.listed) if not self.listings[i].had_snapshot]
+
+    @property
+    def now_ns(self):
+        return self.ctx.now
+
+    @property
+    def digest(self):
+        """Hash of every record, request and report so far."""
+        return chr_fold(self.hash, self.ctx.now, 0, self.sink.hash)
