@@ -40,6 +40,7 @@ extensions = [
             "libchronicle/native",
             "libchronicle/protocol",
             "libchronicle/book",
+            "libchronicle/sim",
             "libchronicle/venues",
             "libchronicle/replay",
             "libchronicle/backtest",

@@ -7,7 +7,7 @@ cdef extern from "l3_store.h" nogil:
     ctypedef struct chr_l3_order:
         uint64_t id
         int64_t qty
-        uint32_t level, next, prev
+        uint32_t level, next, prev, arrival
 
     ctypedef struct chr_l3_level:
         int64_t key, qty
@@ -17,7 +17,7 @@ cdef extern from "l3_store.h" nogil:
     ctypedef struct chr_l3_store:
         chr_l3_order *orders
         chr_l3_level *levels
-        uint32_t levels_used, count
+        uint32_t levels_used, count, arrivals
 
     uint32_t chr_l3_find(const chr_l3_store *s, uint64_t id)
     uint32_t chr_l3_find_level(const chr_l3_store *s, int side, int no_price, int64_t key)

@@ -24,7 +24,7 @@ typedef struct {
     uint64_t id;
     int64_t qty;
     uint32_t level, next, prev; /* next: came after it */
-    uint32_t reserved;
+    uint32_t arrival;           /* number of its coming to the end of a queue; wraps, compare by difference */
 } chr_l3_order;
 
 typedef struct {
@@ -45,6 +45,7 @@ typedef struct {
     uint32_t orders_room, orders_free, orders_used; /* used: places ever given out, 0 among them */
     uint32_t levels_room, levels_free, levels_used;
     uint32_t count;                                 /* orders in the book */
+    uint32_t arrivals;                              /* the last number given */
     chr_l3_table ids, prices;
 } chr_l3_store;
 
@@ -203,7 +204,7 @@ static inline uint32_t chr_l3_append(chr_l3_store *s, int side, int no_price, in
     else
         place = s->orders_used++;
     chr_l3_level *l = &s->levels[level];
-    s->orders[place] = (chr_l3_order){.id = id, .qty = qty, .level = level, .prev = l->tail};
+    s->orders[place] = (chr_l3_order){.id = id, .qty = qty, .level = level, .prev = l->tail, .arrival = ++s->arrivals};
     if (l->tail)
         s->orders[l->tail].next = place;
     else
