@@ -8,12 +8,13 @@ from typing import Any, cast
 import typer
 
 from libchronicle.book import L2Book
-from libchronicle.cli.context import find_run, print_json
+from libchronicle.cli.archive_scope import open_archive, recorded_run
+from libchronicle.cli.context import print_json, split_instrument
 from libchronicle.cli.tables import render_table
 from libchronicle.protocol import BookMode, Instrument, format_decimal
-from libchronicle.storage.archive import Archive
 from libchronicle.storage.book_at import BookAt
 from libchronicle.storage.reading import Times
+from libchronicle.storage.recorded import recorded_range, require_recorded
 
 __all__ = ["run_book", "utc"]
 
@@ -24,13 +25,17 @@ def run_book(
     instrument: str, at: str, depth: int, time: str, run: str | None, config: str | None, *, as_json: bool
 ) -> None:
     """Exits with 65 where nothing was recorded up to then, or the book cannot be trusted."""
-    with Archive(find_run(run, config).suite.paths) as archive:
+    venue, symbol = split_instrument(instrument)
+    with open_archive(recorded_run(run, config)) as archive:
+        require_recorded(archive, venue, symbol, ["book"])
         when: int | str = int(at) if at.isdigit() else at
         found = archive.find_book(instrument, when, time=cast("Times", time))
         if as_json:
             print_json(_facts(instrument, found, depth))
         elif found.book is None:
-            typer.echo(f"{instrument}: no book was recorded up to {at}", err=True)
+            known = recorded_range(archive, venue, symbol, ["book"])
+            since = f"; its records begin at {utc(known[0])}" if known else ""
+            typer.echo(f"{instrument}: no book was recorded up to {at}{since}", err=True)
         else:
             _show(instrument, found, depth)
     if found.book is None or not found.book.valid:

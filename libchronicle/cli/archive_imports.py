@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 import typer
 
-from libchronicle.cli.archive_views import open_archive
+from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range
 from libchronicle.cli.context import find_run, print_json, split_instrument
 from libchronicle.errors import DuplicateImport, ImportRejected, InvalidArgument
 from libchronicle.etl.recordings import ALL_KINDS
 from libchronicle.storage.importers import ImportOptions, ImportReport, import_file
 from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.recorded import require_recorded
 
 __all__ = ["ImportArguments", "run_export", "run_imports"]
 
@@ -138,7 +139,8 @@ def run_export(
 ) -> None:
     _one_of("to", kind, ("hftbacktest", "csv", "parquet", "queue", "null"))
     venue, symbol = split_instrument(instrument)
-    with open_archive(find_run(run, config)) as archive:
+    with open_archive(recorded_run(run, config)) as archive:
+        streams = require_recorded(archive, venue, symbol)
         if kind == "hftbacktest":
             from libchronicle.storage.importers.npz_export import export_npz
 
@@ -147,6 +149,8 @@ def run_export(
             from libchronicle.etl.records import export_records
 
             facts = {"records": export_records(archive, venue, symbol, kind, Path(out), start, end)}
+        if not sum(facts.values()):
+            say_nothing_in_range(archive, venue, symbol, streams)
     if as_json:
         print_json({"file": out, **facts})
     else:

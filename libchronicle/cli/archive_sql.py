@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from libchronicle.cli.archive_views import open_archive
-from libchronicle.cli.context import find_run, print_json
+from libchronicle.cli.archive_scope import open_archive, recorded_run
+from libchronicle.cli.context import print_json
 from libchronicle.cli.tables import render_table
 from libchronicle.storage.sql import query as ask
 
@@ -16,7 +16,7 @@ __all__ = ["run_sql"]
 
 
 def run_sql(text: str, limit: int, run: str | None, config: str | None, *, as_json: bool) -> None:
-    with open_archive(find_run(run, config)) as archive:
+    with open_archive(recorded_run(run, config)) as archive:
         table = ask(archive, text)
     lost = int((table.schema.metadata or {}).get(b"lost", 0))
     if lost:

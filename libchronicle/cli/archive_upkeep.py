@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 import typer
 
-from libchronicle.cli.archive_views import open_archive
-from libchronicle.cli.context import find_run, print_json
+from libchronicle.cli.archive_scope import open_archive, recorded_run
+from libchronicle.cli.context import print_json
 from libchronicle.cli.tables import size
 from libchronicle.errors import ArchiveError, ChronicleError, InvalidArgument
 from libchronicle.runtime.config import ArchiveConfig
@@ -31,7 +31,7 @@ EXIT_DATA = 65
 
 
 def run_verify(run: str | None, config: str | None, *, remote: bool, as_json: bool) -> None:
-    found_run = find_run(run, config)
+    found_run = recorded_run(run, config)
     layout = ArchiveLayout.of(found_run.suite.paths)
     with open_archive(found_run) as archive, _manifest(layout) as manifest, _bar("verify", as_json) as told:
         opener = archive.open_remote if remote else None
@@ -48,7 +48,7 @@ def run_verify(run: str | None, config: str | None, *, remote: bool, as_json: bo
 
 
 def run_rebuild(run: str | None, config: str | None, *, as_json: bool) -> None:
-    layout = ArchiveLayout.of(find_run(run, config).suite.paths)
+    layout = ArchiveLayout.of(recorded_run(run, config).suite.paths)
     try:
         manifest = Manifest(layout.manifest)
     except ArchiveError:
@@ -77,7 +77,7 @@ def run_tier(
     as_json: bool,
 ) -> None:
     """One pass by the host's policy, or everything of an age into the tier named."""
-    found = find_run(run, config)
+    found = recorded_run(run, config)
     archive = (found.config.archive if found.config is not None else None) or ArchiveConfig()
     if to not in (None, "warm", "cold", "remote"):
         raise InvalidArgument(where="archive tier", field="--to", value=to, allowed="warm, cold or remote")

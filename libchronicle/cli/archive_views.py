@@ -13,26 +13,19 @@ from typing import Any
 import msgspec
 import typer
 
-from libchronicle.cli.context import Run, find_run, print_json, print_ndjson, split_instrument
+from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range
+from libchronicle.cli.context import Run, print_json, print_ndjson, split_instrument
 from libchronicle.cli.records import Describer, utc
 from libchronicle.cli.tables import render_table, size
-from libchronicle.errors import ArchiveError, InvalidArgument
+from libchronicle.errors import ArchiveError, InvalidArgument, NotRecorded
 from libchronicle.protocol.decoder import decode
-from libchronicle.storage.archive import Archive
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.rebuild import refresh
+from libchronicle.storage.recorded import nearest, recorded_names, require_recorded
 from libchronicle.storage.summary import PartitionSummary, summaries
 
-__all__ = ["open_archive", "open_manifest", "run_info", "run_ls", "run_read"]
-
-
-def open_archive(run: Run) -> Archive:
-    """The archive of a run directory, with the object store that its configuration names."""
-    archive = run.config.archive if run.config is not None else None
-    if archive is None:
-        return Archive(run.suite.paths)
-    return Archive(run.suite.paths, remote=archive.remote, remote_options=archive.remote_options)
+__all__ = ["open_manifest", "run_info", "run_ls", "run_read"]
 
 
 @contextlib.contextmanager
@@ -52,15 +45,18 @@ def open_manifest(layout: ArchiveLayout) -> Iterator[Manifest]:
 
 
 def run_ls(pattern: str | None, run: str | None, config: str | None, *, as_json: bool) -> None:
-    layout = ArchiveLayout.of(find_run(run, config).suite.paths)
+    found_run = recorded_run(run, config)
+    layout = ArchiveLayout.of(found_run.suite.paths)
     with open_manifest(layout) as manifest:
         found = list(summaries(_chosen(manifest, pattern)))
+    if pattern is not None and not found:
+        _require(found_run, pattern)
     streams = [_stream_row(list(group)) for _, group in groupby(found, key=_stream)]
     if as_json:
         print_json(streams)
         return
     if not streams:
-        typer.echo(f"nothing is archived in {layout.root}" + (f" as {pattern}" if pattern else ""))
+        typer.echo(f"nothing{f' of {pattern}' if pattern else ''} is archived in {layout.root}")
         return
     header = ("INSTRUMENT", "STREAM", "DAYS", "FROM", "TO", "SEGMENTS", "RECORDS", "BYTES", "TIERS", "STATE")
     cells = [
@@ -90,14 +86,17 @@ def run_info(
     *,
     as_json: bool,
 ) -> None:
-    layout = ArchiveLayout.of(find_run(run, config).suite.paths)
+    found_run = recorded_run(run, config)
+    layout = ArchiveLayout.of(found_run.suite.paths)
     venue, symbol = split_instrument(instrument)
     with open_manifest(layout) as manifest:
         records = manifest.find(venue, symbol, stream)
         found = [s for s in summaries(records) if day is None or s.partition.day.isoformat() == day]
     if not found:
-        typer.echo(f"nothing of {instrument} is archived in {layout.root}")
-        raise typer.Exit(65)
+        _require(found_run, instrument, stream)
+        typer.echo(
+            f"nothing{f' of {day}' if day else ''} of {instrument} is archived in {layout.root}", err=True
+        )
     if as_json:
         print_json([_partition(one) for one in found])
         return
@@ -120,19 +119,24 @@ def run_read(
 ) -> None:
     venue, symbol = split_instrument(instrument)
     describe = Describer()
-    with open_archive(find_run(run, config)) as archive:
+    given = 0
+    with open_archive(recorded_run(run, config)) as archive:
         if follow:
             records = archive.tail(venue, symbol, stream, start)
         else:
+            require_recorded(archive, venue, symbol, [stream])
             time = "venue" if by_venue else "ingest"
             records = iter(archive.read(venue, symbol, stream, start, end, time=time, damage="skip"))  # type: ignore[arg-type]
         with contextlib.suppress(KeyboardInterrupt):
             for record in islice(records, limit):
+                given += 1
                 describe.learn(decode(record.type_id, record))
                 if as_json:
                     print_ndjson(describe.json(record))
                 else:
                     typer.echo(describe.line(record))
+        if not given and not follow and limit != 0:
+            say_nothing_in_range(archive, venue, symbol, [stream])
 
 
 # ---------------------------------------------------------------- rows
@@ -148,6 +152,19 @@ def _chosen(manifest: Manifest, pattern: str | None) -> Iterator[SegmentRecord]:
             where="archive ls", field="WHAT", value=pattern, allowed="VENUE or VENUE:SYMBOL"
         )
     return manifest.find(venue, symbol or None)
+
+
+def _require(run: Run, pattern: str, stream: str | None = None) -> None:
+    """Raises NotRecorded: neither archived nor in a queue."""
+    venue, colon, symbol = pattern.partition(":")
+    with open_archive(run) as archive:
+        if colon:
+            require_recorded(archive, venue, symbol, None if stream is None else [stream])
+            return
+        venues = {name.partition(":")[0] for name in recorded_names(archive)}
+    if venue not in venues:
+        reason = f"nothing of it was recorded in {run.suite.root}"
+        raise NotRecorded(what=f"venue {venue}", reason=reason, near=nearest(venue, sorted(venues)))
 
 
 def _stream(one: PartitionSummary) -> tuple[str, str, str]:

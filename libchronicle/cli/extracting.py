@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import typer
 
-from libchronicle.cli.archive_views import open_archive
-from libchronicle.cli.context import find_run, print_json, split_instrument
+from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range
+from libchronicle.cli.context import print_json, split_instrument
 from libchronicle.cli.tables import render_table
 from libchronicle.errors import InvalidArgument
 from libchronicle.etl.extract import (
@@ -26,6 +26,8 @@ from libchronicle.etl.extract import (
 from libchronicle.etl.sinks import CsvSink, NullSink, ParquetSink, RowSink
 from libchronicle.signals import BUILTIN, FeatureBatch, trigger_named
 from libchronicle.storage.archive import Archive
+from libchronicle.storage.layout import RAW_VENUE
+from libchronicle.storage.recorded import require_recorded
 
 __all__ = ["ExtractArguments", "list_features", "run_extract"]
 
@@ -42,7 +44,7 @@ class ExtractArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_extract(arguments: ExtractArguments, run: str | None, config: str | None, *, as_json: bool) -> None:
-    with open_archive(find_run(run, config)) as archive:
+    with open_archive(recorded_run(run, config)) as archive:
         wanted = arguments.instruments or _archived(archive)
         if not wanted:
             raise InvalidArgument(
@@ -51,8 +53,12 @@ def run_extract(arguments: ExtractArguments, run: str | None, config: str | None
                 value="",
                 allowed="one that was recorded; nothing is archived yet",
             )
+        streams = [_recorded(archive, name, arguments.raw) for name in wanted]
         with _progress(quiet=as_json) as show:
             reports = [_one(archive, name, arguments, show) for name in wanted]
+        for report, (venue, symbol, found) in zip(reports, streams, strict=True):
+            if not report.records:
+                say_nothing_in_range(archive, venue, symbol, found)
     if as_json:
         print_json(reports)
         return
@@ -61,6 +67,12 @@ def run_extract(arguments: ExtractArguments, run: str | None, config: str | None
         typer.echo(f"{report.instrument}: {report.rows:,} rows of {report.records:,} records{flagged}")
         for file in report.files:
             typer.echo(f"  {file}")
+
+
+def _recorded(archive: Archive, instrument: str, feed: str | None) -> tuple[str, str, list[str]]:
+    """Where its records are: venue, symbol and streams. Raises NotRecorded."""
+    venue, symbol = split_instrument(instrument) if feed is None else (RAW_VENUE, feed)
+    return venue, symbol, require_recorded(archive, venue, symbol, STREAMS if feed is None else ["raw"])
 
 
 def _archived(archive: Archive) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from typing import Any, cast
 import msgspec
 import typer
 
+from libchronicle.bus.paths import STREAMS
 from libchronicle.cli.archive_books import utc
-from libchronicle.cli.context import find_run, print_json, print_ndjson
+from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range
+from libchronicle.cli.context import Run, print_json, print_ndjson, split_instrument
 from libchronicle.cli.tables import render_table
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import TEMPLATES
@@ -35,7 +37,9 @@ from libchronicle.replay import (
 )
 from libchronicle.replay.sinks import Sink
 from libchronicle.storage.archive import Archive, to_ns
+from libchronicle.storage.layout import RAW_VENUE, SESSIONS_VENUE
 from libchronicle.storage.reading import Times
+from libchronicle.storage.recorded import require_recorded
 
 __all__ = ["ReplayArguments", "run_replay"]
 
@@ -95,16 +99,35 @@ def run_replay(arguments: ReplayArguments, run: str | None, config: str | None, 
             value="nothing",
             allowed="VENUE:SYMBOL…, --feed or --session",
         )
-    paths = find_run(run, config).suite.paths
-    if arguments.workers > 1:
-        report = _parallel(arguments, lambda: Archive(paths))
-    else:
-        with Archive(paths) as archive:
-            report = _serial(arguments, archive)
+    found = recorded_run(run, config)
+    with open_archive(found) as archive:
+        there = [] if arguments.live else _recorded(arguments, archive)
+        report = _parallel(arguments, found) if arguments.workers > 1 else _serial(arguments, archive)
+        if not report.given:
+            for venue, symbol, streams in there:
+                say_nothing_in_range(archive, venue, symbol, streams)
     if as_json:
         print_json(_facts(report))
     else:
         _show(report)
+
+
+def _recorded(arguments: ReplayArguments, archive: Archive) -> list[tuple[str, str, list[str]]]:
+    """What is to be read, as venue, symbol and streams. Raises NotRecorded, InvalidName, InvalidArgument."""
+    if arguments.session is not None:
+        wanted = [(SESSIONS_VENUE, arguments.session, ["session"])]
+    elif arguments.feed is not None:
+        wanted = [(RAW_VENUE, arguments.feed, ["raw"])]
+    else:
+        unknown = [name for name in arguments.streams if name not in STREAMS]
+        if unknown:
+            raise InvalidArgument(
+                where="chronicle replay", field="--streams", value=unknown[0], allowed=", ".join(STREAMS)
+            )
+        wanted = [(*split_instrument(name), list(arguments.streams)) for name in arguments.instruments]
+    return [
+        (venue, symbol, require_recorded(archive, venue, symbol, names)) for venue, symbol, names in wanted
+    ]
 
 
 def _serial(arguments: ReplayArguments, archive: Archive) -> ReplayReport:
@@ -154,7 +177,7 @@ def _run(replay: Replay, callback: Callable[[ReplayEvent], None] | None, *, live
         return replay.report()
 
 
-def _parallel(arguments: ReplayArguments, open_archive: Callable[[], Archive]) -> ReplayReport:
+def _parallel(arguments: ReplayArguments, run: Run) -> ReplayReport:
     alone = {
         "feed": arguments.feed,
         "session": arguments.session,
@@ -169,7 +192,7 @@ def _parallel(arguments: ReplayArguments, open_archive: Callable[[], Archive]) -
                 where="chronicle replay", field=f"--{name}", value=value, allowed="not with --workers above 1"
             )
     return replay_parallel(
-        open_archive,
+        lambda: open_archive(run),
         arguments.instruments,
         arguments.streams,
         arguments.start,

@@ -15,6 +15,15 @@ class ArchiveError(CorruptError):
     reason: str
 
 
+class NotRecorded(CorruptError):
+    """What was asked for is not there at all: an instrument, a stream, a run directory. `near` says what is."""
+
+    template = "{what}: {reason}; {near}"
+    what: str
+    reason: str
+    near: str
+
+
 class BadSegment(ArchiveError):
     """A segment's file, or a place in it, that does not hold. Reading goes on behind it."""
 

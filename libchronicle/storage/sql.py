@@ -23,7 +23,6 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from libchronicle.errors import ChronicleError, InvalidArgument
-from libchronicle.native.binding import parse_control
 from libchronicle.protocol import (
     BookDelta,
     BookSnapshot,
@@ -35,11 +34,12 @@ from libchronicle.protocol import (
     Side,
 )
 from libchronicle.storage.archive import Archive
-from libchronicle.storage.catalog import Stream, queue_segments
+from libchronicle.storage.catalog import Stream
 from libchronicle.storage.columns import TABLES
 from libchronicle.storage.definitions import definition_of
 from libchronicle.storage.frames import library
 from libchronicle.storage.layout import day_bounds, day_of
+from libchronicle.storage.recorded import hot_times
 
 __all__ = ["connect", "query"]
 
@@ -132,26 +132,12 @@ def _instruments(archive: Archive) -> list[tuple[str, str]]:
 def _days(archive: Archive, stream: Stream) -> list[Any]:
     """Dates of receipt there may be: those of the archive with their neighbours, and those of the hot segments."""
     days = {day + timedelta(days=near) for day in archive.catalog.days(stream) for near in (-1, 0, 1)}
-    for first, last in _hot_times(archive, stream):
+    for first, last in hot_times(archive, stream):
         day, until = day_of(first), day_of(last)
         while day <= until:
             days.add(day)
             day += timedelta(days=1)
     return sorted(days)
-
-
-def _hot_times(archive: Archive, stream: Stream) -> Iterator[tuple[int, int]]:
-    """Of each queue that is read: the times of its oldest record and of its newest."""
-    for source in archive.catalog.sources(stream):
-        try:
-            page = parse_control((source.path / "control.meta").read_bytes())
-        except FileNotFoundError:
-            continue
-        oldest = next(iter(queue_segments(source.path)), None)
-        span = None if oldest is None else archive.catalog.open(oldest, stream)
-        first = None if span is None else next(iter(span.walk()), None)
-        if page is not None and first is not None:
-            yield first.ts_ns, max(page["last_ts_ns"], first.ts_ns)
 
 
 def _wanted(parts: list[_Part], schema: Any, condition: Any) -> Iterator[_Part]:

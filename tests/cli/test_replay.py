@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
+from libchronicle.errors import NotRecorded
 from libchronicle.protocol import Trade
 from libchronicle.queue import Queue, QueueConfig
 
@@ -116,4 +117,5 @@ def test_the_book_at_a_time_in_decimals(root):
     text = call(root, "archive", "book", NAME, "--at", str(ts), "--depth", "3")
     assert facts["asks"][0][0] in text
     call(root, "archive", "book", NAME, "--at", "2001-01-01", code=65)
-    call(root, "archive", "book", "made-up:ZZZ", "--at", str(ts), code=65)
+    unknown = CliRunner().invoke(app, ["archive", "book", "made-up:ZZZ", "--at", "1", "--run", str(root)])
+    assert isinstance(unknown.exception, NotRecorded)
