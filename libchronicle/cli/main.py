@@ -23,6 +23,7 @@ from libchronicle.cli.arguments import (
 from libchronicle.cli.bus_commands import bus_app
 from libchronicle.cli.etl_commands import etl_app
 from libchronicle.cli.queue_commands import queue_app
+from libchronicle.cli.replay_check_command import replay_check
 from libchronicle.cli.replay_command import replay
 from libchronicle.errors import ChronicleError
 
@@ -322,6 +323,7 @@ def native(
 
 
 app.command()(replay)
+app.command("replay-check")(replay_check)
 app.add_typer(queue_app, name="queue")
 app.add_typer(archive_app, name="archive")
 app.add_typer(etl_app, name="etl")

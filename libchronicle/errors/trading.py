@@ -162,6 +162,16 @@ class CorruptJournal(CorruptError):
     reason: str
 
 
+class CorruptSession(CorruptError):
+    """A session's journal lacks what is needed to run it again."""
+
+    template = (
+        "session {session} cannot be run again: {reason}; `chronicle queue verify` tells what its queues lack"
+    )
+    session: str
+    reason: str
+
+
 class DecodeError(CorruptError):
     template = "{message}: {reason} (template {template_id}, {size} bytes)"
     message: str

@@ -36,6 +36,7 @@ cdef class LiveLoop:
 
     cdef int64_t clock_ns(self) except -1
     cdef int poll(self, Source source) except -1
+    cdef int give(self, Source source, const chr_frame *f) except -1
     cdef int advance(self, int64_t ts_ns) except -1
     cdef int broken(self, Source source, const chr_frame *f) except -1
     cdef int squeeze_chores(self) except -1

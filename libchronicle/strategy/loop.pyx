@@ -178,17 +178,24 @@ cdef class LiveLoop:
                 told = self.broken(source, &f)
             source.next_seq = f.seq + 1
             source.records += 1
-            if source.reports:
-                called = self.dispatcher.report(&f, source.queue_id, False)
-            else:
-                self.dispatcher.feed_name = source.name
-                called = self.dispatcher.market(&f, source.queue_id, False)
+            try:
+                called = self.give(source, &f)
+            except Exception:  # a rerun must come to the record that the strategy fell over
+                self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, True)
+                raise
             self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, called or told)
             if source.r == NULL:       # a callback's consequence detached it
                 break
         if n and self.monitor is not None:
             self.monitor.resume(self.clock_ns())
         return n
+
+    cdef int give(self, Source source, const chr_frame *f) except -1:
+        """To the dispatcher. 1 if the strategy was called."""
+        if source.reports:
+            return self.dispatcher.report(f, source.queue_id, False)
+        self.dispatcher.feed_name = source.name
+        return self.dispatcher.market(f, source.queue_id, False)
 
     cdef int advance(self, int64_t ts_ns) except -1:
         """Move ctx.now to the clock, at least to `ts_ns`; timers that it passes fire now."""

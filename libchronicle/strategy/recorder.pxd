@@ -20,6 +20,10 @@ cdef class Recorder:
     cdef int timer(self, bytes name, int64_t deadline, int64_t now) except -1
 
 
+cdef class MemoryRecorder(Recorder):
+    cdef readonly list records     # (type_id, payload)
+
+
 cdef class QueueRecorder(Recorder):
     cdef readonly Publisher publisher
     cdef chr_writer *writer

@@ -5,6 +5,9 @@ class Recorder:
     def append(self, message: SbeMessage) -> None: ...
     def flush_now(self) -> None: ...
 
+class MemoryRecorder(Recorder):
+    records: list[tuple[int, bytes]]
+
 class QueueRecorder(Recorder):
     publisher: Publisher
     def __init__(self, publisher: Publisher) -> None: ...

@@ -81,6 +81,22 @@ cdef class Recorder:
         self.flush()
 
 
+cdef class MemoryRecorder(Recorder):
+    """Keeps records in a list: for reruns and for tests."""
+
+    def __init__(self):
+        self.records = []
+
+    cdef int write(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
+        cdef chr_sbe_header_t header
+        header.block_length = block_size
+        header.template_id = type_id
+        header.schema_id = CHR_SCHEMA_ID
+        header.version = CHR_SCHEMA_VERSION
+        self.records.append((type_id, (<char *> &header)[: sizeof(header)] + (<const char *> block)[:block_size]))
+        return 0
+
+
 cdef class QueueRecorder(Recorder):
     """Writes to the session queue."""
 

@@ -1,32 +1,29 @@
-"""The session journal and the queues are enough to repeat what a strategy did, order for order."""
+"""A strategy's session and the queues are enough to repeat what it did, request for request."""
 
 from __future__ import annotations
 
+import json
 import random
-import runpy
-from typing import Any
+import shutil
 
-from host_harness import BTC, Scene
+from click.testing import Result
+from host_harness import Scene, wait_for
+from typer.testing import CliRunner
 
-from libchronicle.protocol import (
-    Dispatch,
-    ExecType,
-    KillChange,
-    NewOrder,
-    SessionSource,
-    SessionStart,
-    StateChange,
-    TimerFired,
-    decode,
-)
+from libchronicle.bus.control import send_command
+from libchronicle.cli.main import app
+from libchronicle.protocol import Command, ExecType
 from libchronicle.queue import Queue
-from libchronicle.strategy import FeedState, HostState, RouterState
-from libchronicle.strategy.context import Context
-from libchronicle.strategy.dispatch import Dispatcher
-from libchronicle.strategy.lifecycle import Lifecycle
-from libchronicle.strategy.recorder import Recorder
-from libchronicle.strategy.sink import MemorySink
-from libchronicle.strategy.states import Machine
+from libchronicle.replay.difference import Verdict
+from libchronicle.replay.journal import RecordedSession, find_session, recorded_sessions
+from libchronicle.runtime.config import load_host, load_strategy
+from libchronicle.storage.archive import Archive
+from libchronicle.storage.catalog import queue_segments
+from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.moves import adopt
+from libchronicle.storage.sources import queues_on_bus
+from libchronicle.strategy.loader import load_strategy_class
+from libchronicle.strategy.rerun import rerun_strategy
 
 # Whatever it is told, when, and in which order shows in the prices it sends.
 FINGERPRINT = """
@@ -59,105 +56,188 @@ class Probe(Strategy):
 """
 
 
-class Replay:
-    """Follows a session record by record."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.kind = runpy.run_path(str(scene.host.file))["Probe"]
-        self.root = scene.host.paths.root
-        self.sources: dict[int, tuple[str, int, dict[int, Any]]] = {}
-        self.started = False
-
-    def follow(self, record: Any) -> None:
-        match record:
-            case SessionStart():
-                self.start_ns = record.realtime_ns
-            case SessionSource(source=0xFFFE):
-                self.sink = MemorySink(lambda: 0, record.queue_id, record.epoch, record.start_seq)
-                self.ctx = Context(self.sink, account="paper")
-                self.ctx.set_now(self.start_ns)
-                self.strategy = self.kind()
-                self.lifecycle = Lifecycle(self.ctx, Recorder(), self.strategy)
-                self.dispatcher = self.lifecycle.dispatcher = Dispatcher(
-                    self.ctx, self.strategy, self.lifecycle
-                )
-                self.dispatcher.subscribe({BTC: ("book", "trade", "quote")})
-            case SessionSource():
-                with Queue.open_subscriber(self.root / record.path, None, start="earliest") as reader:
-                    frames = {
-                        one.seq: (one.type_id, bytes(one), one.ts_ns, one.epoch)
-                        for one in iter(reader.next, None)
-                    }
-                self.sources[record.source] = (record.path.rpartition("/")[2], record.queue_id, frames)
-            case Dispatch():
-                self.dispatch(record)
-            case TimerFired():
-                self.ctx.set_now(record.now_ns)
-                self.dispatcher.fire_due(self.lifecycle.recorder)
-            case KillChange():
-                self.ctx.set_now(record.now_ns)
-                self.lifecycle.set_killed(bool(record.killed), "replay")
-            case StateChange():
-                self.ctx.set_now(record.now_ns)
-                self.change(record)
-
-    def dispatch(self, run: Dispatch) -> None:
-        name, queue_id, frames = self.sources[run.source]
-        self.ctx.set_now(run.now_ns)
-        self.dispatcher.feed_name = name
-        self.lifecycle.rebuilding = bool(run.muted)
-        for seq in range(run.first_seq, run.last_seq + 1):
-            type_id, payload, ts_ns, epoch = frames[seq]
-            give = self.dispatcher.feed_report if name == "orders_in" else self.dispatcher.feed
-            give(
-                type_id, payload, seq=seq, ts_ns=ts_ns, epoch=epoch, queue_id=queue_id, muted=bool(run.muted)
-            )
-        self.lifecycle.rebuilding = False
-
-    def change(self, change: StateChange) -> None:
-        """Only what came from outside; what follows from the data follows here too."""
-        if not self.started:
-            self.started = True
-            self.strategy.on_start(self.ctx)
-            self.lifecycle.start([self.ctx.instrument(BTC)])
-        elif change.machine == Machine.FEED:
-            feed = change.reason.partition(":")[0]
-            if change.to_state == FeedState.DISCONNECTED:
-                self.lifecycle.feed_lost(feed, "replay")
-            elif change.to_state == FeedState.SYNCING and change.from_state != FeedState.CONNECTED:
-                self.lifecycle.feed_attached(feed)
-        elif change.machine == Machine.ROUTER and change.to_state == RouterState.CONNECTED:
-            self.lifecycle.router_attached()
-        elif change.machine == Machine.ROUTER and change.to_state == RouterState.DISCONNECTED:
-            self.lifecycle.router_lost("replay")
-        elif change.machine == Machine.HOST and change.to_state == HostState.STOPPING:
-            self.lifecycle.stop("replay")
+EVENTFUL = """
+class Probe(Strategy):
+    def on_load(self, ctx, state):
+        self.count = state["count"]
+    def on_start(self, ctx):
+        self.count = getattr(self, "count", 0)
+        self.known = len(ctx.orders()), ctx.position("binance-spot:BTCUSDT").qty
+        ctx.set_timer("slow", every_ms=20)
+        ctx.set_timer("fast", every_ms=10)
+    def on_timer(self, ctx, name):
+        self.count += len(name)
+        instrument = ctx.instrument("binance-spot:BTCUSDT")
+        if instrument.is_defined and ctx.can_send and len(ctx.orders()) < 50:
+            ctx.send(instrument.limit(Side.BUY, self.count * ctx.params.pace, 1000, valid_for_ms=500))
+    def on_trade(self, ctx, trade):
+        id = ctx.send(trade.instrument.limit(Side.SELL, trade.price + self.known[0] + abs(self.known[1]), 1000, tag="t"))
+        if trade.price % 3 == 0:
+            ctx.replace(id, price=trade.price + 1)
+        if trade.price % 5 == 0:
+            ctx.cancel(id)
+    def on_fill(self, ctx, fill):
+        ctx.close_position(fill.instrument)
+    def on_stop(self, ctx):
+        ctx.cancel(ctx.orders()[0].id)
+    def on_save(self, ctx):
+        return {"count": self.count}
+"""
 
 
-def test_a_session_followed_again_gives_the_same_orders(scene: Scene) -> None:
+def rerun(scene: Scene, source: str | None = None, session: RecordedSession | None = None) -> Verdict:
+    """A session again, else the last; with `source`, of another version of the strategy."""
+    if source is not None:
+        scene.host.file.write_text(source)
+    config = load_strategy(scene.host.toml, load_host(scene.host.config))
+    kind = load_strategy_class(config.file, config.class_name)
+    with Archive(scene.host.paths) as archive:
+        return rerun_strategy(archive, session or find_session(archive, "probe"), kind, config)
+
+
+def run_at_random(scene: Scene, steps: int = 1500) -> int:
+    """A session with data, gaps, reports and a lost feed; how many orders there were."""
     seed = random.randrange(1 << 30)
     print("seed", seed)
     rng = random.Random(seed)
     scene.begin(FINGERPRINT)
     scene.until_trading()
     answered = 0
-    for step in range(1500):
+    for step in range(steps):
         play(scene, rng, step)
         for order in scene.router.orders()[answered:]:
             answered += 1
             scene.router.report(order, rng.choice([ExecType.FILL, ExecType.EXPIRED, ExecType.REJECT]))
     scene.feed.close()
     scene.until(lambda: "state=DISCONNECTED" in scene.host.log())
+    return answered
+
+
+def test_a_session_run_again_gives_the_same_requests(scene: Scene) -> None:
+    run_at_random(scene)
     assert scene.host.stop() == 0
-    replay = Replay(scene)
-    for record in scene.host.session():
-        replay.follow(record)
-    sent = [order for _, _, order in scene.router.orders()]
-    again = [order for order in (decode(*one) for one in replay.sink.messages) if isinstance(order, NewOrder)]
-    assert len(sent) > 100
-    for one in (*sent, *again):
-        one.cause_epoch = 0
-    assert again == sent
+    requests = scene.router.poll()
+    verdict = rerun(scene)
+    assert verdict.difference is None, verdict.difference.lines()
+    assert verdict.finished
+    assert verdict.unchecked == 0
+    assert verdict.compared > len(requests) > 100
+
+
+def test_a_strategy_that_was_changed_meanwhile_shows_the_first_request_that_differs(scene: Scene) -> None:
+    run_at_random(scene, 300)
+    assert scene.host.stop() == 0
+    changed = scene.host.file.read_text().replace("self.state % 7", "self.state % 6")
+    verdict = rerun(scene, changed)
+    found = verdict.difference
+    assert found is not None
+    assert found.fields == ("qty",)
+    assert found.recorded is not None
+    assert found.again is not None
+    assert found.recorded["qty"] != found.again["qty"]
+    assert "is not the file the session ran with" in verdict.notes[0]
+    assert found.during.startswith(("record ", "timer ", "feed", "router"))
+
+
+def test_the_command_says_in_its_exit_code_whether_a_session_came_again(scene: Scene) -> None:
+    run_at_random(scene, 200)
+    assert scene.host.stop() == 0
+    same = check(scene, "--json")
+    (facts,) = json.loads(same.stdout)
+    assert (same.exit_code, facts["same"], facts["difference"]) == (0, True, None)
+    scene.host.file.write_text(scene.host.file.read_text().replace("1 + self.state", "2 + self.state"))
+    other = check(scene)
+    assert other.exit_code == 1
+    assert "DIFFERENT: request" in other.stdout
+    assert "price: recorded" in other.stdout
+
+
+def check(scene: Scene, *flags: str) -> Result:
+    config = scene.root / "check.toml"
+    config.write_text(scene.host.config.read_text() + f'[strategies]\ndir = "{scene.host.toml.parent}"\n')
+    where = ["--run", str(scene.host.paths.root), "--config", str(config)]
+    return CliRunner().invoke(app, ["replay-check", "probe", *where, *flags], catch_exceptions=False)
+
+
+def test_a_callback_that_raised_raises_again(scene: Scene) -> None:
+    scene.begin(
+        """
+        class Probe(Strategy):
+            def on_trade(self, ctx, trade):
+                ctx.send(trade.instrument.limit(Side.BUY, trade.price, 1000))
+                1 / (trade.price - 7)
+        """
+    )
+    scene.until_trading()
+    for price in range(3, 9):
+        scene.feed.trade(price)
+    wait_for(lambda: not scene.host.running)
+    verdict = rerun(scene)
+    assert verdict.difference is None, verdict.difference.lines()
+    assert verdict.unchecked == 0
+    assert len(scene.router.orders()) == 5
+    assert len(scene.router.cancel_alls()) == 1
+
+
+def test_after_kill_9_what_the_journal_does_not_reach_is_counted(scene: Scene) -> None:
+    run_at_random(scene, 300)
+    scene.host.kill()
+    verdict = rerun(scene)
+    assert verdict.difference is None, verdict.difference.lines()
+    assert not verdict.finished
+    assert verdict.compared > 30
+
+
+def test_timers_parameters_pauses_saved_state_and_a_second_life_come_again(scene: Scene) -> None:
+    scene.begin(EVENTFUL, params="pace = 3", settings='on_stop = "keep"')
+    for life in range(2):
+        scene.until(lambda life=life: scene.host.log().count("state=TRADING") == life + 1)
+        scene.until(lambda: "state=CONNECTED" in scene.router_lines())
+        command(scene, Command.SET_PARAMETER, "pace", str(10 + life))
+        for step in range(20):
+            scene.feed.trade(100 * (life + 1) + step)
+        command(scene, Command.PAUSE)
+        scene.feed.trade(1)
+        command(scene, Command.RESUME)
+        command(scene, Command.CANCEL_ALL)
+        scene.until(lambda life=life: len(scene.router.cancel_alls()) == life + 1)
+        for order in scene.router.orders()[-3:]:
+            scene.router.report(order, ExecType.FILL)
+        scene.rest(0.2)
+        assert scene.host.stop() == 0
+        if life == 0:
+            scene.host.start()
+    for session in sessions(scene):
+        verdict = rerun(scene, session=session)
+        assert verdict.difference is None, verdict.difference.lines()
+        assert verdict.unchecked == 0
+        assert verdict.compared > 30
+
+
+def command(scene: Scene, what: Command, target: str = "", value: str = "") -> None:
+    send_command(scene.host.paths, "strategy-probe", what, reason="test", target=target, value=value)
+
+
+def sessions(scene: Scene) -> list[RecordedSession]:
+    with Archive(scene.host.paths) as archive:
+        return recorded_sessions(archive, "probe")
+
+
+def test_a_session_comes_again_after_its_queues_were_archived(scene: Scene) -> None:
+    run_at_random(scene, 300)
+    assert scene.host.stop() == 0
+    paths = scene.host.paths
+    scene.router.close()
+    layout = ArchiveLayout.of(paths)
+    for source in list(queues_on_bus(paths)):
+        with Queue.open_publisher(source.path) as writer:
+            writer.roll()
+        for ref in queue_segments(source.path)[:-1]:
+            adopt(layout, ref.path, source.venue, source.symbol, source.stream)
+        shutil.rmtree(source.path)
+    verdict = rerun(scene)
+    assert verdict.difference is None, verdict.difference.lines()
+    assert verdict.compared > 50
 
 
 def play(scene: Scene, rng: random.Random, step: int) -> None:
