@@ -188,8 +188,8 @@ cdef class _Rebuild:
             return 0
         is_order = CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE
         is_levels = f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT
-        is_auction = f.type_id == CHR_PHASE_CHANGE or f.type_id == CHR_AUCTION_INFO
-        if is_order or (self.orders and (is_levels or is_auction)):
+        is_other = f.type_id == CHR_PHASE_CHANGE or f.type_id == CHR_AUCTION_INFO or f.type_id == CHR_GAP
+        if is_order or (self.orders and (is_levels or is_other)):
             self.book = L3Book(self.instrument_id)
             e.l3 = (<L3Book>self.book).l3
         elif is_levels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,6 +201,34 @@ def test_a_gap_in_the_source_shows_in_the_manifest(layout: ArchiveLayout, tmp_pa
     assert row.facts.gaps == 1
     kinds = [type(r).__name__ for r in read(layout, "deribit", "X", "book")]
     assert kinds == ["Instrument", "BookSnapshot", "BookDelta", "Gap", "BookSnapshot"]
+
+
+def test_packets_missing_before_the_first_definition_show_in_book_and_manifest(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    at = 1_692_711_000 * 10**9
+    since = (at - 1_692_676_800 * 10**9).to_bytes(6, "big")
+    event = b"S" + bytes(4) + since + b"O"
+    order = b"A" + struct.pack(">HH", 7, 0) + since + struct.pack(">QcI8sI", 1, b"B", 5, b"IVOO    ", 100)
+    frames = b"".join(_captured(at, seq, message) for seq, message in ((1, event), (4, order)))
+    (tmp_path / "x.pcap").write_bytes(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1) + frames)
+    assert import_file(layout, tmp_path / "x.pcap").gaps == 1
+    with Manifest(layout.manifest) as manifest:
+        (row,) = manifest.find("nasdaq", "IVOO", "book")
+    assert row.facts.gaps == 1
+    with Archive(layout.root.parent) as archive:
+        book = archive.book_at("nasdaq:IVOO", at + 1)
+    assert book is not None
+    assert not book.valid
+
+
+def _captured(at: int, seq: int, message: bytes) -> bytes:
+    """A packet of one message in a capture."""
+    mold = b"session   " + struct.pack(">QHH", seq, 1, len(message)) + message
+    datagram = struct.pack(">HHHH", 1, 2, 8 + len(mold), 0) + mold
+    ip = struct.pack(">BBHHHBBH8s", 0x45, 0, 20 + len(datagram), 0, 0, 9, 17, 0, bytes(8))
+    data = bytes(12) + b"\x08\x00" + ip + datagram
+    return struct.pack("<IIII", at // 10**9, at % 10**9, len(data), len(data)) + data
 
 
 def test_the_manifest_of_imports_is_that_of_the_files(layout: ArchiveLayout, tmp_path: Path) -> None:

@@ -186,6 +186,28 @@ def test_missing_packets_leave_a_gap_and_doubled_messages_are_passed_over() -> N
     assert [ts for _, ts, _ in batch] == [5_000, 5_000, 6_000, 6_500, 6_500, 6_500, 7_000]
 
 
+def test_packets_missing_before_a_stock_is_named_are_a_gap_of_that_stock_too() -> None:
+    batch = RecordBatch()
+    parser = ItchParser(MIDNIGHT, batch)
+    parser.packet(in_packet(10, [head("S", 1, 0) + b"O"]), 5_000)
+    parser.packet(in_packet(13, [add(2, 2, "B", 1, 10)]), 6_000)
+    parser.packet(in_packet(15, [add(3, 3, "B", 1, 10), add(3, 4, "B", 1, 10, "ALC", 8)]), 7_000)
+    assert (parser.gaps, parser.missing) == (2, 3)
+    first, second = (instrument_id(f"nasdaq:{name}") for name in ("IVOO", "ALC"))
+    told = [(r.instrument_id, type(r).__name__, getattr(r, "expected_id", 0)) for r in batch.messages()]
+    assert told == [
+        (first, "Gap", 11),  # once for the book, once for the trades
+        (first, "Gap", 11),
+        (first, "OrderAdd", 0),
+        (first, "Gap", 14),
+        (first, "Gap", 14),
+        (first, "OrderAdd", 0),
+        (second, "Gap", 11),
+        (second, "Gap", 11),
+        (second, "OrderAdd", 0),
+    ]
+
+
 def test_a_file_may_be_cut_anywhere_into_chunks() -> None:
     seed = 5
     random = Random(seed)

@@ -89,6 +89,7 @@ cdef class ItchParser:
     cdef int64_t midnight_ns, last_ns
     cdef readonly uint64_t total, unknown_stock, unknown_order, gaps, missing, doubled, unordered
     cdef uint64_t next_seq
+    cdef uint64_t first_missing, gap_end  # of all gaps so far, from the first to the end of the last
     cdef uint8_t session[10]
     cdef bint in_session
     cdef bytes tail
@@ -190,18 +191,24 @@ cdef class ItchParser:
         return 0
 
     cdef int gap(self, uint64_t seq, int64_t ts_ns) except -1:
-        cdef chr_gap_t *r
-        cdef int lane
         cdef uint64_t stock
+        if self.gaps == 0:
+            self.first_missing = self.next_seq
         self.gaps += 1
         self.missing += seq - self.next_seq
         for stock in self.instruments:
-            for lane in (LANE_BOOK, LANE_TRADE):
-                r = <chr_gap_t *>self.batch.add(CHR_GAP, lane, stock, ts_ns, ts_ns, 0)
-                r.instrument_id = stock
-                r.recv_ts = ts_ns
-                r.expected_id, r.received_id, r.reason = self.next_seq, seq, <uint8_t>SEQUENCE
-        self.next_seq = seq
+            self.mark_gap(stock, self.next_seq, seq, ts_ns)
+        self.next_seq = self.gap_end = seq
+        return 0
+
+    cdef int mark_gap(self, uint64_t stock, uint64_t expected, uint64_t received, int64_t ts_ns) except -1:
+        cdef chr_gap_t *r
+        cdef int lane
+        for lane in (LANE_BOOK, LANE_TRADE):
+            r = <chr_gap_t *>self.batch.add(CHR_GAP, lane, stock, ts_ns, self.venue_ns or ts_ns, 0)
+            r.instrument_id = stock
+            r.recv_ts = ts_ns
+            r.expected_id, r.received_id, r.reason = expected, received, <uint8_t>SEQUENCE
         return 0
 
     # ------------------------------------------------------------ one message
@@ -410,6 +417,8 @@ cdef class ItchParser:
                 number = instrument_id(f"{self.venue}:{symbol}")
             except InvalidName:
                 raise self.rejected(0, f"stock {symbol!r} is no name") from None
+            if self.gaps and number not in self.instruments:  # what was missing before may have been of this stock too
+                self.mark_gap(number, self.first_missing, self.gap_end, self.ts_ns)
             self.instruments[number] = stock_definition(self.venue, symbol, number)
             if kind == c"R":
                 self.begin_day(number)
