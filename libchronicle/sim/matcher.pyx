@@ -15,6 +15,7 @@ from libchronicle.sim.queues cimport FillChances, QueueModel, queue_model
 from enum import IntEnum
 from typing import NamedTuple
 
+from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import ExecType, Liquidity, OrderFlags, RejectCode, Side
 
 __all__ = ["AHEAD_UNKNOWN", "FillRule", "MatchEvent", "Matcher", "StopTrigger", "Working"]
@@ -111,13 +112,13 @@ cdef class Matcher:
         self, uint64_t instrument_id, L2Book book not None, *, int64_t tick=0, int64_t lot=0, int qty_exponent=0, queue=None,
         FillChances chances=None, trigger=StopTrigger.TRADE,
     ) -> int:
-        """Slot of a new instrument. `book` is read, never changed. Tick or lot 0 = not checked here. Raises TypeError for a queue model
-        that is none, ValueError for one of single orders on a book of levels."""
+        """Slot of a new instrument. `book` is read, never changed. Tick or lot 0 = not checked here. Raises InvalidArgument for a queue
+        model that is none, and for one of single orders on a book of levels."""
         cdef chr_sim_terms terms
         cdef QueueModel model = queue_model(queue)
         cdef const chr_l3 *l3 = (<L3Book> book).l3 if isinstance(book, L3Book) else NULL
         if model.needs_orders and l3 == NULL:
-            raise ValueError(f"{model!r} needs an order-level book; {book!r} has levels only")
+            raise InvalidArgument(where="Matcher.add", field="queue", value=model, allowed="on an order-level (L3) book only")
         memset(&terms, 0, sizeof(terms))
         model.into(&terms)
         if chances is not None:

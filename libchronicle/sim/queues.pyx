@@ -24,6 +24,7 @@ from libchronicle.sim.matcher cimport (
     CHR_SIM_QUEUE_USER,
 )
 
+from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import Side
 
 __all__ = [
@@ -77,13 +78,13 @@ cdef class RiskAverseQueue(QueueModel):
 
 cdef class ProbQueue(QueueModel):
     """Of what leaves a level without a trade, a part p leaves behind us; f(x) = x ** power. `variant` 1:
-    p = f(back) / (f(back) + f(front)); 2: f(back) / f(back + front); 3: 1 - f(front / (front + back)). Raises ValueError."""
+    p = f(back) / (f(back) + f(front)); 2: f(back) / f(back + front); 3: 1 - f(front / (front + back)). Raises InvalidArgument."""
 
     def __init__(self, power=2, *, variant=1):
         if not power > 0:
-            raise ValueError(f"power must be above 0, not {power!r}")
+            raise InvalidArgument(where="ProbQueue", field="power", value=power, allowed="above 0")
         if variant not in (1, 2, 3):
-            raise ValueError(f"variant must be 1, 2 or 3, not {variant!r}")
+            raise InvalidArgument(where="ProbQueue", field="variant", value=variant, allowed="1, 2, 3")
         self.power = power
         self.kind = (CHR_SIM_QUEUE_POWER, CHR_SIM_QUEUE_POWER_2, CHR_SIM_QUEUE_POWER_3)[variant - 1]
 
@@ -94,11 +95,11 @@ cdef class ProbQueue(QueueModel):
 
 cdef class LogProbQueue(QueueModel):
     """As ProbQueue with f(x) = ln(1 + x), x in units of 1. `variant` 1: p = f(back) / (f(back) + f(front)); 2: f(back) /
-    f(back + front). Raises ValueError."""
+    f(back + front). Raises InvalidArgument."""
 
     def __init__(self, *, variant=1):
         if variant not in (1, 2):
-            raise ValueError(f"variant must be 1 or 2, not {variant!r}")
+            raise InvalidArgument(where="LogProbQueue", field="variant", value=variant, allowed="1, 2")
         self.kind = CHR_SIM_QUEUE_LOG if variant == 1 else CHR_SIM_QUEUE_LOG_2
 
     def __repr__(self) -> str:
@@ -193,14 +194,13 @@ cdef int64_t ask_user(void *context, int what, const chr_sim_order *order, int64
 
 
 cdef QueueModel queue_model(object model):
-    """Of what a user gave: a model, or None for the risk-averse one. Raises TypeError."""
+    """Of what a user gave: a model, or None for the risk-averse one. Raises InvalidArgument."""
     if model is None:
         return RiskAverseQueue()
     if isinstance(model, QueueModel):
         return model
-    raise TypeError(
-        f"queue must be a QueueModel (RiskAverseQueue, ProbQueue, LogProbQueue, FifoQueue, or a subclass of UserQueue), not {model!r}"
-    )
+    allowed = "RiskAverseQueue, ProbQueue, LogProbQueue, FifoQueue, an instance of a subclass of UserQueue"
+    raise InvalidArgument(where="a simulated venue", field="queue", value=model, allowed=allowed)
 
 
 # ---------------------------------------------------------------- chances
@@ -208,7 +208,7 @@ cdef QueueModel queue_model(object model):
 
 cdef uint32_t _ppm(str name, object share) except? 0xFFFFFFFF:
     if not 0 <= share <= 1:
-        raise ValueError(f"{name} is a share of 1, not {share!r}")
+        raise InvalidArgument(where="FillChances", field=name, value=share, allowed="a share of 0 to 1")
     return <uint32_t> round(share * 1_000_000)
 
 
@@ -224,7 +224,7 @@ cdef class FillChances:
     def __init__(self, *, touch=1.0, through_only=0.0, slippage=0.0, slippage_ticks=1):
         _ppm("touch", touch), _ppm("through_only", through_only), _ppm("slippage", slippage)
         if not 0 <= slippage_ticks <= 1_000_000:
-            raise ValueError(f"slippage_ticks must be between 0 and a million, not {slippage_ticks!r}")
+            raise InvalidArgument(where="FillChances", field="slippage_ticks", value=slippage_ticks, allowed="0 to a million")
         self.touch, self.through_only, self.slippage, self.slippage_ticks = touch, through_only, slippage, slippage_ticks
 
     cdef int into(self, chr_sim_terms *terms) except -1:
