@@ -15,10 +15,10 @@ SYMBOLS = ("AA", "BB", "CC")
 CONFIG = QueueConfig(segment_size=256 << 10, prefault=False, sync=False, durable=("etl",))
 
 
-def write_raw(path: Path, count: int, seed: int) -> int:
+def write_raw(path: Path, count: int, seed: int, midnight: int = MIDNIGHT) -> int:
     """Records of a few symbols, in three lives of the feed; returns how many."""
     rng = random.Random(seed)
-    ts = MIDNIGHT - count // 2 * 20_000_000
+    ts = midnight - count // 2 * 20_000_000
     written = 0
     for life in range(3):
         with Queue.open_publisher(path, CONFIG) as writer:
