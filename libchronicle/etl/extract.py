@@ -14,6 +14,7 @@ from libchronicle.etl.sinks import ROW_GROUP, RowSink
 from libchronicle.protocol import Instrument, instrument_id
 from libchronicle.replay import ReadingSource, Replay, archive_replay
 from libchronicle.signals import Feature, FeatureEngine, Trigger, feature_named
+from libchronicle.signals import features_named as named
 from libchronicle.storage.archive import Archive, Time, to_ns
 from libchronicle.storage.catalog import Stream
 from libchronicle.storage.definitions import definition_of
@@ -111,8 +112,8 @@ def _run(
 
 
 def features_named(text: str) -> list[Feature]:
-    """`mid,imbalance:5,my_features.py:Momentum`: built-in ones by name, your own by file and class. Raises InvalidArgument."""
-    return [_feature(part.strip()) for part in text.split(",") if part.strip()]
+    """`mid,imbalance:5,vector,mine.py:Momentum`: built-in ones by name, your own by file and class. Raises InvalidArgument."""
+    return named(text, _feature)
 
 
 def _feature(text: str) -> Feature:

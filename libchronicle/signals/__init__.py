@@ -7,41 +7,57 @@ engine = FeatureEngine([Mid()], TimeBar(10**9), on_batch=lambda batch: print(bat
 
 from __future__ import annotations
 
-from libchronicle.signals.builtin import (
-    BUILTIN,
-    Imbalance,
-    Microprice,
-    Mid,
-    Spread,
-    Time,
-    Touch,
-    TradeFlow,
-    feature_named,
-)
-from libchronicle.signals.core import Column, ColumnBuffer, Feature, FeatureBatch, Market
+from libchronicle.signals.builtin import Imbalance, Microprice, Mid, Spread, Time, Touch, TradeFlow
+from libchronicle.signals.core import Column, ColumnBuffer, Feature, FeatureBatch, Market, NumericFeature
+from libchronicle.signals.depth import DepthRatio, OrderFlowImbalance, Pressure, WeightedImbalance
 from libchronicle.signals.engine import FeatureEngine
+from libchronicle.signals.prices import Acceleration, AverageRange, Momentum, Volatility
+from libchronicle.signals.registry import BUILTIN, VECTOR, feature_named, features_named, vector_features
+from libchronicle.signals.scores import ZScore
+from libchronicle.signals.trades import Toxicity, TradeFlowImbalance, VolumeSurge, VwapDeviation
 from libchronicle.signals.triggers import AnyOf, EachRecord, OnEvent, TimeBar, Trigger, trigger_named
+from libchronicle.signals.vector import FeatureSet
+from libchronicle.signals.windows import FeatureBuffer
 
 __all__ = [
     "BUILTIN",
+    "VECTOR",
+    "Acceleration",
     "AnyOf",
+    "AverageRange",
     "Column",
     "ColumnBuffer",
+    "DepthRatio",
     "EachRecord",
     "Feature",
     "FeatureBatch",
+    "FeatureBuffer",
     "FeatureEngine",
+    "FeatureSet",
     "Imbalance",
     "Market",
     "Microprice",
     "Mid",
+    "Momentum",
+    "NumericFeature",
     "OnEvent",
+    "OrderFlowImbalance",
+    "Pressure",
     "Spread",
     "Time",
     "TimeBar",
     "Touch",
+    "Toxicity",
     "TradeFlow",
+    "TradeFlowImbalance",
     "Trigger",
+    "Volatility",
+    "VolumeSurge",
+    "VwapDeviation",
+    "WeightedImbalance",
+    "ZScore",
     "feature_named",
+    "features_named",
     "trigger_named",
+    "vector_features",
 ]

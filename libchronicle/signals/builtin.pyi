@@ -1,36 +1,35 @@
 """Features that need no writing. All are null while the book is not whole or a side of it is empty."""
 
-from libchronicle.signals.core import Feature
+from libchronicle.signals.core import Feature, NumericFeature
 
 class Time(Feature):
     """`venue_ts`: the venue's time of the last record; `day_s`: seconds since midnight UTC of the row's time."""
 
     def __init__(self) -> None: ...
 
-class Touch(Feature):
+class Touch(NumericFeature):
     """`bid`, `bid_qty`, `ask`, `ask_qty`: best prices and their quantities."""
 
     def __init__(self) -> None: ...
 
-class Mid(Feature):
+class Mid(NumericFeature):
     """`mid`: (bid + ask) / 2."""
 
     def __init__(self) -> None: ...
 
-class Spread(Feature):
+class Spread(NumericFeature):
     """`spread_bps`: (ask - bid) / mid, in hundredths of a percent."""
 
     def __init__(self) -> None: ...
 
-class Microprice(Feature):
+class Microprice(NumericFeature):
     """`microprice`: best prices, each weighted with the quantity of the other side."""
 
     def __init__(self) -> None: ...
 
-class Imbalance(Feature):
+class Imbalance(NumericFeature):
     """`imbalance_<depth>`: (bids - asks) / (bids + asks) of the quantity in the best `depth` levels, -1 to 1."""
 
-    depth: int
     def __init__(self, depth: int = 1) -> None: ...
 
 class TradeFlow(Feature):
@@ -38,8 +37,3 @@ class TradeFlow(Feature):
     `vwap`; the last two are null without trades."""
 
     def __init__(self) -> None: ...
-
-BUILTIN: dict[str, type[Feature]]
-
-def feature_named(text: str) -> Feature:
-    """`mid`, or with an argument `imbalance:5`. Raises InvalidArgument."""

@@ -1,15 +1,16 @@
-"""Built-in features, see builtin.pyi. None touches a Python object at a row."""
+"""Features of the touch, of one moment, and of the trades between two rows; see builtin.pyi. None touches a Python object at a row."""
 
-from libc.stdint cimport int64_t
+from libc.math cimport NAN
+from libc.stdint cimport int64_t, uint32_t
 
-from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2_best, chr_l2_depth
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID
 from libchronicle.protocol.layout cimport chr_level_t
-from libchronicle.signals.core cimport ColumnBuffer, Feature, Market
+from libchronicle.signals.core cimport ColumnBuffer, Feature, Market, NumericFeature
 
 from libchronicle.errors import InvalidArgument
 from libchronicle.signals.core import Column
 
-__all__ = ["BUILTIN", "Imbalance", "Microprice", "Mid", "Spread", "Time", "Touch", "TradeFlow", "feature_named"]
+__all__ = ["Imbalance", "Microprice", "Mid", "Spread", "Time", "Touch", "TradeFlow"]
 
 cdef int64_t DAY_NS = 86_400_000_000_000
 
@@ -38,89 +39,90 @@ cdef class Time(Feature):
         return put(buffers, at + 1, <double>(market.ts_ns % DAY_NS) / 1e9)
 
 
-cdef class Touch(Feature):
+cdef class Touch(NumericFeature):
     """`bid`, `bid_qty`, `ask`, `ask_qty`: best prices and their quantities."""
 
-    columns = (Column("bid", "float"), Column("bid_qty", "float"), Column("ask", "float"), Column("ask_qty", "float"))
+    def __init__(self):
+        self.name("touch", ("bid", "bid_qty", "ask", "ask_qty"))
 
-    cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
-        cdef chr_level_t level
-        cdef int side
-        for side in (CHR_BID, CHR_ASK):
-            if market.book is not None and market.book.b.valid and chr_l2_best(market.book.b, side, &level):
-                put(buffers, at, <double>level.price / market.price_scale)
-                put(buffers, at + 1, <double>level.qty / market.qty_scale)
-            else:
-                put_nulls(buffers, at, 2)
-            at += 2
+    cdef int compute(self, Market market, double *out) except -1:
+        cdef bint bid = market.whole and market.has_bid, ask = market.whole and market.has_ask
+        out[0] = <double>market.bid_level.price / market.price_scale if bid else NAN
+        out[1] = <double>market.bid_level.qty / market.qty_scale if bid else NAN
+        out[2] = <double>market.ask_level.price / market.price_scale if ask else NAN
+        out[3] = <double>market.ask_level.qty / market.qty_scale if ask else NAN
         return 0
 
 
-cdef class Mid(Feature):
+cdef class Mid(NumericFeature):
     """`mid`: (bid + ask) / 2."""
 
-    columns = (Column("mid", "float"),)
+    def __init__(self):
+        self.name("mid", ("mid",))
 
-    cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
+    cdef int compute(self, Market market, double *out) except -1:
         cdef int64_t bid, ask
-        if not market.two_sided(&bid, &ask):
-            return put_nulls(buffers, at, 1)
-        return put(buffers, at, (<double>bid + <double>ask) / (2 * market.price_scale))
+        out[0] = NAN
+        if market.two_sided(&bid, &ask):
+            out[0] = (<double>bid + <double>ask) / (2 * market.price_scale)
+        return 0
 
 
-cdef class Spread(Feature):
+cdef class Spread(NumericFeature):
     """`spread_bps`: (ask - bid) / mid, in hundredths of a percent."""
 
-    columns = (Column("spread_bps", "float"),)
+    def __init__(self):
+        self.name("spread_bps", ("spread_bps",))
 
-    cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
+    cdef int compute(self, Market market, double *out) except -1:
         cdef int64_t bid, ask
-        if not market.two_sided(&bid, &ask) or bid + ask == 0:
-            return put_nulls(buffers, at, 1)
-        return put(buffers, at, (<double>ask - <double>bid) * 20_000.0 / (<double>bid + <double>ask))
+        out[0] = NAN
+        if market.two_sided(&bid, &ask) and bid + ask != 0:
+            out[0] = (<double>ask - <double>bid) * 20_000.0 / (<double>bid + <double>ask)
+        return 0
 
 
-cdef class Microprice(Feature):
+cdef class Microprice(NumericFeature):
     """`microprice`: best prices, each weighted with the quantity of the other side."""
 
-    columns = (Column("microprice", "float"),)
+    def __init__(self):
+        self.name("microprice", ("microprice",))
 
-    cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
+    cdef int compute(self, Market market, double *out) except -1:
         cdef int64_t bid, ask
-        cdef chr_level_t b, a
         cdef double bid_qty, ask_qty
-        if not market.two_sided(&bid, &ask):
-            return put_nulls(buffers, at, 1)
-        chr_l2_best(market.book.b, CHR_BID, &b)
-        chr_l2_best(market.book.b, CHR_ASK, &a)
-        bid_qty, ask_qty = <double>b.qty, <double>a.qty
-        return put(
-            buffers,
-            at,
-            (<double>bid * ask_qty + <double>ask * bid_qty) / ((bid_qty + ask_qty) * market.price_scale),
-        )
+        out[0] = NAN
+        if market.two_sided(&bid, &ask):
+            bid_qty, ask_qty = <double>market.bid_level.qty, <double>market.ask_level.qty
+            out[0] = (<double>bid * ask_qty + <double>ask * bid_qty) / ((bid_qty + ask_qty) * market.price_scale)
+        return 0
 
 
-cdef class Imbalance(Feature):
+cdef class Imbalance(NumericFeature):
     """`imbalance_<depth>`: (bids - asks) / (bids + asks) of the quantity in the best `depth` levels, -1 to 1."""
-
-    cdef readonly tuple columns
-    cdef readonly int depth
 
     def __init__(self, int depth=1):
         if not 0 < depth <= 100_000:
             raise InvalidArgument(where="Imbalance", field="depth", value=depth, allowed="1 to 100,000 levels")
         self.depth = depth
-        self.columns = (Column(f"imbalance_{depth}", "float"),)
+        self.name(f"imbalance depth={depth}", (f"imbalance_{depth}",))
 
-    cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
+    cdef int compute(self, Market market, double *out) except -1:
         cdef int64_t bid, ask
-        cdef double bids, asks
+        cdef const chr_level_t *levels
+        cdef double total[2]
+        cdef uint32_t i, count
+        cdef int side
+        out[0] = NAN
         if not market.two_sided(&bid, &ask):
-            return put_nulls(buffers, at, 1)
-        bids = <double>chr_l2_depth(market.book.b, CHR_BID, self.depth)
-        asks = <double>chr_l2_depth(market.book.b, CHR_ASK, self.depth)
-        return put(buffers, at, (bids - asks) / (bids + asks))
+            return 0
+        for side in range(2):
+            total[side] = 0
+            count = min(market.top(side, &levels), self.depth)
+            for i in range(count):
+                total[side] += <double>levels[i].qty
+        out[0] = (total[CHR_BID] - total[CHR_ASK]) / (total[CHR_BID] + total[CHR_ASK])
+        return 0
 
 
 cdef class TradeFlow(Feature):
@@ -147,26 +149,3 @@ cdef class TradeFlow(Feature):
         if market.traded_qty > 0:
             return put(buffers, at + 4, market.traded_value / market.traded_qty)
         return put_nulls(buffers, at + 4, 1)
-
-
-BUILTIN = {
-    "time": Time,
-    "touch": Touch,
-    "mid": Mid,
-    "spread": Spread,
-    "microprice": Microprice,
-    "imbalance": Imbalance,
-    "flow": TradeFlow,
-}
-
-
-def feature_named(str text not None):
-    """`mid`, or with an argument `imbalance:5`. Raises InvalidArgument."""
-    name, colon, argument = text.partition(":")
-    if name not in BUILTIN:
-        raise InvalidArgument(where="features", field="name", value=text, allowed=", ".join(BUILTIN))
-    if not colon:
-        return BUILTIN[name]()
-    if name != "imbalance" or not argument.isdigit():
-        raise InvalidArgument(where="features", field=name, value=text, allowed="imbalance:DEPTH; others take nothing")
-    return Imbalance(int(argument))

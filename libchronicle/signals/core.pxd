@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.book.l2 cimport L2Book
 from libchronicle.native.hot cimport chr_frame
+from libchronicle.protocol.layout cimport chr_level_t
 
 
 cdef class ColumnBuffer:
@@ -33,11 +34,33 @@ cdef class Market:
     cdef readonly uint64_t trades
     cdef readonly bint broken
     cdef const chr_frame *frame
+    cdef bint traded                # the record that came last is a trade
+    cdef readonly bint whole        # of the book, as are all of the following: as they were after that record
+    cdef bint has_bid, has_ask
+    cdef chr_level_t bid_level, ask_level
+    cdef double mid_price           # mantissa; NaN unless both sides have a level
+    cdef uint32_t depth             # how many levels features look at
+    cdef uint64_t book_version, top_version
+    cdef chr_level_t *levels[2]
+    cdef uint32_t level_count[2]
     cdef int take(self, const chr_frame *frame) except -1
+    cdef int take_trade(self, const chr_frame *frame) except -1
     cdef int define(self, bytes definition) except -1
+    cdef void look(self) noexcept
+    cdef int deepen(self, uint32_t depth) except -1
+    cdef uint32_t top(self, int side, const chr_level_t **levels) noexcept
     cdef bint two_sided(self, int64_t *bid, int64_t *ask) noexcept
     cdef int row_done(self) except -1
 
 
 cdef class Feature:
+    cdef int see(self, Market market) except -1
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1
+
+
+cdef class NumericFeature(Feature):
+    cdef readonly tuple columns
+    cdef readonly str spec
+    cdef readonly uint32_t depth    # levels of the book it looks at
+    cdef int name(self, str spec, tuple names) except -1
+    cdef int compute(self, Market market, double *out) except -1

@@ -81,6 +81,9 @@ class Market:
     def valid(self) -> bool:
         """The book is whole now, and no record has been missing since the last row."""
     @property
+    def whole(self) -> bool:
+        """The book is whole, or there is none."""
+    @property
     def broken(self) -> bool:
         """A record has been missing since the last row."""
     @property
@@ -108,3 +111,14 @@ class Feature:
         """One value for each column, at a row; None = null."""
     def reset(self) -> None:
         """After a row."""
+    def forget(self) -> None:
+        """Records are missing: what spans a window begins anew."""
+
+class NumericFeature(Feature):
+    """A native feature whose columns are all floats: of an extract, or of a `FeatureSet`. Its value at a time depends on the
+    records up to then alone."""
+
+    spec: str
+    """What it computes, parameters and all. Equal specs, equal values."""
+    depth: int
+    """Levels of the book it looks at; 0 = the touch at most."""

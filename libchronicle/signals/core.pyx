@@ -4,13 +4,14 @@ Columns are filled natively: a built-in feature overrides `emit` and touches no 
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.math cimport NAN, isnan
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from typing import NamedTuple
 
-from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, L2Book, chr_l2_best
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, L2Book, chr_l2_best, chr_l2_top
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.event_time cimport chr_event_ns
 from libchronicle.protocol.layout cimport (
@@ -28,7 +29,7 @@ from libchronicle.protocol.sbe cimport chr_block
 
 from libchronicle.protocol import Instrument, decode
 
-__all__ = ["KINDS", "Column", "ColumnBuffer", "Feature", "FeatureBatch", "Market"]
+__all__ = ["KINDS", "Column", "ColumnBuffer", "Feature", "FeatureBatch", "Market", "NumericFeature"]
 
 KINDS = ("float", "int", "bool", "time")
 
@@ -153,38 +154,57 @@ cdef class FeatureBatch:
 
 
 cdef class Market:
-    """One instrument's market at this moment, as features see it. Prices and quantities are mantissas unless said otherwise."""
+    """One instrument's market at this moment, as features see it. Prices and quantities are mantissas unless said otherwise.
+
+    Best levels are looked up once per record, when it is taken: a bar that ends before the next record sees those of its end,
+    though the book may have taken that record already.
+    """
 
     def __init__(self):
         self.price_scale = self.qty_scale = 1.0
+        self.mid_price = NAN
+        self.whole = True
+
+    def __dealloc__(self):
+        free(self.levels[0])
+        free(self.levels[1])
 
     cdef int take(self, const chr_frame *frame) except -1:
         """After the book took the frame."""
-        cdef const chr_trade_t *trade
-        cdef double qty
         self.frame = frame
         self.ts_ns = frame.ts_ns
         self.type_id = frame.type_id
+        self.traded = False
         if frame.type_id == CHR_TRADE:
-            trade = <const chr_trade_t *>chr_block(frame.payload, frame.size, CHR_TRADE, CHR_TRADE_BLOCK)
-            if trade == NULL:
-                return 0
-            self.venue_ts_ns = trade.venue_ts
-            self.trade_price, self.trade_qty, self.aggressor = trade.price, trade.qty, trade.aggressor
-            qty = <double>trade.qty / self.qty_scale
-            self.trades += 1
-            self.traded_qty += qty
-            self.traded_value += <double>trade.price / self.price_scale * qty
-            if trade.aggressor == CHR_SIDE_BUY:
-                self.buy_qty += qty
-            elif trade.aggressor == CHR_SIDE_SELL:
-                self.sell_qty += qty
-        elif frame.type_id == CHR_INSTRUMENT:
+            return self.take_trade(frame)
+        if frame.type_id == CHR_INSTRUMENT:
             return self.define(PyBytes_FromStringAndSize(<const char *>frame.payload, frame.size))
-        elif frame.type_id == CHR_GAP or frame.type_id == CHR_BOOK_RESET or frame.type_id == LOST:
+        if frame.type_id == CHR_GAP or frame.type_id == CHR_BOOK_RESET or frame.type_id == LOST:
             self.broken = True
         else:
             self.venue_ts_ns = max(chr_event_ns(frame.type_id, frame.payload, frame.size, frame.ts_ns), 0) or self.venue_ts_ns
+        self.look()
+        return 0
+
+    cdef int take_trade(self, const chr_frame *frame) except -1:
+        cdef double qty
+        cdef const chr_trade_t *trade = <const chr_trade_t *>chr_block(
+            frame.payload, frame.size, CHR_TRADE, CHR_TRADE_BLOCK
+        )
+        self.whole = self.book is None or self.book.b.valid != 0
+        if trade == NULL:
+            return 0
+        self.traded = True
+        self.venue_ts_ns = trade.venue_ts
+        self.trade_price, self.trade_qty, self.aggressor = trade.price, trade.qty, trade.aggressor
+        qty = <double>trade.qty / self.qty_scale
+        self.trades += 1
+        self.traded_qty += qty
+        self.traded_value += <double>trade.price / self.price_scale * qty
+        if trade.aggressor == CHR_SIDE_BUY:
+            self.buy_qty += qty
+        elif trade.aggressor == CHR_SIDE_SELL:
+            self.sell_qty += qty
         return 0
 
     cdef int define(self, bytes definition) except -1:
@@ -193,15 +213,53 @@ cdef class Market:
         self.qty_scale = 10.0 ** -self.instrument.qty_exponent
         return 0
 
+    # ------------------------------------------------------------ the book as it was after the last record
+
+    cdef void look(self) noexcept:
+        self.book_version += 1
+        self.has_bid = self.has_ask = False
+        self.mid_price = NAN
+        self.whole = self.book is None or self.book.b.valid != 0
+        if self.book is None or not self.whole:
+            return
+        self.has_bid = chr_l2_best(self.book.b, CHR_BID, &self.bid_level) != 0
+        self.has_ask = chr_l2_best(self.book.b, CHR_ASK, &self.ask_level) != 0
+        if self.has_bid and self.has_ask:
+            self.mid_price = (<double>self.bid_level.price + <double>self.ask_level.price) / 2
+
+    cdef int deepen(self, uint32_t depth) except -1:
+        """From now on `top` gives that many levels."""
+        cdef int side
+        cdef void *more
+        if depth <= self.depth:
+            return 0
+        for side in range(2):
+            more = realloc(self.levels[side], depth * sizeof(chr_level_t))
+            if more == NULL:
+                raise MemoryError
+            self.levels[side] = <chr_level_t *>more
+        self.depth = depth
+        self.top_version = 0
+        return 0
+
+    cdef uint32_t top(self, int side, const chr_level_t **levels) noexcept:
+        """The best levels of a side, at most `depth`; read from the book once per record, when first asked for."""
+        cdef int s
+        if self.top_version != self.book_version:
+            self.top_version = self.book_version
+            for s in range(2):
+                self.level_count[s] = 0
+                if self.book is not None and self.whole and self.depth:
+                    self.level_count[s] = chr_l2_top(self.book.b, s, self.depth, self.levels[s])
+        levels[0] = self.levels[side]
+        return self.level_count[side]
+
     cdef bint two_sided(self, int64_t *bid, int64_t *ask) noexcept:
         """Best prices of a whole book that has both."""
-        cdef chr_level_t level
-        if self.book is None or not self.book.b.valid or not chr_l2_best(self.book.b, CHR_BID, &level):
+        if not self.whole or not self.has_bid or not self.has_ask:
             return False
-        bid[0] = level.price
-        if not chr_l2_best(self.book.b, CHR_ASK, &level):
-            return False
-        ask[0] = level.price
+        bid[0] = self.bid_level.price
+        ask[0] = self.ask_level.price
         return True
 
     cdef int row_done(self) except -1:
@@ -212,21 +270,15 @@ cdef class Market:
 
     @property
     def valid(self):
-        return not self.broken and (self.book is None or self.book.b.valid != 0)
+        return not self.broken and self.whole
 
     @property
     def bid(self):
-        cdef chr_level_t level
-        if self.book is None or not self.book.b.valid or not chr_l2_best(self.book.b, CHR_BID, &level):
-            return None
-        return <double>level.price / self.price_scale
+        return <double>self.bid_level.price / self.price_scale if self.whole and self.has_bid else None
 
     @property
     def ask(self):
-        cdef chr_level_t level
-        if self.book is None or not self.book.b.valid or not chr_l2_best(self.book.b, CHR_ASK, &level):
-            return None
-        return <double>level.price / self.price_scale
+        return <double>self.ask_level.price / self.price_scale if self.whole and self.has_ask else None
 
     def message(self):
         if self.frame == NULL:
@@ -250,6 +302,13 @@ cdef class Feature:
     def reset(self):
         pass
 
+    def forget(self):
+        pass
+
+    cdef int see(self, Market market) except -1:
+        """A record was taken and nothing is missing: for what a native feature remembers."""
+        return 0
+
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
         """The values of a row into buffers[at:]."""
         values = self.values(market)
@@ -258,4 +317,31 @@ cdef class Feature:
         for value in values:
             (<ColumnBuffer>buffers[at]).put(value)
             at += 1
+        return 0
+
+
+cdef class NumericFeature(Feature):
+    """A native feature whose columns are all floats: a plug-in of FeatureSet too. NaN stands for null.
+
+    `spec` says what it computes, parameters and all: equal specs, equal values.
+    """
+
+    cdef int name(self, str spec, tuple names) except -1:
+        self.spec = spec
+        self.columns = tuple([Column(name, "float") for name in names])
+        return 0
+
+    cdef int compute(self, Market market, double *out) except -1:
+        """Its values at market.ts_ns, one for each column."""
+        raise NotImplementedError(type(self).__name__)
+
+    cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
+        cdef double out[8]
+        cdef Py_ssize_t i
+        self.compute(market, out)
+        for i in range(len(self.columns)):
+            if isnan(out[i]):
+                (<ColumnBuffer>buffers[at + i]).put_null()
+            else:
+                (<ColumnBuffer>buffers[at + i]).put_float(out[i])
         return 0

@@ -1,7 +1,7 @@
 """From a replay's events to rows of features. See engine.pyi.
 
 For each record:  bars that ended before it -> rows      (the state as it was then)
-                  record -> market -> features' on_event
+                  record -> market -> features' see and on_event
                   trigger -> row                         (the state with the record)
 """
 
@@ -16,9 +16,10 @@ from libchronicle.protocol.layout cimport (
     CHR_GAP,
     CHR_INSTRUMENT,
     CHR_ORDER_EXECUTE,
+    chr_level_t,
 )
 from libchronicle.replay.event cimport ReplayEvent
-from libchronicle.signals.core cimport ColumnBuffer, Feature, FeatureBatch, Market
+from libchronicle.signals.core cimport ColumnBuffer, Feature, FeatureBatch, Market, NumericFeature
 
 from libchronicle.errors import InvalidArgument
 from libchronicle.signals.core import Column
@@ -27,6 +28,9 @@ from libchronicle.signals.triggers import flatten
 __all__ = ["FeatureEngine"]
 
 BATCH_ROWS = 65_536
+
+cdef enum:
+    LOST = 0xFFFE
 
 
 cdef class FeatureEngine:
@@ -44,7 +48,7 @@ cdef class FeatureEngine:
     cdef list bars
     cdef int64_t next_bar
     cdef uint64_t types[64]
-    cdef bint every, begun
+    cdef bint every, begun, blank
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ cdef class FeatureEngine:
             if number < 4096:
                 self.types[<uint16_t>number >> 6] |= <uint64_t>1 << (<uint16_t>number & 63)
         self.next_bar = INT64_MAX
+        self.blank = True
         self.lay_out()
 
     cdef int lay_out(self) except -1:
@@ -78,6 +83,8 @@ cdef class FeatureEngine:
         for feature in self.features:
             if not isinstance(feature, Feature):
                 raise TypeError(f"{feature!r} is no Feature")
+            if isinstance(feature, NumericFeature):
+                self.market.deepen((<NumericFeature>feature).depth)
             self.places.append(len(columns))
             columns.extend(Column(*column) for column in feature.columns)
         columns.append(Column("valid", "bool"))
@@ -106,10 +113,28 @@ cdef class FeatureEngine:
             return
         if not self.begun and self.bars:
             self.begin_bars(frame.ts_ns)
-        for feature in self.listeners:
-            feature.on_event(market)
+        self.show(frame)
         if self.fires(frame.type_id):
             self.row(frame.ts_ns)
+
+    cdef int show(self, const chr_frame *frame) except -1:
+        """The record to the features. What windows span must not have a hole."""
+        cdef const chr_level_t *levels
+        cdef Market market = self.market
+        if frame.type_id == CHR_GAP or frame.type_id == CHR_BOOK_RESET or frame.type_id == LOST or not market.whole:
+            if not self.blank:
+                for feature in self.features:
+                    feature.forget()
+                self.blank = True
+        else:
+            self.blank = False
+            for feature in self.features:
+                (<Feature>feature).see(market)
+        if self.bars:
+            market.top(0, &levels)  # a bar may end before the book's next record, which the book will have taken by then
+        for feature in self.listeners:
+            feature.on_event(market)
+        return 0
 
     cdef bint fires(self, uint16_t type_id) noexcept:
         if self.every and CHR_BOOK_SNAPSHOT <= type_id <= CHR_GAP:
@@ -131,7 +156,7 @@ cdef class FeatureEngine:
     cdef int row(self, int64_t ts_ns) except -1:
         cdef Py_ssize_t i
         cdef Market market = self.market
-        cdef bint valid = not market.broken and (market.book is None or market.book.b.valid != 0)
+        cdef bint valid = not market.broken and market.whole
         cdef int64_t seen = market.ts_ns
         market.ts_ns = ts_ns
         (<ColumnBuffer>self.buffers[0]).put_int(ts_ns)
