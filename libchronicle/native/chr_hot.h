@@ -301,6 +301,19 @@ static inline int64_t chr_append(chr_writer *w, uint16_t type_id, const void *pa
 
 /* ---------------------------------------------------------------- read */
 
+/* A frame that was looked at, as its reader gets it. */
+static inline void chr_frame_fill(chr_frame *out, const chr_frame_header *f)
+{
+    out->payload = (const uint8_t *)(f + 1);
+    out->size = f->commit & CHR_LENGTH_MASK;
+    out->type_id = f->type_id;
+    out->flags = f->flags;
+    out->version = f->version;
+    out->seq = f->seq;
+    out->ts_ns = f->ts_ns;
+    out->epoch = f->epoch;
+}
+
 static inline int chr_next(chr_reader *r, chr_frame *out)
 {
     const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
@@ -314,14 +327,7 @@ static inline int chr_next(chr_reader *r, chr_frame *out)
     if (CHR_UNLIKELY(verdict != CHR_FRAME_OK || f->seq != r->next_seq || f->type_id >= CHR_TYPE_RESERVED ||
                      chr_cycles() >= r->beat_cycles))
         return r->ops->next(r, out);
-    out->payload = (const uint8_t *)(f + 1);
-    out->size = f->commit & CHR_LENGTH_MASK;
-    out->type_id = f->type_id;
-    out->flags = f->flags;
-    out->version = f->version;
-    out->seq = f->seq;
-    out->ts_ns = f->ts_ns;
-    out->epoch = f->epoch;
+    chr_frame_fill(out, f);
     r->epoch = f->epoch;
     r->back = next - r->offset;
     r->offset = next;

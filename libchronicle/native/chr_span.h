@@ -151,14 +151,7 @@ static inline int chr_span_step_over(chr_span *s, chr_frame *out)
 
 static inline int chr_span_give(chr_span *s, const chr_frame_header *f, uint64_t next, chr_frame *out)
 {
-    out->payload = (const uint8_t *)(f + 1);
-    out->size = f->commit & CHR_LENGTH_MASK;
-    out->type_id = f->type_id;
-    out->flags = f->flags;
-    out->version = f->version;
-    out->seq = f->seq;
-    out->ts_ns = f->ts_ns;
-    out->epoch = f->epoch;
+    chr_frame_fill(out, f);
     s->ts_ns = f->ts_ns;
     s->epoch = f->epoch;
     s->offset = next;

@@ -355,12 +355,7 @@ static int slow_next(chr_reader *r, chr_frame *out)
     if (s->hole_pending)
         return chr_hole_give(s, out);
     const chr_frame_header *f = (const chr_frame_header *)(r->base + r->offset);
-    *out = (chr_frame){.payload = (const uint8_t *)(f + 1), .size = f->commit & CHR_LENGTH_MASK, .type_id = f->type_id};
-    out->flags = f->flags;
-    out->version = f->version;
-    out->seq = f->seq;
-    out->ts_ns = f->ts_ns;
-    out->epoch = f->epoch;
+    chr_frame_fill(out, f);
     s->gaps += f->type_id == CHR_TYPE_LOST;
     r->epoch = f->epoch;
     r->back = next - r->offset;
