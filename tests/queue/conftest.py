@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +51,39 @@ def spawn() -> Iterator[Spawn]:
     for child in children:
         child.kill()
         child.communicate()
+
+
+Under = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def under(tmp_path_factory: pytest.TempPathFactory) -> Under:
+    """under(library, code, *args, **environment): Python code that ran to its end with a C library loaded before all others.
+
+    `library` is C source; what it defines stands in for the functions of that name in the process. Built once.
+    """
+    if sys.platform != "linux" or shutil.which("gcc") is None:
+        pytest.skip("needs gcc and LD_PRELOAD")
+    built: dict[str, Path] = {}
+
+    def build(library: str) -> Path:
+        where = tmp_path_factory.mktemp("under")
+        (where / "library.c").write_text(textwrap.dedent(library))
+        command = ["gcc", "-shared", "-fPIC", "-O1", where / "library.c", "-o", where / "library.so"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return where / "library.so"
+
+    def run(library: str, code: str, *args: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        if library not in built:
+            built[library] = build(library)
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *map(str, args)],
+            env={**os.environ, "LD_PRELOAD": str(built[library]), **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    return run

@@ -1,14 +1,11 @@
 """The system clock is set back or forward under a live queue: timestamps never decrease, and nobody is thought dead."""
 
-import os
-import shutil
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
-SHIM = r"""
+# Steps CLOCK_REALTIME of a process, and of it alone.
+STEPPED_CLOCK = r"""
     #define _GNU_SOURCE
     #include <dlfcn.h>
     #include <fcntl.h>
@@ -62,40 +59,16 @@ PRELUDE = """
 """
 
 
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    """A library that steps CLOCK_REALTIME of a process, and of it alone."""
-    if sys.platform != "linux" or shutil.which("gcc") is None:
-        pytest.skip("needs gcc and LD_PRELOAD")
-    where = tmp_path_factory.mktemp("clock")
-    source = where / "shim.c"
-    source.write_text(textwrap.dedent(SHIM))
-    done = subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", source, "-o", where / "shim.so"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return where / "shim.so"
-
-
 @pytest.fixture
-def stepped(shim, tmp_path):
+def stepped(under, tmp_path):
     """stepped(code, clock): runs it in a process whose step(seconds) moves its system clock."""
 
     def run(code: str, clock: str) -> None:
         offset = tmp_path / "step"
         if not offset.exists():
             offset.write_bytes(bytes(8))
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(PRELUDE) + textwrap.dedent(code), tmp_path / "q", clock],
-            env={**os.environ, "LD_PRELOAD": str(shim), "CLOCK_STEP": str(offset)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        whole = textwrap.dedent(PRELUDE) + textwrap.dedent(code)
+        done = under(STEPPED_CLOCK, whole, tmp_path / "q", clock, CLOCK_STEP=str(offset))
         assert done.returncode == 0, done.stderr
 
     return run

@@ -1,11 +1,6 @@
 """What a reader's page says is kept for it, wherever its cursor stands; and only who was taken for dead is forgotten."""
 
-import os
-import shutil
 import struct
-import subprocess
-import sys
-import textwrap
 
 import pytest
 
@@ -168,6 +163,7 @@ def test_a_damaged_mark_of_the_oldest_segment_costs_no_reader_its_place(tmp_path
         assert reader.next().seq == 5
 
 
+# Opening a segment takes 50 ms.
 SLOW_OPEN = """
     #define _GNU_SOURCE
     #include <dlfcn.h>
@@ -192,18 +188,7 @@ SLOW_OPEN = """
 """
 
 
-@pytest.fixture(scope="module")
-def slow_open(tmp_path_factory):
-    """A library under which opening a segment takes 50 ms."""
-    if sys.platform != "linux" or shutil.which("gcc") is None:
-        pytest.skip("needs gcc and LD_PRELOAD")
-    where = tmp_path_factory.mktemp("slow")
-    (where / "slow.c").write_text(textwrap.dedent(SLOW_OPEN))
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", where / "slow.c", "-o", where / "slow.so"], check=True)
-    return where / "slow.so"
-
-
-def test_a_reader_whose_open_is_slow_begins_where_retention_has_come_to(tmp_path, slow_open, spawn):
+def test_a_reader_whose_open_is_slow_begins_where_retention_has_come_to(tmp_path, under, spawn):
     path = tmp_path / "q"
     writer = """
         import sys, time
@@ -230,13 +215,6 @@ def test_a_reader_whose_open_is_slow_begins_where_retention_has_come_to(tmp_path
     """
     child = spawn(writer, path)
     assert child.stdout.readline() == "open\n"
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(reader), path],
-        env={**os.environ, "LD_PRELOAD": str(slow_open)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = under(SLOW_OPEN, reader, path)
     assert done.returncode == 0, done.stderr
     assert inspect(path).oldest_seq > 0, "retention was at work"

@@ -1,15 +1,8 @@
 """A disk slower than the writer: the clean thread falls behind, and nothing else does."""
 
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
-
-import pytest
-
 from libchronicle.queue import check, inspect
 
+# Each sync of a file takes 10 ms.
 SLOW_SYNC = """
     #include <unistd.h>
     int fdatasync(int fd) { (void)fd; return usleep(10000), 0; }
@@ -18,20 +11,7 @@ SLOW_SYNC = """
 ROLLS = 300
 
 
-@pytest.fixture(scope="module")
-def slow_sync(tmp_path_factory):
-    """A library under which each sync of a file takes 10 ms."""
-    if sys.platform != "linux" or shutil.which("gcc") is None:
-        pytest.skip("needs gcc and LD_PRELOAD")
-    where = tmp_path_factory.mktemp("slow")
-    (where / "slow.c").write_text(textwrap.dedent(SLOW_SYNC))
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", where / "slow.c", "-o", where / "slow.so"], check=True)
-    return where / "slow.so"
-
-
-def test_a_writer_faster_than_its_disk_keeps_few_descriptors_and_all_is_sealed_in_the_end(
-    tmp_path, slow_sync
-):
+def test_a_writer_faster_than_its_disk_keeps_few_descriptors_and_all_is_sealed_in_the_end(tmp_path, under):
     path = tmp_path / "q"
     code = """
         import os, sys
@@ -49,21 +29,14 @@ def test_a_writer_faster_than_its_disk_keeps_few_descriptors_and_all_is_sealed_i
             while any(s.state == "left" for s in inspect(path).segments):
                 writer.heartbeat()
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), path, str(ROLLS)],
-        env={**os.environ, "LD_PRELOAD": str(slow_sync)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = under(SLOW_SYNC, code, path, ROLLS)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) <= 2 * 64 + 16, "two for each segment that waits for the disk, up to 64 of them"
     assert check(path).faults == []
     assert sum(s.state == "sealed" for s in inspect(path).segments) == ROLLS
 
 
-def test_a_flush_catches_up_with_everything(tmp_path, slow_sync):
+def test_a_flush_catches_up_with_everything(tmp_path, under):
     path = tmp_path / "q"
     code = """
         import sys
@@ -76,12 +49,5 @@ def test_a_flush_catches_up_with_everything(tmp_path, slow_sync):
             facts = inspect(sys.argv[1])
             assert facts.synced == facts.head, facts
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), path],
-        env={**os.environ, "LD_PRELOAD": str(slow_sync)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = under(SLOW_SYNC, code, path)
     assert done.returncode == 0, done.stderr
