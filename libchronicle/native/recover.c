@@ -299,6 +299,16 @@ static uint64_t existing_before(const walk *w, uint64_t lowest, uint64_t number)
     return lowest;
 }
 
+/* A queue whose first opening was cut off: the marks as they were made, and at most one segment, without a record. Nothing to alarm anybody about. */
+static bool never_begun(const walk *w)
+{
+    const chr_control *c = w->control;
+    uint64_t lowest = 0, highest = 0, made = CHR_SEGMENT_DATA;
+    if (c->next_seq != 0 || c->head != made || c->checked != made || c->touched != made || c->synced != made)
+        return false;
+    return (!chr_segment_range(w->dir, &lowest, &highest) || highest == 0) && (w->map == NULL || !holds_more(w));
+}
+
 /* The mark leads nowhere (a flipped bit, or segments that are gone): begin behind the segments that are sealed. */
 static int start_anew(walk *w)
 {
@@ -306,7 +316,8 @@ static int start_anew(walk *w)
     w->tail->offset = CHR_SEGMENT_DATA;
     if (!chr_segment_range(w->dir, &lowest, &highest))
         return 0;
-    w->tail->mended |= CHR_MENDED_MARKS;
+    if (!never_begun(w))
+        w->tail->mended |= CHR_MENDED_MARKS;
     for (uint64_t number = chr_walk_from(w->dir, lowest, highest);; number = existing_before(w, lowest, number)) {
         int entered = enter(w, number);
         w->tail->number = entered ? number : w->tail->number;

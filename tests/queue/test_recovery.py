@@ -55,6 +55,29 @@ def flip(file, offset, bit=0):
         handle.write(bytes([byte ^ (1 << bit)]))
 
 
+# The first sync of a page is that of the epoch, when the segment has been made and not begun.
+KILLED_AT_THE_SYNC = """
+    #include <signal.h>
+    #include <stddef.h>
+    int msync(void *at, size_t size, int flags) { (void)at, (void)size, (void)flags; return raise(SIGKILL); }
+"""
+
+
+def test_a_kill_while_a_queue_is_made_alarms_nobody(tmp_path, under):
+    code = """
+        import sys
+        from libchronicle.queue import Queue
+        Queue.open_publisher(sys.argv[1])
+    """
+    done = under(KILLED_AT_THE_SYNC, code, tmp_path / "q")
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "q" / "000000000.q").exists()
+    with Queue.open_publisher(tmp_path / "q") as writer:
+        assert writer.mended == ""
+        assert writer.append(1, b"first") == 0
+    assert verify(tmp_path / "q") == []
+
+
 def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path, spawn):
     seed = random.randrange(1 << 30)
     print("seed", seed)
