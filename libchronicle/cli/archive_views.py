@@ -19,6 +19,8 @@ from libchronicle.cli.records import Describer, utc
 from libchronicle.cli.tables import render_table, size
 from libchronicle.errors import ArchiveError, InvalidArgument, NotRecorded
 from libchronicle.protocol.decoder import decode
+from libchronicle.storage.catalog import Stream
+from libchronicle.storage.definitions import definitions_of
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.rebuild import refresh
@@ -127,6 +129,8 @@ def run_read(
             require_recorded(archive, venue, symbol, [stream])
             time = "venue" if by_venue else "ingest"
             records = iter(archive.read(venue, symbol, stream, start, end, time=time, damage="skip"))  # type: ignore[arg-type]
+        for definition in definitions_of(archive, Stream(venue, symbol, stream)):
+            describe.learn(definition)  # theirs may stand before the range
         with contextlib.suppress(KeyboardInterrupt):
             for record in islice(records, limit):
                 given += 1

@@ -85,3 +85,12 @@ def test_sql_prints_a_table_or_json(tmp_path: Path) -> None:
         == 0
     )
     assert copied.exists()
+
+
+def test_records_behind_a_start_have_names_and_decimal_prices(tmp_path: Path) -> None:
+    runner, run = CliRunner(), ["--run", str(tmp_path / "run")]
+    runner.invoke(app, ["archive", "import", str(trades_file(tmp_path / "t.csv")), *run])
+    words = ["archive", "read", "deribit:X", "trade", "--start", "2020-04-01T00:00:00.00005", "-n", "1", *run]
+    line = runner.invoke(app, words).stdout
+    assert "instrument_id=deribit:X" in line
+    assert "price=6421.5 qty=46" in line
