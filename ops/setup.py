@@ -41,6 +41,7 @@ extensions = [
             "libchronicle/protocol",
             "libchronicle/book",
             "libchronicle/sim",
+            "libchronicle/portfolio",
             "libchronicle/venues",
             "libchronicle/replay",
             "libchronicle/backtest",

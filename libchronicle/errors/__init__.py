@@ -66,6 +66,7 @@ from libchronicle.errors.queue import (
     WriterAlreadyActive,
 )
 from libchronicle.errors.trading import (
+    BadAmount,
     BadCombination,
     BadParameter,
     BadPrice,
@@ -105,6 +106,7 @@ __all__ = [
     "AlreadyRunning",
     "ArchiveBusy",
     "ArchiveError",
+    "BadAmount",
     "BadCombination",
     "BadParameter",
     "BadPrice",

@@ -150,6 +150,15 @@ class FixedPointOverflow(MisuseError):
     bits: int
 
 
+class BadAmount(MisuseError):
+    """An amount of an account, a fee or a limit that is no number, or outside what it may be."""
+
+    template = "{what}: {value!r} {reason}"
+    what: str
+    value: object
+    reason: str
+
+
 class InvalidTransition(InternalError):
     template = "{machine}: no transition from {state} on {event}"
     machine: str

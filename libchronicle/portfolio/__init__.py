@@ -1,6 +1,8 @@
-"""Positions, fees, orders and the ledger: fixed-point and pure."""
+"""Accounts, positions, fees, margin, orders and the ledger: fixed-point and pure."""
 
-from libchronicle.portfolio.fees import RATE_EXPONENT, FeeSchedule
+from libchronicle.portfolio.account import Account
+from libchronicle.portfolio.fees import RATE_EXPONENT, FeeSchedule, FlatFees, MakerTaker, TieredFees
+from libchronicle.portfolio.fixed import MONEY_EXPONENT, money
 from libchronicle.portfolio.ledger import Holding, Ledger
 from libchronicle.portfolio.orders import (
     AHEAD_UNKNOWN,
@@ -12,7 +14,7 @@ from libchronicle.portfolio.orders import (
     next_state,
 )
 from libchronicle.portfolio.position import Position
-from libchronicle.portfolio.valuation import MONEY_EXPONENT, InstrumentTerms
+from libchronicle.portfolio.valuation import InstrumentTerms
 
 __all__ = [
     "AHEAD_UNKNOWN",
@@ -20,13 +22,18 @@ __all__ = [
     "RATE_EXPONENT",
     "TERMINAL",
     "TRANSITIONS",
+    "Account",
     "FeeSchedule",
+    "FlatFees",
     "Holding",
     "InstrumentTerms",
     "Ledger",
+    "MakerTaker",
     "Order",
     "OrderKey",
     "OrderState",
     "Position",
+    "TieredFees",
+    "money",
     "next_state",
 ]

@@ -8,17 +8,25 @@ one of the two guards.
 
 from __future__ import annotations
 
-from libchronicle.errors import FixedPointOverflow
+from decimal import Decimal, InvalidOperation
+
+from libchronicle.errors import BadAmount, FixedPointOverflow
 
 __all__ = [
     "INT64_MAX",
     "INT128_MAX",
+    "MONEY_EXPONENT",
     "ceil_div",
     "checked_i64",
     "checked_product",
     "half_even_div",
+    "mantissa_of",
+    "money",
     "rescale",
 ]
+
+MONEY_EXPONENT = -8
+"""Of every amount of money: eight decimals, up to ±92 billion."""
 
 INT64_MAX = (1 << 63) - 1
 INT128_MAX = (1 << 127) - 1
@@ -60,3 +68,23 @@ def rescale(mantissa: int, exponent: int, to_exponent: int, what: str = "value")
     if shift >= 0:
         return checked_i64(checked_product(mantissa, 10**shift, what), what)
     return checked_i64(half_even_div(mantissa, 10**-shift), what)
+
+
+def mantissa_of(amount: object, exponent: int, what: str = "amount") -> int:
+    """Mantissa of a number as a person writes it: an int, a Decimal, or a str or float by its digits. Raises BadAmount
+    when it has more digits than the exponent, FixedPointOverflow."""
+    try:
+        value = Decimal(str(amount))
+        scaled = value.scaleb(-exponent)
+    except InvalidOperation:
+        raise BadAmount(what=what, value=amount, reason="is no number") from None
+    if not value.is_finite() or isinstance(amount, bool):
+        raise BadAmount(what=what, value=amount, reason="is no number")
+    if scaled != scaled.to_integral_value():
+        raise BadAmount(what=what, value=amount, reason=f"has more than {max(0, -exponent)} decimals")
+    return checked_i64(int(scaled), what)
+
+
+def money(amount: object, what: str = "amount") -> int:
+    """Mantissa at MONEY_EXPONENT of a number of units: money("0.5") = 50_000_000. Raises BadAmount, FixedPointOverflow."""
+    return mantissa_of(amount, MONEY_EXPONENT, what)

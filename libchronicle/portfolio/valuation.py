@@ -8,19 +8,20 @@ three kinds:
     the price rises
 
 Money is an int64 mantissa at MONEY_EXPONENT for every instrument: eight decimals, up to ±92 billion. It is
-rounded half-even once, when a fill is valued; from there on sums are exact.
+rounded half-even once, when a fill is valued; from there on sums are exact. The arithmetic is native (money.h).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import gcd
 
-from libchronicle.portfolio.fixed import checked_i64, checked_product, half_even_div
+from libchronicle.errors import FixedPointOverflow
+from libchronicle.portfolio.fixed import INT64_MAX, MONEY_EXPONENT, rescale
+from libchronicle.portfolio.position import Terms
 from libchronicle.protocol import ContractKind, Instrument
 
 __all__ = ["MONEY_EXPONENT", "InstrumentTerms"]
-
-MONEY_EXPONENT = -8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +42,41 @@ class InstrumentTerms:
     trading: bool = True
     name: str = ""
     settle_currency: str = ""
-    # The value of a product is product × _times ÷ _over, at MONEY_EXPONENT.
-    _times: int = field(init=False, default=1)
-    _over: int = field(init=False, default=1)
+    quote_currency: str = ""
+    base_currency: str = ""  # none: spot inventory is kept under the instrument's name
+    native: Terms = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        times, over = self._factors()
+        value_exponent = self.price_exponent + self.qty_exponent
+        native = Terms(
+            self.tick_size,
+            self.lot_size,
+            self.min_qty,
+            self.max_qty,
+            rescale(self.min_notional, value_exponent, MONEY_EXPONENT, "least notional"),
+            times,
+            over,
+            inverse=self.inverse,
+            spot=self.kind == ContractKind.SPOT,
+            trading=self.trading,
+        )
+        object.__setattr__(self, "native", native)
+
+    def _factors(self) -> tuple[int, int]:
+        """(times, over): the value of a product is product × times ÷ over, at MONEY_EXPONENT."""
         one = 10**-self.qty_exponent if self.qty_exponent <= 0 else 0
         size, exponent = self.contract_size, self.qty_exponent
         if size in (0, one):
             size, exponent = 1, 0
         sign = -1 if self.inverse else 1
         shift = sign * self.price_exponent + self.qty_exponent + exponent - MONEY_EXPONENT
-        object.__setattr__(self, "_times", size * 10 ** max(shift, 0))
-        object.__setattr__(self, "_over", 10 ** max(-shift, 0))
+        times, over = size * 10 ** max(shift, 0), 10 ** max(-shift, 0)
+        common = gcd(times, over)
+        times, over = times // common, over // common
+        if max(times, over) > INT64_MAX:
+            raise FixedPointOverflow(what=f"contract size of {self.name or self.instrument_id}", bits=64)
+        return times, over
 
     @classmethod
     def of(cls, message: Instrument) -> InstrumentTerms:
@@ -72,6 +95,8 @@ class InstrumentTerms:
             trading=bool(message.trading),
             name=f"{message.venue}:{message.symbol}",
             settle_currency=message.settle_currency or message.quote_currency,
+            quote_currency=message.quote_currency,
+            base_currency=message.base_currency,
         )
 
     @property
@@ -81,11 +106,7 @@ class InstrumentTerms:
     def signed_value(self, price: int, qty: int) -> int:
         """Money at MONEY_EXPONENT, with the sign of `qty` (inverse: against it). Raises
         FixedPointOverflow."""
-        if self.inverse:
-            product = checked_product(-qty, self._times, "value")
-            return checked_i64(half_even_div(product, price * self._over), "value")
-        product = checked_product(checked_product(price, qty, "value"), self._times, "value")
-        return checked_i64(half_even_div(product, self._over), "value")
+        return self.native.signed_value(price, qty)
 
     def notional(self, price: int, qty: int) -> int:
         """The size of a trade in money, never negative. Raises FixedPointOverflow."""
@@ -93,12 +114,4 @@ class InstrumentTerms:
 
     def price_of(self, cost: int, qty: int) -> int:
         """The price at which `qty` is worth `cost`: the average entry price of a position. 0 when flat."""
-        if qty == 0 or cost == 0:
-            return 0
-        if self.inverse:
-            numerator, denominator = -qty * self._times, cost * self._over
-        else:
-            numerator, denominator = cost * self._over, qty * self._times
-        if denominator < 0:
-            numerator, denominator = -numerator, -denominator
-        return checked_i64(half_even_div(numerator, denominator), "average price")
+        return self.native.price_of(cost, qty)
