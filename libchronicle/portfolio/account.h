@@ -10,7 +10,7 @@
  * Rules:
  * - Money is at 1e-8. A currency's balance is at the finest exponent any of its uses needs, so nothing is rounded there.
  * - equity of a currency = balance + held, held = unrealised profit of contracts + value of margined spot at the mark.
- * - initial margin of a slot = rate x max(|position + open buys|, |position - open sells|), the position at its mark and
+ * - initial margin of a slot = max(|position + open buys|, |position - open sells|) / leverage, the position at its mark and
  *   orders at their prices, rounded up; maintenance = rate x |position|. All contracts of a currency share its equity (cross margin).
  * - An order that only reduces is never refused for money. Every other one must leave equity - locked - initial >= 0 with its fee
  *   and what it would lose at once against the mark.
@@ -50,7 +50,8 @@ typedef struct {
     int64_t locked_base, locked_settle;
     int64_t base_scale;                  /* balance units of base per unit of quantity */
     int64_t qty_times, qty_over;         /* whole units of a quantity */
-    int64_t initial_rate, maintenance_rate, liquidation_rate;
+    int64_t leverage;                    /* initial margin is one part in so many, at 1e-8 */
+    int64_t maintenance_rate, liquidation_rate;
     uint32_t base, settle, fees;
     int8_t price_exponent;
     uint8_t margined;
@@ -98,7 +99,7 @@ static inline int64_t chr_initial(const chr_slot *s, int64_t worth, chr_i128 buy
     if (up < 0) up = -up;
     if (down < 0) down = -down;
     if (down > up) up = down;
-    return chr_clamp(chr_ceil((chr_i128)chr_clamp(up) * s->initial_rate, CHR_RATE_UNIT));
+    return chr_clamp(chr_ceil((chr_i128)chr_clamp(up) * CHR_RATE_UNIT, s->leverage));
 }
 
 /* The position's size in money at the mark, with its sign. */

@@ -15,7 +15,7 @@ cdef extern from "account.h" nogil:
         chr_terms terms
         chr_position position
         int64_t funding, mark, held, initial, maintenance, locked_base, locked_settle
-        int64_t base_scale, qty_times, qty_over, initial_rate, maintenance_rate, liquidation_rate
+        int64_t base_scale, qty_times, qty_over, leverage, maintenance_rate, liquidation_rate
         int64_t *open_qty
         int64_t *open_value
         uint32_t base, settle, fees

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from libchronicle.errors import BadAmount, MisuseError, UnknownInstrument
 from libchronicle.portfolio.fees import rate_of_bps
-from libchronicle.portfolio.fixed import MONEY_EXPONENT, ceil_div, mantissa_of
+from libchronicle.portfolio.fixed import MONEY_EXPONENT, mantissa_of
 
 
 cdef class Account:
@@ -65,8 +65,8 @@ cdef class Account:
         memset(&s, 0, sizeof(s))
         s.terms = (<Terms> terms.native).t
         s.margined = not s.terms.spot or leverage is not None
-        s.initial_rate = _initial_rate(leverage)
-        s.maintenance_rate = min(self._maintenance_rate, s.initial_rate)
+        s.leverage = _leverage_of(leverage)
+        s.maintenance_rate = min(self._maintenance_rate, 10**16 // s.leverage)
         s.liquidation_rate = self._liquidation_rate
         s.settle = s.base = self._place_of(terms.settle_currency or self.currency, MONEY_EXPONENT)
         if s.terms.spot:
@@ -369,9 +369,9 @@ def _chosen(choice, terms, str what, default):
     return choice.get(terms.name, choice.get(terms.name.partition(":")[0], default))
 
 
-def _initial_rate(leverage):
-    """Initial margin rate of a leverage, rounded up. Raises BadAmount."""
+def _leverage_of(leverage):
+    """Mantissa at 1e-8. Raises BadAmount."""
     times = mantissa_of(1 if leverage is None else leverage, MONEY_EXPONENT, "leverage")
     if not 10**8 <= times <= 1000 * 10**8:
         raise BadAmount(what="leverage", value=leverage, reason="is not between 1 and 1000")
-    return ceil_div(10**16, times)
+    return times
