@@ -23,6 +23,7 @@ from libchronicle.storage.catalog import Stream
 from libchronicle.storage.definitions import definitions_of
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import Manifest, SegmentRecord
+from libchronicle.storage.reading import Times
 from libchronicle.storage.rebuild import refresh
 from libchronicle.storage.recorded import nearest, recorded_names, require_recorded
 from libchronicle.storage.summary import PartitionSummary, summaries
@@ -127,8 +128,8 @@ def run_read(
             records = archive.tail(venue, symbol, stream, start)
         else:
             require_recorded(archive, venue, symbol, [stream])
-            time = "venue" if by_venue else "ingest"
-            records = iter(archive.read(venue, symbol, stream, start, end, time=time, damage="skip"))  # type: ignore[arg-type]
+            time: Times = "venue" if by_venue else "ingest"
+            records = iter(archive.read(venue, symbol, stream, start, end, time=time, damage="skip"))
         for definition in definitions_of(archive, Stream(venue, symbol, stream)):
             describe.learn(definition)  # theirs may stand before the range
         with contextlib.suppress(KeyboardInterrupt):

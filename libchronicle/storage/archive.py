@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from time import time_ns
-from typing import Final, Self
+from typing import Any, Final, Self, overload
 
 from libchronicle.book import L2Book, L3Book
 from libchronicle.bus.paths import BusPaths
@@ -38,7 +38,7 @@ class Archive:
     another endpoint than its stubs were written with.
 
         with Archive("run") as archive:
-            for message in archive.read("binance-spot", "BTCUSDT", "trade", "2024-08-08", "2024-08-09"):
+            for message in archive.read("binance-spot:BTCUSDT", "trade", "2024-08-08", "2024-08-09"):
                 ...
     """
 
@@ -72,6 +72,19 @@ class Archive:
     def close(self) -> None:
         self.catalog.close()
 
+    @overload
+    def read(
+        self,
+        instrument: str,
+        stream: str,
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        time: Times = "ingest",
+        types: Iterable[type[SbeMessage]] | None = None,
+        damage: str = "raise",
+    ) -> Reading: ...
+    @overload
     def read(
         self,
         venue: str,
@@ -83,8 +96,18 @@ class Archive:
         time: Times = "ingest",
         types: Iterable[type[SbeMessage]] | None = None,
         damage: str = "raise",
+    ) -> Reading: ...
+    def read(
+        self,
+        *where: Any,
+        time: Times = "ingest",
+        types: Iterable[type[SbeMessage]] | None = None,
+        damage: str = "raise",
+        **named: Any,
     ) -> Reading:
-        """Records with start <= time < end, in the order in which they were recorded. None = from the first, to the
+        """Records of an instrument's stream, told as `venue:SYMBOL, stream` or as `venue, symbol, stream`.
+
+        Those with start <= time < end, in the order in which they were recorded. None = from the first, to the
         last there is.
 
         `time` says by which clock: "ingest" (the frame's own) or "venue" (when it happened there; day by day, within
@@ -92,6 +115,7 @@ class Archive:
         "skip" it. Either way a LOST record (type 0xFFFE) tells what is missing, as between segments that are gone.
         Raises InvalidArgument.
         """
+        stream, start, end = _asked("Archive.read", where, named, times=("start", "end"))
         since, until = _bounds(start, end)
         if damage not in ("raise", "skip"):
             raise InvalidArgument(
@@ -103,7 +127,7 @@ class Archive:
             )
         return Reading(
             self.catalog,
-            Stream(venue, symbol, stream),
+            stream,
             since,
             until,
             time=time,
@@ -111,6 +135,17 @@ class Archive:
             types=None if types is None else frozenset((*(kind.TEMPLATE_ID for kind in types), LOST_TYPE)),
         )
 
+    @overload
+    def tail(
+        self,
+        instrument: str,
+        stream: str,
+        start: Time | None = None,
+        *,
+        timeout_s: float | None = None,
+        damage: str = "raise",
+    ) -> Iterator[Message]: ...
+    @overload
     def tail(
         self,
         venue: str,
@@ -120,18 +155,26 @@ class Archive:
         *,
         timeout_s: float | None = None,
         damage: str = "raise",
+    ) -> Iterator[Message]: ...
+    def tail(
+        self,
+        *where: Any,
+        timeout_s: float | None = None,
+        damage: str = "raise",
+        **named: Any,
     ) -> Iterator[Message]:
-        """Records from `start` on and then those being written, for ever; with `start` None from now on.
+        """Records of a stream from `start` on and then those being written, for ever; with `start` None from now on.
 
         What was archived and what is live is one run: nothing is told twice and nothing left out where one goes over into the
-        other. Waits for queues that do not exist yet. Ends after `timeout_s` without a record. Raises as read.
+        other. Waits for queues that do not exist yet. Ends after `timeout_s` without a record. Takes and raises as read.
         """
+        stream, start = _asked("Archive.tail", where, named, times=("start",))
         since = time_ns() if start is None else to_ns(start)
         if damage not in ("raise", "skip"):
             raise InvalidArgument(
                 where="Archive.tail", field="damage", value=damage, allowed='"raise" or "skip"'
             )
-        return tail(self.catalog, Stream(venue, symbol, stream), since, timeout_s, tolerant=damage == "skip")
+        return tail(self.catalog, stream, since, timeout_s, tolerant=damage == "skip")
 
     def book_at(self, instrument: str, at: Time, *, time: Times = "ingest") -> L2Book | L3Book | None:
         """The book of `venue:SYMBOL` after every record up to and including a time; None: nothing was recorded.
@@ -144,11 +187,7 @@ class Archive:
 
     def find_book(self, instrument: str, at: Time, *, time: Times = "ingest") -> BookAt:
         """As book_at, with what it was made from."""
-        venue, colon, symbol = instrument.partition(":")
-        if not (venue and colon and symbol):
-            raise InvalidArgument(
-                where="Archive", field="instrument", value=instrument, allowed="venue:SYMBOL"
-            )
+        venue, symbol = _split("Archive", instrument)
         if time not in ("ingest", "venue"):
             raise InvalidArgument(where="Archive", field="time", value=time, allowed='"ingest" or "venue"')
         if self._books is None:
@@ -158,6 +197,33 @@ class Archive:
     def streams(self) -> Iterator[Stream]:
         """What has been archived."""
         yield from self.catalog.streams()
+
+
+def _asked(
+    where: str, given: tuple[Any, ...], named: dict[str, Any], *, times: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """The stream and the times of a call that tells the instrument as one word or as two. Raises InvalidArgument, TypeError."""
+    whole = "instrument" in named or (bool(given) and ":" in given[0])
+    names = (("instrument", "stream") if whole else ("venue", "symbol", "stream")) + times
+    if len(given) > len(names):
+        raise TypeError(f"{where}({', '.join(names)}): {len(given)} arguments")
+    told = dict(zip(names, given, strict=False))
+    for name, value in named.items():
+        if name in told or name not in names:
+            raise TypeError(f"{where}({', '.join(names)}): unexpected argument {name!r}")
+        told[name] = value
+    missing = [name for name in names if name not in told and name not in times]
+    if missing:
+        raise InvalidArgument(where=where, field=missing[0], value=None, allowed="venue:SYMBOL and a stream")
+    venue, symbol = _split(where, told["instrument"]) if whole else (told["venue"], told["symbol"])
+    return Stream(venue, symbol, told["stream"]), *(told.get(name) for name in times)
+
+
+def _split(where: str, instrument: str) -> tuple[str, str]:
+    venue, colon, symbol = instrument.partition(":")
+    if not (venue and colon and symbol):
+        raise InvalidArgument(where=where, field="instrument", value=instrument, allowed="venue:SYMBOL")
+    return venue, symbol
 
 
 _ALL: Final = 1 << 62

@@ -8,10 +8,20 @@ instead, for plots and statistics.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from libchronicle.errors import HostError, InvalidArgument
-from libchronicle.protocol.market import Instrument
+from libchronicle.protocol import (
+    BookDelta,
+    BookMode,
+    BookSnapshot,
+    Instrument,
+    OrderAdd,
+    OrderDelete,
+    OrderExecute,
+    OrderModify,
+)
 from libchronicle.storage.columns import TABLES, ColumnReader
 
 if TYPE_CHECKING:
@@ -24,18 +34,33 @@ __all__ = ["ArrowBatches", "library", "numpy_columns", "table_of"]
 
 ROWS: Final = 16_384
 _OF_STREAM: Final = {"trade": "trades", "quote": "quotes", "book": "levels"}
+_ORDERS: Final = tuple(kind.TEMPLATE_ID for kind in (OrderAdd, OrderModify, OrderDelete, OrderExecute))
+_HEAD: Final = 16  # records: the first of a stream is its definition, but for a place that does not hold
 _PRICES: Final = ("price", "bid_price", "ask_price")
 _QUANTITIES: Final = ("qty", "bid_qty", "ask_qty")
 _ARROW: Final = {"q": "int64", "Q": "uint64", "H": "uint16", "B": "uint8"}
 
 
-def table_of(stream: str, table: str | None) -> str:
-    """The table asked for, or the one of the stream. Raises InvalidArgument."""
+def table_of(reading: Reading, table: str | None) -> str:
+    """The table asked for, or the one of the stream: of a book of single orders that is `orders`. Raises InvalidArgument."""
+    stream = reading.stream.stream
     chosen = table or _OF_STREAM.get(stream, "")
+    if table is None and chosen == "levels" and _holds_orders(reading):
+        chosen = "orders"
     if chosen not in TABLES:
         allowed = f"one of {', '.join(TABLES)}; the stream {stream!r} has none of its own"
         raise InvalidArgument(where="columns", field="table", value=table, allowed=allowed)
     return chosen
+
+
+def _holds_orders(reading: Reading) -> bool:
+    """As the definition at the head of the stream says, or else the first record of a book."""
+    for message in islice(reading.whole(), _HEAD):
+        if message.type_id == Instrument.TEMPLATE_ID and Instrument.decode(message).book_mode == BookMode.L3:
+            return True
+        if message.type_id in (*_ORDERS, BookSnapshot.TEMPLATE_ID, BookDelta.TEMPLATE_ID):
+            return message.type_id in _ORDERS
+    return False
 
 
 class ArrowBatches:
@@ -48,7 +73,7 @@ class ArrowBatches:
         self, reading: Reading, table: str | None, rows: int = ROWS, *, floats: bool = False
     ) -> None:
         self._arrow = library("pyarrow")
-        self.columns = ColumnReader(reading.merges(), table_of(reading.stream.stream, table), rows)
+        self.columns = ColumnReader(reading.merges(), table_of(reading, table), rows)
         self._floats = floats
         self._fields = [
             (name, "float64" if floats and name in _PRICES + _QUANTITIES else _ARROW[kind])
@@ -98,7 +123,7 @@ def numpy_columns(
 ) -> dict[str, numpy.ndarray[Any, Any]]:
     """Every column whole, by name."""
     numpy = library("numpy")
-    columns = ColumnReader(reading.merges(), table_of(reading.stream.stream, table), 1 << 20)
+    columns = ColumnReader(reading.merges(), table_of(reading, table), 1 << 20)
     parts: dict[str, list[Any]] = {name: [] for name, _ in TABLES[columns.name]}
     while (found := columns.next_batch()) is not None:
         rows, batch = found

@@ -41,6 +41,7 @@ _DAY: Final = timedelta(days=1)
 _LONG: Final = timedelta(days=62)
 AHEAD: Final = 2
 """Segments unpacked before they are asked for."""
+_EVER: Final = 1 << 62
 SMALL_BYTES: Final = 2 << 20
 """Compressed; a clean segment of 1 MiB takes a third of one."""
 
@@ -149,13 +150,18 @@ class Reading:
         for message in self:
             yield message, decode(message.type_id, message)
 
+    def whole(self) -> Reading:
+        """The same stream from its first record to its last; damage is stepped over."""
+        return Reading(self._catalog, self.stream, -_EVER, _EVER, tolerant=True)
+
     # ------------------------------------------------------------ columns
 
     def batches(self, table: str | None = None, rows: int = ROWS, *, floats: bool = False) -> ArrowBatches:
         """Arrow record batches of about `rows` rows, one at a time. The other forms read all into memory.
 
         `table`: trades, quotes, levels (a row per level of a book record) or orders (a row per order event); None = the
-        stream's own. Raises InvalidArgument; HostError where the library is not installed.
+        stream's own, of a book the one its records are of. `floats`: prices and quantities as float64 values instead of int64
+        mantissas. Raises InvalidArgument; HostError where the library is not installed.
         """
         return ArrowBatches(self, table, rows, floats=floats)
 

@@ -167,10 +167,27 @@ def test_order_events_are_rows_of_their_own_table(tmp_path: Path) -> None:
     write(paths, "book", [(NOON, add), (NOON + 1, fill)])
     with Archive(tmp_path) as archive:
         table = archive.read("v", "S", "book").to_arrow("orders").to_pylist()
+        assert archive.read("v:S", "book", NOON + 5).to_arrow().column_names == list(table[0])
     assert [(row["kind"], row["order_id"], row["trade_id"], row["price"], row["qty"]) for row in table] == [
         (OrderAdd.TEMPLATE_ID, 1, 0, 10, 5),
         (OrderExecute.TEMPLATE_ID, 1, 9, 10, 2),
     ]
+
+
+def test_a_book_of_single_orders_has_its_own_table_whether_a_definition_says_so_or_its_records(
+    tmp_path: Path,
+) -> None:
+    order = OrderAdd(instrument_id=ID, order_id=1, side=Side.BUY, price=10, qty=5)
+    l3 = Instrument(instrument_id=ID, book_mode=BookMode.L3, venue="v", symbol="S")
+    for records in ([(NOON, l3), (NOON, order)], [(NOON, order)]):
+        root = tmp_path / str(len(records))
+        with Queue.open_publisher(BusPaths(root).clean("v", "S", "book"), config()) as writer:
+            for ts_ns, record in records:
+                writer.append(record.TEMPLATE_ID, record.encode(), ts_ns)
+        with Archive(root) as archive:
+            reading = archive.read("v:S", "book")
+            assert reading.to_arrow().num_rows == len(reading.to_numpy()["order_id"]) == 1
+            assert reading.to_arrow("levels").num_rows == 0
 
 
 def test_a_table_nobody_has_is_refused_with_those_there_are(root: Path) -> None:

@@ -171,7 +171,7 @@ def ordered(feed: Iterable[Timed]) -> list[Timed]:
     return sorted(feed, key=lambda pair: (pair[0], isinstance(pair[1], Trade)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(feeds())
 def test_any_feed_comes_back(feed: list[Timed]) -> None:
     with tempfile.TemporaryDirectory(dir=QUICK) as scratch:

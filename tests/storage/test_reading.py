@@ -37,6 +37,32 @@ def test_hot_warm_and_cold_read_as_one_without_a_seam(tmp_path: Path) -> None:
         assert rows(reading) == expected(COUNT)
 
 
+def test_an_instrument_is_told_as_one_word_or_as_two(tmp_path: Path) -> None:
+    world(tmp_path, COUNT)
+    since, until = NOON + 100_000, NOON + 200_000
+    with Archive(tmp_path) as archive:
+        wanted = rows(archive.read("v", "S", "trade", since, until))
+        assert len(wanted) == 100
+        for reading in (
+            archive.read("v:S", "trade", since, until),
+            archive.read("v:S", "trade", since, end=until),
+            archive.read("v:S", "trade", end=until, start=since),
+            archive.read("v:S", stream="trade", start=since, end=until),
+            archive.read(instrument="v:S", stream="trade", start=since, end=until),
+            archive.read(venue="v", symbol="S", stream="trade", start=since, end=until),
+            archive.read("v", "S", "trade", start=since, end=until),
+        ):
+            assert rows(reading) == wanted
+        assert len(rows(archive.read("v:S", "trade", None, until))) == 200
+        tail = archive.tail("v:S", "trade", since, timeout_s=0)
+        assert next(iter(tail)).ts_ns == since
+        for wrong in (("v:", "trade"), ("v:S",), ("v", "S")):
+            with pytest.raises(InvalidArgument, match="venue:SYMBOL"):
+                archive.read(*wrong)
+        with pytest.raises(TypeError, match="unexpected"):
+            archive.read("v:S", "trade", since, start=since)  # type: ignore[call-overload]
+
+
 def test_a_reading_goes_on_while_its_segments_move_from_tier_to_tier(tmp_path: Path) -> None:
     paths = world(tmp_path, COUNT)
     layout = ArchiveLayout.of(paths)
