@@ -42,7 +42,7 @@ typedef struct {
 
 typedef struct {
     chr_terms terms;
-    chr_position position;
+    chr_pos position;
     int64_t funding;                     /* paid, money */
     int64_t mark;                        /* 0: none seen yet */
     int64_t open_qty[2], open_value[2];  /* of open orders by side; value: money, at their prices */
@@ -55,10 +55,10 @@ typedef struct {
     uint32_t base, settle, fees;
     int8_t price_exponent;
     uint8_t margined;
-} chr_slot;
+} chr_account_slot;
 
 typedef struct {
-    chr_slot *slots;
+    chr_account_slot *slots;
     chr_currency *currencies;
     chr_fees *fees;
     uint32_t count, currency_count, fee_count;
@@ -84,7 +84,7 @@ static inline int64_t chr_larger(int64_t a, int64_t b) {
 }
 
 /* The most that a fee rate of the slot can take. */
-static inline int64_t chr_fee_rate(const chr_account *a, const chr_slot *s) {
+static inline int64_t chr_fee_rate(const chr_account *a, const chr_account_slot *s) {
     const chr_fees *f = &a->fees[s->fees];
     return chr_larger(0, chr_larger(f->tiers[f->tier].maker, f->tiers[f->tier].taker));
 }
@@ -94,7 +94,7 @@ static inline int64_t chr_clamp(chr_i128 v) {
 }
 
 /* Initial margin with these open values beside a position worth `worth` (its sign is the position's). Saturates. */
-static inline int64_t chr_initial(const chr_slot *s, int64_t worth, chr_i128 buys, chr_i128 sells) {
+static inline int64_t chr_initial(const chr_account_slot *s, int64_t worth, chr_i128 buys, chr_i128 sells) {
     chr_i128 up = worth + buys, down = (chr_i128)worth - sells;
     if (up < 0) up = -up;
     if (down < 0) down = -down;
@@ -103,14 +103,14 @@ static inline int64_t chr_initial(const chr_slot *s, int64_t worth, chr_i128 buy
 }
 
 /* The position's size in money at the mark, with its sign. */
-static inline int chr_worth(const chr_slot *s, int64_t *worth) {
+static inline int chr_worth(const chr_account_slot *s, int64_t *worth) {
     int bad = chr_notional(&s->terms, s->mark ? s->mark : 1, s->mark ? s->position.qty : 0, worth);
     if (s->position.qty < 0) *worth = -*worth;
     return bad;
 }
 
 /* Bring what a slot holds, needs and locks in its currencies up to date. */
-static inline int chr_account_refresh(chr_account *a, chr_slot *s) {
+static inline int chr_account_refresh(chr_account *a, chr_account_slot *s) {
     chr_currency *settle = &a->currencies[s->settle];
     if (!s->margined) {
         chr_currency *base = &a->currencies[s->base];
@@ -142,7 +142,7 @@ static inline int chr_account_refresh(chr_account *a, chr_slot *s) {
 
 /* A price to value a position at. 1: equity is at or below the maintenance margin. */
 static inline int chr_account_mark(chr_account *a, uint32_t slot, int64_t price) {
-    chr_slot *s = &a->slots[slot];
+    chr_account_slot *s = &a->slots[slot];
     if (price == s->mark && !s->margined) return 0;
     int64_t before = s->mark;
     s->mark = price;
@@ -158,7 +158,7 @@ static inline int chr_account_mark(chr_account *a, uint32_t slot, int64_t price)
 
 /* Leaves of an open order at `price` grew by `delta`. */
 static inline void chr_account_opened(chr_account *a, uint32_t slot, uint8_t side, int64_t delta, int64_t price) {
-    chr_slot *s = &a->slots[slot];
+    chr_account_slot *s = &a->slots[slot];
     int64_t at = chr_place(side), value = 0;
     if (chr_notional(&s->terms, price, delta, &value)) value = INT64_MAX; /* refused before it came here */
     s->open_qty[at] += delta;
@@ -175,11 +175,11 @@ static inline int chr_account_credit(const chr_currency *c, chr_i128 money, int6
 /* Book a fill. `first`: of its order. */
 static inline int chr_account_fill(chr_account *a, uint32_t slot, uint8_t side, int64_t price, int64_t qty, int maker, int first,
                                    int64_t ts_ns, int64_t *fee) {
-    chr_slot *s = &a->slots[slot];
+    chr_account_slot *s = &a->slots[slot];
     chr_fees *fees = &a->fees[s->fees];
     chr_currency *settle = &a->currencies[s->settle], *base = &a->currencies[s->base];
     int64_t signed_qty = side == CHR_SIDE_BUY ? qty : -qty, notional, gained, quote, held = 0;
-    chr_position next;
+    chr_pos next;
     int bad = chr_notional(&s->terms, price, qty, &notional);
     if (!bad) bad = chr_fees_of(fees, notional, qty, s->qty_times, s->qty_over, maker, first, ts_ns, fee);
     if (!bad) bad = chr_position_fill(&s->position, &s->terms, signed_qty, price, *fee, &next, &gained);
@@ -189,7 +189,7 @@ static inline int chr_account_fill(chr_account *a, uint32_t slot, uint8_t side, 
     if (!bad && s->terms.spot)
         bad = chr_fits((chr_i128)base->balance + (chr_i128)signed_qty * s->base_scale, CHR_WHAT_BALANCE, &held);
     if (bad) return bad;
-    chr_position former = s->position;
+    chr_pos former = s->position;
     int64_t mark = s->mark;
     s->position = next;
     if (!s->mark) s->mark = price;
@@ -207,7 +207,7 @@ static inline int chr_account_fill(chr_account *a, uint32_t slot, uint8_t side, 
 
 /* Close the whole position at `price`, as a taker with the liquidation fee. */
 static inline int chr_account_liquidate(chr_account *a, uint32_t slot, int64_t price, int64_t ts_ns, int64_t *fee) {
-    chr_slot *s = &a->slots[slot];
+    chr_account_slot *s = &a->slots[slot];
     chr_currency *c = &a->currencies[s->settle];
     int64_t qty = chr_abs64(s->position.qty), notional, extra, fees, balance;
     int bad = chr_notional(&s->terms, price, qty, &notional);
@@ -229,7 +229,7 @@ static inline int chr_account_liquidate(chr_account *a, uint32_t slot, int64_t p
 
 /* Funding at `rate` of the position's notional at `mark`: a long pays a rate above zero. */
 static inline int chr_account_fund(chr_account *a, uint32_t slot, int64_t rate, int64_t mark, int64_t *paid) {
-    chr_slot *s = &a->slots[slot];
+    chr_account_slot *s = &a->slots[slot];
     chr_currency *c = &a->currencies[s->settle];
     int64_t notional, funding, balance;
     int bad = chr_notional(&s->terms, mark, s->position.qty, &notional);
@@ -244,7 +244,7 @@ static inline int chr_account_fund(chr_account *a, uint32_t slot, int64_t rate, 
 
 /* An amount at the currency's exponent, at the next currency's. 0 while there is no price. */
 static inline int chr_account_convert(const chr_account *a, const chr_currency *c, chr_i128 *amount) {
-    const chr_slot *s = &a->slots[c->slot];
+    const chr_account_slot *s = &a->slots[c->slot];
     int shift = c->exponent - a->currencies[c->next].exponent + (c->flip ? -s->price_exponent : s->price_exponent);
     chr_i128 n = s->mark ? *amount : 0, d = c->flip ? s->mark : 1;
     if (n == 0) {

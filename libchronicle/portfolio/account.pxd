@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, int8_t, uint8_t, uint32_t, uint64_t
 
 from libchronicle.portfolio.fees cimport chr_fees
-from libchronicle.portfolio.position cimport chr_i128, chr_position, chr_terms
+from libchronicle.portfolio.position cimport chr_i128, chr_pos, chr_terms
 
 cdef extern from "account.h" nogil:
     ctypedef struct chr_currency:
@@ -11,9 +11,9 @@ cdef extern from "account.h" nogil:
         int8_t exponent, priced, flip
         uint32_t slot, next
 
-    ctypedef struct chr_slot:
+    ctypedef struct chr_account_slot:
         chr_terms terms
-        chr_position position
+        chr_pos position
         int64_t funding, mark, held, initial, maintenance, locked_base, locked_settle
         int64_t base_scale, qty_times, qty_over, leverage, maintenance_rate, liquidation_rate
         int64_t *open_qty
@@ -23,7 +23,7 @@ cdef extern from "account.h" nogil:
         uint8_t margined
 
     ctypedef struct chr_account:
-        chr_slot *slots
+        chr_account_slot *slots
         chr_currency *currencies
         chr_fees *fees
         uint32_t count, currency_count, fee_count
@@ -31,7 +31,7 @@ cdef extern from "account.h" nogil:
 
     chr_i128 chr_account_equity(const chr_currency *c)
     chr_i128 chr_account_free(const chr_currency *c)
-    int chr_account_refresh(chr_account *a, chr_slot *s)
+    int chr_account_refresh(chr_account *a, chr_account_slot *s)
     int chr_account_mark(chr_account *a, uint32_t slot, int64_t price)
     void chr_account_opened(chr_account *a, uint32_t slot, uint8_t side, int64_t delta, int64_t price)
     int chr_account_fill(
@@ -86,5 +86,5 @@ cdef class Account:
     cdef int _fees_of(self, object terms) except -1
     cdef int _rescale(self) except -1
     cdef int _find_prices(self) except -1
-    cdef chr_slot *_slot(self, int slot) except NULL
+    cdef chr_account_slot *_slot(self, int slot) except NULL
     cdef chr_currency *_currency(self, str currency) except NULL

@@ -61,7 +61,7 @@ cdef class Account:
             self.currency = terms.settle_currency or name
             self._deposits[self.currency] = self._deposits.pop("", 0)
         leverage = _chosen(self._leverage, terms, "leverage", None)
-        cdef chr_slot s
+        cdef chr_account_slot s
         memset(&s, 0, sizeof(s))
         s.terms = (<Terms> terms.native).t
         s.margined = not s.terms.spot or leverage is not None
@@ -74,7 +74,7 @@ cdef class Account:
         s.qty_times, s.qty_over = 10 ** max(terms.qty_exponent, 0), 10 ** max(-terms.qty_exponent, 0)
         s.price_exponent = terms.price_exponent
         s.fees = self._fees_of(terms)
-        slots = <chr_slot *> realloc(self.a.slots, (self.a.count + 1) * sizeof(chr_slot))
+        slots = <chr_account_slot *> realloc(self.a.slots, (self.a.count + 1) * sizeof(chr_account_slot))
         if slots == NULL:
             raise MemoryError
         self.a.slots = slots
@@ -126,7 +126,7 @@ cdef class Account:
 
     cdef int _rescale(self) except -1:
         """Exponents of balances may have become finer: what is locked in them is counted anew."""
-        cdef chr_slot *s
+        cdef chr_account_slot *s
         cdef uint32_t place
         for place in range(self.a.currency_count):
             self.a.currencies[place].locked = 0
@@ -220,14 +220,14 @@ cdef class Account:
                 return place
         raise UnknownInstrument(instrument=instrument)
 
-    cdef chr_slot *_slot(self, int slot) except NULL:
+    cdef chr_account_slot *_slot(self, int slot) except NULL:
         if not 0 <= slot < <int> self.a.count:
             raise UnknownInstrument(instrument=slot)
         return &self.a.slots[slot]
 
     def position(self, int slot):
         """The slot's position as it stands: a copy."""
-        cdef chr_slot *s = self._slot(slot)
+        cdef chr_account_slot *s = self._slot(slot)
         cdef Position made = Position(self.terms[slot])
         made.p = s.position
         return made
@@ -238,7 +238,7 @@ cdef class Account:
 
     def open_qty(self, int slot):
         """(buys, sells): leaves of open orders."""
-        cdef chr_slot *s = self._slot(slot)
+        cdef chr_account_slot *s = self._slot(slot)
         return s.open_qty[0], s.open_qty[1]
 
     def balance(self, str currency=None):
@@ -327,7 +327,7 @@ cdef class Account:
     def liquidation_price(self, int slot):
         """The price of the instrument, at its exponent, at which the account would be liquidated if all others stood still;
         0 when it is flat or no price does it. Raises UnknownInstrument."""
-        cdef chr_slot *s = self._slot(slot)
+        cdef chr_account_slot *s = self._slot(slot)
         return _liquidation_price(self, slot) if s.position.qty and s.margined and s.mark else 0
 
     def __repr__(self):

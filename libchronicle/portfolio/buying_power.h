@@ -5,7 +5,7 @@
 #include "account.h"
 
 /* How much an order of this side can take off the position without turning it. */
-static inline int64_t chr_reducible(const chr_slot *s, uint8_t side) {
+static inline int64_t chr_reducible(const chr_account_slot *s, uint8_t side) {
     int64_t qty = side == CHR_SIDE_BUY ? -s->position.qty : s->position.qty;
     return qty > 0 ? qty : 0;
 }
@@ -25,7 +25,7 @@ static inline int chr_check_terms(const chr_terms *t, uint8_t type, int64_t pric
     return 0;
 }
 
-static inline int chr_can_pay_cash(const chr_account *a, const chr_slot *s, uint8_t side, int64_t value, chr_i128 charge,
+static inline int chr_can_pay_cash(const chr_account *a, const chr_account_slot *s, uint8_t side, int64_t value, chr_i128 charge,
                                    int64_t qty) {
     const chr_currency *settle = &a->currencies[s->settle], *base = &a->currencies[s->base];
     chr_i128 unlocked = (chr_i128)settle->balance - settle->locked, unused = chr_account_free(settle);
@@ -34,7 +34,7 @@ static inline int chr_can_pay_cash(const chr_account *a, const chr_slot *s, uint
     return (chr_i128)qty * s->base_scale <= (chr_i128)base->balance - base->locked;
 }
 
-static inline int chr_can_margin(const chr_account *a, const chr_slot *s, uint8_t side, int64_t price, int64_t value,
+static inline int chr_can_margin(const chr_account *a, const chr_account_slot *s, uint8_t side, int64_t price, int64_t value,
                                  chr_i128 charge, int64_t qty) {
     const chr_currency *c = &a->currencies[s->settle];
     int64_t worth, now = 0;
@@ -54,7 +54,7 @@ static inline int chr_can_margin(const chr_account *a, const chr_slot *s, uint8_
 /* Reject code, 0 = it may be sent. `price` of a stop-market order is its stop price. */
 static inline int chr_account_check(chr_account *a, uint32_t slot, uint8_t side, uint8_t type, int64_t price, int64_t qty,
                                     int64_t best_bid, int64_t best_ask, int reduce_only) {
-    chr_slot *s = &a->slots[slot];
+    chr_account_slot *s = &a->slots[slot];
     int64_t at = chr_place(side), value, fee;
     int bad = chr_check_terms(&s->terms, type, price, qty);
     if (bad) return bad;

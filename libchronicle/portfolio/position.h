@@ -19,10 +19,10 @@
 
 typedef struct {
     int64_t qty, cost, cash, realized, fees;
-} chr_position;
+} chr_pos;
 
 /* What a fill takes out of the position: the quantity closed, its cost, the value of the closing part. */
-static inline int chr_position_closing(const chr_position *p, const chr_terms *t, int64_t signed_qty, int64_t price,
+static inline int chr_position_closing(const chr_pos *p, const chr_terms *t, int64_t signed_qty, int64_t price,
                                        int64_t value, int64_t *cost, int64_t *closing) {
     *cost = *closing = 0;
     if (p->qty == 0 || (p->qty > 0) == (signed_qty > 0)) return 0;
@@ -37,8 +37,8 @@ static inline int chr_position_closing(const chr_position *p, const chr_terms *t
 }
 
 /* The position after a fill, in `next`; what it realised in `gained`. */
-static inline int chr_position_fill(const chr_position *p, const chr_terms *t, int64_t signed_qty, int64_t price,
-                                    int64_t fee, chr_position *next, int64_t *gained) {
+static inline int chr_position_fill(const chr_pos *p, const chr_terms *t, int64_t signed_qty, int64_t price,
+                                    int64_t fee, chr_pos *next, int64_t *gained) {
     int64_t value, cost, closing;
     int bad = chr_value(t, price, signed_qty, &value);
     if (!bad) bad = chr_position_closing(p, t, signed_qty, price, value, &cost, &closing);
@@ -53,7 +53,7 @@ static inline int chr_position_fill(const chr_position *p, const chr_terms *t, i
 }
 
 /* Profit of the open quantity at `mark`. */
-static inline int chr_position_unrealized(const chr_position *p, const chr_terms *t, int64_t mark, int64_t *out) {
+static inline int chr_position_unrealized(const chr_pos *p, const chr_terms *t, int64_t mark, int64_t *out) {
     int bad = chr_value(t, mark, p->qty, out);
     return bad ? bad : chr_sum(*out, -p->cost, CHR_WHAT_UNREALIZED, out);
 }

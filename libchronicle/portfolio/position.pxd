@@ -16,14 +16,14 @@ cdef extern from "money.h" nogil:
     int chr_charge(int64_t amount, int64_t rate, int what, int64_t *out)
 
 cdef extern from "position.h" nogil:
-    ctypedef struct chr_position:
+    ctypedef struct chr_pos:
         int64_t qty, cost, cash, realized, fees
 
     int chr_position_fill(
-        const chr_position *p, const chr_terms *t, int64_t signed_qty, int64_t price, int64_t fee, chr_position *next,
+        const chr_pos *p, const chr_terms *t, int64_t signed_qty, int64_t price, int64_t fee, chr_pos *next,
         int64_t *gained,
     )
-    int chr_position_unrealized(const chr_position *p, const chr_terms *t, int64_t mark, int64_t *out)
+    int chr_position_unrealized(const chr_pos *p, const chr_terms *t, int64_t mark, int64_t *out)
 
 
 cdef int overflow(int code) except -1
@@ -35,6 +35,6 @@ cdef class Terms:
 
 
 cdef class Position:
-    cdef chr_position p
+    cdef chr_pos p
     cdef Terms native
     cdef object _terms

@@ -110,7 +110,7 @@ cdef class Position:
 
     def apply(self, signed_qty, price, fee=0):
         """Book a fill; returns what it realised. Nothing changes when it raises FixedPointOverflow."""
-        cdef chr_position next
+        cdef chr_pos next
         cdef int64_t gained = 0
         overflow(
             chr_position_fill(
