@@ -1,12 +1,42 @@
 """Backtests: the strategy that runs live, over recorded data.
 
-from libchronicle.backtest import BacktestRunner
+from libchronicle.backtest import BacktestRunner, ConstantLatency, MakerTaker
 
-result = BacktestRunner(data="archive", start="2024-08-08", end="2024-08-09").run(Quoter())
+latency = ConstantLatency(entry_us=50, response_us=50)
+result = BacktestRunner("archive", start="2024-08-08", latency=latency, fees=MakerTaker(1, 5)).run(Quoter())
 """
 
-from libchronicle.backtest.result import BacktestResult
+from libchronicle.backtest.latency import ConstantLatency
+from libchronicle.backtest.result import BacktestResult, Columns
 from libchronicle.backtest.runner import BacktestRunner
 from libchronicle.backtest.tape import Tape, tape_of_rows
+from libchronicle.portfolio import FeeSchedule, FlatFees, MakerTaker, TieredFees
+from libchronicle.sim.queues import (
+    FifoQueue,
+    FillChances,
+    LogProbQueue,
+    ProbQueue,
+    QueueModel,
+    RiskAverseQueue,
+    UserQueue,
+)
 
-__all__ = ["BacktestResult", "BacktestRunner", "Tape", "tape_of_rows"]
+__all__ = [
+    "BacktestResult",
+    "BacktestRunner",
+    "Columns",
+    "ConstantLatency",
+    "FeeSchedule",
+    "FifoQueue",
+    "FillChances",
+    "FlatFees",
+    "LogProbQueue",
+    "MakerTaker",
+    "ProbQueue",
+    "QueueModel",
+    "RiskAverseQueue",
+    "Tape",
+    "TieredFees",
+    "UserQueue",
+    "tape_of_rows",
+]

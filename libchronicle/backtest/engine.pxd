@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from libchronicle.backtest.sink cimport BacktestSink
+from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.l2 cimport chr_l2
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.replay.engine cimport chr_head, chr_heap
@@ -13,6 +14,7 @@ cdef struct chr_listing:           # an instrument the strategy listens to
     uint64_t id
     chr_l2 *book
     uint32_t place                 # in `instruments`
+    int slot                       # at the venue; -1: not defined yet
     bint quarantined
     bint had_snapshot
 
@@ -22,6 +24,7 @@ cdef class BacktestEngine:
     cdef Dispatcher dispatcher
     cdef Recorder recorder
     cdef BacktestSink sink
+    cdef SimVenue venue
     cdef object lifecycle
     cdef list sources, feeds
     cdef readonly list instruments
@@ -42,6 +45,8 @@ cdef class BacktestEngine:
     cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1
     cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1
     cdef chr_listing *listing(self, uint64_t id) noexcept
-    cdef int advance(self, int64_t until) except -1
+    cdef int advance(self, int64_t until, bint timers) except -1
+    cdef int deliver(self) except -1
+    cdef int define(self, chr_listing *listing, const chr_frame *f) except -1
     cdef int broken(self, chr_listing *listing, const chr_frame *f, uint32_t source, str reason) except -1
     cdef int set_now(self, int64_t now) noexcept

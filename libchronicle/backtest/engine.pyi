@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from libchronicle.backtest.sink import BacktestSink
+from libchronicle.backtest.venue import SimVenue
 from libchronicle.replay.source import FrameSource
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.instrument import Instrument
@@ -24,6 +25,7 @@ class BacktestEngine:
         self,
         dispatcher: Dispatcher,
         sink: BacktestSink,
+        venue: SimVenue,
         lifecycle: Any,
         sources: list[FrameSource],
         feeds: list[str],
@@ -41,5 +43,9 @@ class BacktestEngine:
         """To the end of the sources, or to end_ns. What a callback raises comes out."""
     def pass_time(self, until: int) -> None:
         """Let what is due before `until` happen, with no record to come."""
+    def drain(self) -> None:
+        """Let requests and reports that are on their way arrive; no timer fires any more."""
+    def drain_venue(self) -> None:
+        """Let the requests on their way arrive; the strategy hears of nothing any more."""
     def without_snapshot(self) -> list[str]:
         """Names of the instruments whose book was never right."""

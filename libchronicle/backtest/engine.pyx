@@ -19,12 +19,13 @@ Records before `start_ns` only warm the books.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from libchronicle.backtest.hashing cimport chr_fold
-from libchronicle.backtest.sink cimport BacktestSink, chr_ring_due, chr_ring_pop
+from libchronicle.backtest.sink cimport BacktestSink, chr_request, chr_ring_at, chr_ring_due, chr_ring_pop
+from libchronicle.backtest.venue cimport SimVenue, chr_report
 from libchronicle.book.books cimport CHR_GAP_IGNORE, CHR_GAP_QUARANTINE, CHR_GAP_STOP, chr_books
 from libchronicle.book.l2 cimport chr_l2, chr_l2_crossed
 from libchronicle.native.core cimport CHR_TYPE_LOST
@@ -33,16 +34,19 @@ from libchronicle.protocol.layout cimport (
     CHR_BOOK_DELTA,
     CHR_BOOK_SNAPSHOT,
     CHR_GAP,
+    CHR_INSTRUMENT,
     CHR_TRADE,
     CHR_VENUE_STATUS,
 )
 from libchronicle.protocol.sbe cimport chr_instrument_of
 from libchronicle.replay.engine cimport chr_heap_pop, chr_heap_push, chr_heap_settle
 from libchronicle.replay.source cimport SOURCE_ERROR, SOURCE_FRAME, FrameSource
+from libchronicle.sim.matcher cimport chr_sim_next_expiry
 from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.instrument cimport Instrument
 
 from libchronicle.errors import BadSegment, Broken, ReplayGap
+from libchronicle.protocol import Instrument as Definition
 from libchronicle.strategy.recorder import Recorder as NoRecorder
 
 cdef extern from "books.h" nogil:
@@ -51,18 +55,20 @@ cdef extern from "books.h" nogil:
 
 cdef enum:
     SIGNALS_EVERY = 1 << 16
+    REPORTS_QUEUE = 0xFFFF  # the id its records are dispatched under
 
 
 cdef class BacktestEngine:
     """One run. `sources` are FrameSources, `feeds` the venue each belongs to; the listener of `dispatcher` is `lifecycle`."""
 
-    def __cinit__(self, Dispatcher dispatcher not None, BacktestSink sink not None, lifecycle, list sources not None, list feeds not None,
+    def __cinit__(self, Dispatcher dispatcher not None, BacktestSink sink not None, SimVenue venue not None, lifecycle, list sources not None, list feeds not None,
                   int policy, int64_t start_ns=INT64_MIN, int64_t end_ns=INT64_MAX):
         cdef uint32_t count = len(sources)
         self.dispatcher = dispatcher
         self.ctx = dispatcher.ctx
         self.recorder = NoRecorder()
         self.sink = sink
+        self.venue = venue
         self.lifecycle = lifecycle
         self.sources, self.feeds = sources, feeds
         self.policy = policy
@@ -99,6 +105,7 @@ cdef class BacktestEngine:
             self.listings[place].id = instrument.id
             self.listings[place].book = instrument._book.b
             self.listings[place].place = place
+            self.listings[place].slot = -1
 
     cdef chr_listing *listing(self, uint64_t id) noexcept:
         """Few are listed, and the last one asked for is asked for again."""
@@ -168,7 +175,7 @@ cdef class BacktestEngine:
                 self.record(&h.frame, source, True)
             else:
                 if h.frame.ts_ns > self.ctx.now:
-                    self.advance(h.frame.ts_ns)
+                    self.advance(h.frame.ts_ns, True)
                     self.set_now(h.frame.ts_ns)
                 self.messages += 1
                 self.hash = chr_fold(self.hash, h.frame.ts_ns, h.frame.type_id, h.frame.seq)
@@ -184,21 +191,48 @@ cdef class BacktestEngine:
         self.sink.now = now
         return 0
 
-    cdef int advance(self, int64_t until) except -1:
-        """Everything that is due before a record of time `until`, in the order of the rules above."""
-        cdef int64_t due, timer
+    cdef int advance(self, int64_t until, bint timers) except -1:
+        """Everything that is due before a record of time `until`, in the order of the rules above. Without `timers` none fires."""
+        cdef int64_t timer, request, report, expiry, due, sample
         while True:
-            timer = self.ctx.timers.next_deadline
-            due = chr_ring_due(&self.sink.ring)
-            if timer <= until and timer <= due:
+            timer = self.ctx.timers.next_deadline if timers else INT64_MAX
+            request, report = chr_ring_due(&self.sink.ring), chr_ring_due(&self.venue.reports)
+            expiry = chr_sim_next_expiry(&self.venue.sim)
+            if expiry == 0:
+                expiry = INT64_MAX
+            sample = self.venue.next_sample_ns
+            due = min(request, min(expiry, report))
+            if timers and timer <= until and timer <= due and timer <= sample:
                 if timer > self.ctx.now:
                     self.set_now(timer)
                 self.dispatcher.fire_timers(self.recorder)
-            elif due < until:
-                self.set_now(due)
-                chr_ring_pop(&self.sink.ring)
+            elif due < until and due <= sample:
+                if due > self.ctx.now:
+                    self.set_now(due)
+                if request == due:
+                    self.venue.request(<chr_request *>chr_ring_at(&self.sink.ring, 0), self.ctx.now)
+                    chr_ring_pop(&self.sink.ring)
+                elif expiry == due:
+                    self.venue.expire(self.ctx.now)
+                else:
+                    self.deliver()
+            elif sample <= until and sample != INT64_MAX:
+                self.venue.sample(sample)
+                self.venue.next_sample_ns += self.venue.sample_ns
             else:
                 return 0
+
+    cdef int deliver(self) except -1:
+        """The first report reaches the strategy."""
+        cdef chr_report *report = <chr_report *>chr_ring_at(&self.venue.reports, 0)
+        cdef chr_frame f
+        f.payload = <const uint8_t *>&report.header
+        f.size, f.type_id = report.size, report.type_id
+        f.seq, f.ts_ns, f.epoch = report.seq, report.due, 1
+        f.flags, f.version = 0, 1
+        self.dispatcher.report(&f, REPORTS_QUEUE, False)
+        chr_ring_pop(&self.venue.reports)
+        return 0
 
     # ------------------------------------------------------------ one record
 
@@ -220,13 +254,25 @@ cdef class BacktestEngine:
         if listing.quarantined:
             return 0
         if f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT:
-            return self.book_record(listing, f, source, muted)
-        if f.type_id == CHR_TRADE:
+            self.book_record(listing, f, source, muted)
+        elif f.type_id == CHR_TRADE:
             self.rows += not muted
+            self.dispatcher.market(f, source + 1, muted)
         elif f.type_id == CHR_GAP:
             self.dispatcher.feed_name = self.feeds[source]
-            return self.broken(listing, f, source, "a Gap record")
-        self.dispatcher.market(f, source + 1, muted)
+            self.broken(listing, f, source, "a Gap record")
+        else:
+            self.dispatcher.feed_name = self.feeds[source]
+            self.dispatcher.market(f, source + 1, muted)
+            if f.type_id == CHR_INSTRUMENT:
+                return self.define(listing, f)
+        if listing.slot >= 0 and not muted:
+            self.venue.record(listing.slot, f)
+        return 0
+
+    cdef int define(self, chr_listing *listing, const chr_frame *f) except -1:
+        """The venue learns what it trades."""
+        listing.slot = self.venue.define(self.instruments[listing.place], Definition.decode(<bytes>f.payload[: f.size]))
         return 0
 
     cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1:
@@ -294,9 +340,25 @@ cdef class BacktestEngine:
 
     def pass_time(self, int64_t until):
         """Let what is due before `until` happen, with no record to come."""
-        self.advance(until)
+        self.advance(until, True)
         if until > self.ctx.now:
             self.set_now(until)
+
+    def drain(self):
+        """Let requests and reports that are on their way arrive; no timer fires any more."""
+        self.venue.next_sample_ns = INT64_MAX
+        self.advance(INT64_MAX, False)
+
+    def drain_venue(self):
+        """Let the requests on their way arrive; the strategy hears of nothing any more."""
+        cdef chr_request *request
+        while self.sink.ring.count:
+            request = <chr_request *>chr_ring_at(&self.sink.ring, 0)
+            self.set_now(max(self.ctx.now, request.due))
+            self.venue.request(request, self.ctx.now)
+            chr_ring_pop(&self.sink.ring)
+        while self.venue.reports.count:
+            chr_ring_pop(&self.venue.reports)
 
     def warm(self):
         """Apply the records before start_ns to the books. True if there were any."""
@@ -317,4 +379,4 @@ cdef class BacktestEngine:
     @property
     def digest(self):
         """Hash of every record, request and report so far."""
-        return chr_fold(self.hash, self.ctx.now, 0, self.sink.hash)
+        return chr_fold(chr_fold(self.hash, self.ctx.now, 0, self.sink.hash), 0, 1, self.venue.hash)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import traceback
 from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Any
@@ -11,7 +12,17 @@ from libchronicle.backtest.data import Kinds, open_data
 from libchronicle.backtest.engine import BacktestEngine
 from libchronicle.backtest.result import BacktestResult
 from libchronicle.backtest.sink import BacktestSink
-from libchronicle.errors import InvalidArgument, NoData
+from libchronicle.backtest.venue import SimVenue
+from libchronicle.errors import (
+    BacktestFailed,
+    CorruptError,
+    EnvironmentFault,
+    InternalError,
+    InvalidArgument,
+    NoData,
+    NotReadyError,
+)
+from libchronicle.portfolio import Account
 from libchronicle.protocol import Instrument as Definition
 from libchronicle.replay import GapPolicy
 from libchronicle.runtime.logging import Log
@@ -30,17 +41,24 @@ _POLICIES = {policy: number for number, policy in enumerate(GapPolicy)}
 class BacktestRunner:
     """Settings of a backtest; `run` may be called any number of times, each run starts anew.
 
-        BacktestRunner(data="archive", start="2024-08-08", end="2024-08-09").run(Quoter())
+        BacktestRunner(data="archive", start="2024-08-08", end="2024-08-09", cash=100_000).run(Quoter())
 
-    data         an archive, queue, recording, rows or records: see `libchronicle.backtest.data`
+    data         an archive, queue, recorded file, rows or records: see `libchronicle.backtest.data`
     start, end   ns, ISO 8601 text or datetime; given are start <= time < end, records before `start` warm the books
     instruments  names (`venue:SYMBOL`) subscribed in addition to what on_start subscribes
     definition   what rows are of (a protocol Instrument)
+    latency      ConstantLatency(entry_us, response_us) or another model; None: none
+    queue        a QueueModel, or one by instrument; None: RiskAverseQueue()
+    chances      FillChances: touch, adverse selection, slippage; None: none
+    fees         a FeeSchedule (MakerTaker), or one by instrument or venue; None: free
+    cash         what the account begins with, in its currency, or amounts by currency
+    leverage     None: spot in full, contracts at their whole value; a number, or numbers by instrument or venue
     params       the strategy's parameters
     gaps         stop | resync | quarantine | ignore
     seed         of everything random
+    sample_ms    interval of the equity curve
 
-    Raises InvalidArgument, NoData.
+    Raises InvalidArgument, BadAmount, NoData.
     """
 
     def __init__(
@@ -51,23 +69,44 @@ class BacktestRunner:
         end: Time | None = None,
         instruments: Iterable[str] = (),
         definition: Definition | None = None,
+        latency: Any = None,
+        queue: Any = None,
+        chances: Any = None,
+        fees: Any = None,
+        cash: Any = 100_000,
+        leverage: Any = None,
         params: Mapping[str, Any] | None = None,
         gaps: GapPolicy | str = GapPolicy.RESYNC,
         seed: int = 1,
+        sample_ms: int = 1000,
         log: Any = None,
     ) -> None:
         self._data = open_data(data, definition)
         self._start = None if start is None else to_ns(start)
         self._end = None if end is None else to_ns(end)
         self._instruments = (instruments,) if isinstance(instruments, str) else tuple(instruments)
+        self._latency = latency
+        self._queue, self._chances = queue, chances
+        self._money = {"cash": cash, "leverage": leverage, "fees": fees}
         self._params = dict(params or {})
         self._policy = _policy(gaps)
         self._seed = seed
+        self._sample_ns = sample_ms * 1_000_000
         self._log = Log("backtest") if log is None else log
+        Account(**self._money)
 
-    def run(self, strategy: Strategy, *, state: Any = None) -> BacktestResult:
-        """One run from start to end. `state`: for on_load. Raises what the strategy raises, NoData, ReplayGap."""
-        return _Run(self, strategy, state).run()
+    def settings(self) -> dict[str, Any]:
+        """What decides a run, as text: for reports."""
+        told = {"latency": self._latency, "queue": self._queue, "chances": self._chances, **self._money}
+        return {name: repr(value) for name, value in told.items() if value is not None} | {"seed": self._seed}
+
+    def run(self, strategy: Strategy, *, state: Any = None, keep_failure: bool = False) -> BacktestResult:
+        """One run from start to end. `state`: for on_load.
+
+        Raises NoData, ReplayGap; and BacktestFailed, which holds the result, when the strategy raises. With `keep_failure` the
+        result is returned instead and its `failure` is the traceback.
+        """
+        return _Run(self, strategy, state).run(keep_failure)
 
 
 def _policy(gaps: GapPolicy | str) -> int:
@@ -78,46 +117,54 @@ def _policy(gaps: GapPolicy | str) -> int:
         raise InvalidArgument(where="BacktestRunner", field="gaps", value=gaps, allowed=allowed) from None
 
 
+_OURS = (CorruptError, EnvironmentFault, InternalError, NotReadyError)
+"""What is not the strategy's fault, so it comes out as it is."""
+
+
 class _Run:
-    """One run: the objects of a live host with another clock and another sink."""
+    """One run: the objects of a live host with another clock, another sink, and a venue behind it."""
 
     def __init__(self, settings: BacktestRunner, strategy: Strategy, state: Any) -> None:
         self._settings = settings
         self._strategy = strategy
         self._state = state
-        self.sink = BacktestSink()
+        self.account = Account(**settings._money)
+        self.sink = BacktestSink(latency=settings._latency)
+        self.venue = SimVenue(
+            self.account,
+            seed=settings._seed,
+            queues=settings._queue,
+            chances=settings._chances,
+            latency=settings._latency,
+            sample_ns=settings._sample_ns,
+            account_name="backtest",
+        )
         self.ctx = Context(self.sink, params=settings._params, log=settings._log, account="backtest")
         self.lifecycle = Lifecycle(self.ctx, Recorder(), strategy)
         self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, strategy, self.lifecycle)
 
-    def run(self) -> BacktestResult:
+    def run(self, keep_failure: bool) -> BacktestResult:
         start = self._begin()
         engine = self._open(start)
+        failure: Exception | None = None
+        saved = None
         gc.freeze()
         began = perf_counter()
         try:
             self._drive(engine)
-            state = self._strategy.on_save(self.ctx)
+            saved = self._strategy.on_save(self.ctx)
+        except _OURS:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever a strategy raises ends its run)
+            failure = error
+            self._abandon(engine)
         finally:
             gc.unfreeze()
-        wall_s = perf_counter() - began
-        missing = engine.without_snapshot()
-        if missing:
-            raise NoData(where=", ".join(missing), reason="no snapshot came, so there was no book to act on")
-        return BacktestResult(
-            strategy=type(self._strategy).__name__,
-            start_ns=start,
-            end_ns=engine.now_ns,
-            messages=engine.messages,
-            rows=engine.rows,
-            wall_s=wall_s,
-            hash=f"{engine.digest:016x}",
-            requests=self.sink.requests,
-            gaps=engine.gaps,
-            lost=engine.lost,
-            callbacks=self.dispatcher.callbacks,
-            state=state,
-        )
+        result = self._result(engine, start, perf_counter() - began, saved, failure)
+        if failure is not None and not keep_failure:
+            reason = f"{type(failure).__name__}: {failure}"
+            raise BacktestFailed(strategy=result.strategy, reason=reason, result=result) from failure
+        return result
 
     def _begin(self) -> int:
         """The strategy's start, which says what it listens to; the time of it."""
@@ -150,6 +197,7 @@ class _Run:
         engine = BacktestEngine(
             self.dispatcher,
             self.sink,
+            self.venue,
             self.lifecycle,
             [one.source for one in opened],
             [one.feed if one.feed in feeds else feeds[0] for one in opened],
@@ -170,8 +218,48 @@ class _Run:
         lifecycle.rebuilding = False
         for feed in list(lifecycle.feeds):
             lifecycle.feed_attached(feed)
+        self.venue.begin_curve(self.ctx.now_ns())
         engine.run()
         if settings._end is not None:
             engine.pass_time(settings._end)
         lifecycle.stop("end of data")
+        engine.drain()
         lifecycle.drained()
+        self.venue.end_curve(self.ctx.now_ns())
+
+    def _abandon(self, engine: BacktestEngine) -> None:
+        """The strategy has raised: its orders are cancelled, its position stays, nothing more is told to it."""
+        self.ctx.order_cancel_all(0, "failed")
+        engine.drain_venue()
+        self.venue.end_curve(self.ctx.now_ns())
+
+    def _result(
+        self, engine: BacktestEngine, start: int, wall_s: float, saved: Any, failure: Exception | None
+    ) -> BacktestResult:
+        missing = engine.without_snapshot()
+        if missing and failure is None:
+            raise NoData(where=", ".join(missing), reason="no snapshot came, so there was no book to act on")
+        _, _, rejects = self.venue.counts()
+        return BacktestResult(
+            {name: self.venue.table(name) for name in ("orders", "fills", "equity")},
+            strategy=type(self._strategy).__name__,
+            instruments=self.venue.instruments(),
+            definitions=self.venue.definitions,
+            currency=self.account.currency,
+            params=dict(self.ctx.params),
+            settings=self._settings.settings(),
+            start_ns=start,
+            end_ns=self.ctx.now_ns(),
+            messages=engine.messages,
+            rows=engine.rows,
+            wall_s=wall_s,
+            hash=f"{engine.digest:016x}",
+            requests=self.sink.requests,
+            rejects=rejects,
+            liquidations=self.venue.liquidations,
+            gaps=engine.gaps,
+            lost=engine.lost,
+            callbacks=self.dispatcher.callbacks,
+            failure="" if failure is None else "".join(traceback.format_exception(failure)),
+            state=saved,
+        )

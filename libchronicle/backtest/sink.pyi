@@ -1,9 +1,11 @@
+from typing import Any
+
 from libchronicle.strategy.sink import OrderSink
 
 class BacktestSink(OrderSink):
     """Where a backtest's strategy sends to."""
 
     requests: int
-    def __init__(self, queue_id: int = 1, entry_ns: int = 0) -> None: ...
+    def __init__(self, queue_id: int = 1, *, latency: Any = None) -> None: ...
     def tell_time(self, now: int) -> None:
         """The time at which what is sent next is sent."""

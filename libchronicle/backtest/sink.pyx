@@ -14,12 +14,12 @@ from libchronicle.errors import InternalError
 cdef class BacktestSink(OrderSink):
     """Where a backtest's strategy sends to. Orders are named as live: epoch and seq of a queue, here queue `queue_id`, epoch 1."""
 
-    def __cinit__(self, uint64_t queue_id=1, int64_t entry_ns=0):
+    def __cinit__(self, uint64_t queue_id=1, *, latency=None):
         if chr_ring_init(&self.ring, sizeof(chr_request)):
             raise MemoryError("no memory for requests")
         self.queue_id = queue_id
         self.epoch = 1
-        self.entry_ns = entry_ns
+        self.entry_ns = 0 if latency is None else latency.entry_ns
 
     def __dealloc__(self):
         chr_ring_free(&self.ring)

@@ -66,6 +66,7 @@ from libchronicle.errors.queue import (
     WriterAlreadyActive,
 )
 from libchronicle.errors.trading import (
+    BacktestFailed,
     BadAmount,
     BadCombination,
     BadParameter,
@@ -106,6 +107,7 @@ __all__ = [
     "AlreadyRunning",
     "ArchiveBusy",
     "ArchiveError",
+    "BacktestFailed",
     "BadAmount",
     "BadCombination",
     "BadParameter",

@@ -213,3 +213,12 @@ class BadRows(CorruptError):
     template = "row {row}: {reason}; mend the rows or leave them out"
     row: int
     reason: str
+
+
+class BacktestFailed(MisuseError):
+    """A strategy raised in a backtest; `result` is what there was until then."""
+
+    template = "{strategy} raised {reason}; the traceback stands in result.failure"
+    strategy: str
+    reason: str
+    result: object

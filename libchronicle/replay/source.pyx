@@ -116,15 +116,10 @@ cdef class ReadingSource(FrameSource):
     cdef int turn(self) except -2:
         """To the next stretch of time: 1; 0 there is none."""
         cdef Merge merge = next(self.merges, None)
-        cdef int chains
         if merge is None:
             self.ended = not self.follow
-            if self.follow and self.merge is not None:
-                chains = self.merge.count
-                self.reading.join_new(self.merge)  # a queue that was not there yet, a late one say
-                return self.merge.count > chains
-            if self.follow:
-                self.merges = self.reading.merges()
+            if self.follow and (self.merge is None or not self.merge.chains):
+                self.merges = self.reading.merges()  # there was no queue yet: look again when asked again
             return 0
         self.merge = merge
         return 1

@@ -4,18 +4,20 @@ Clean streams have a snapshot before the delta at which 60 s or 20,000 levels ha
 read is bounded by that, whatever the size of the archive: two segments or so. A stream without snapshots, of single orders
 say, is read from where it begins.
 
-A partition is listed again only when its directory has changed (reach.py says how that is known). What moved on after that is
-found by the catalog.
+A partition is listed again only when its directory has changed: a listing is kept when the clock that stamps directories had
+gone on since the last change, so that any later change shows. What moved on after that is found by the catalog.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import accumulate
+from time import clock_gettime_ns
 from typing import Final, NamedTuple
 
 from libchronicle.book import L2Book, L3Book
@@ -24,19 +26,20 @@ from libchronicle.storage.catalog import Catalog, SegmentRef, Stream
 from libchronicle.storage.chain import Chain, Merge
 from libchronicle.storage.layout import Partition, SegmentId, day_of
 from libchronicle.storage.lookback import definition_of, last_snapshot, rebuild
-from libchronicle.storage.reach import DirectoryState, Reach, file_clock_ns
 from libchronicle.storage.reading import Times
 from libchronicle.storage.walk import SegmentSpan
 
 __all__ = ["BookAt", "BookFinder"]
 
 _DAY: Final = timedelta(days=1)
-_DAY_NS: Final = 86_400_000_000_000
+_REALTIME_COARSE: Final = 5  # of <linux/time.h>; Python does not name it
 _BEGINNING: Final = -(1 << 62)
 _END: Final = 1 << 62
 _NEVER: Final = (1 << 63) - 1
 _WAIT_NS: Final = 60_000_000_000
 _KEPT: Final = 16  # listings
+
+_State = tuple[int, int]  # of a directory: when it changed last, and which it is
 
 
 class BookAt(NamedTuple):
@@ -134,8 +137,8 @@ class BookFinder:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog: Final = catalog
-        self._partitions: dict[Partition, tuple[DirectoryState, list[SegmentRef]]] = {}
-        self._listings: dict[tuple[Partition, ...], tuple[list[DirectoryState | None], _Listing]] = {}
+        self._partitions: dict[Partition, tuple[_State, list[SegmentRef]]] = {}
+        self._listings: dict[tuple[Partition, ...], tuple[list[_State | None], _Listing]] = {}
 
     def find(self, venue: str, symbol: str, ts_ns: int, time: Times = "ingest") -> BookAt:
         """The book after every record up to and including `ts_ns`; `valid` says whether a gap came before.
@@ -155,18 +158,15 @@ class BookFinder:
         return search.rebuild()
 
     def _candidates(self, stream: Stream, ts_ns: int) -> Iterator[list[_Listing]]:
-        """What may hold records of that day: the queues, the partitions of its date and of its neighbours, where live ones are,
-        and those that were seen to reach there. Then, should that hold no snapshot, the others, back in time one by one."""
+        """What may hold records of that day: the queues, and the partitions of its date and of its neighbours, since a record
+        lies in that of its event's date, at most a day from its ingest. Then, should that hold no snapshot, day by day back."""
         near = day_of(ts_ns)
-        days = {near - _DAY, near, near + _DAY}
-        hot = _Listing(self._catalog.hot(stream))
-        reaches = self._catalog.reaches(stream)
-        days |= {r.partition.day for r in reaches if r.overlaps(ts_ns - _DAY_NS, ts_ns + 1)}
-        yield [hot, self._listing([_partition(stream, day) for day in sorted(days)])]
-        before = [(_last_before(reach, ts_ns), reach.partition) for reach in reaches]
-        for _, partition in sorted(((last, p) for last, p in before if last is not None), reverse=True):
-            if partition.day not in days:
-                yield [self._listing([partition])]
+        around = (near - _DAY, near, near + _DAY)
+        recent = self._listing([Partition(stream.venue, stream.symbol, day, stream.stream) for day in around])
+        yield [_Listing(self._catalog.hot(stream)), recent]
+        for day in reversed(self._catalog.days(stream)):
+            if day < near - _DAY:
+                yield [self._listing([Partition(stream.venue, stream.symbol, day, stream.stream)])]
 
     def _listing(self, partitions: list[Partition]) -> _Listing:
         parts = [self._archived(partition) for partition in partitions]
@@ -181,10 +181,10 @@ class BookFinder:
             self._listings[key] = states, listing
         return listing
 
-    def _archived(self, partition: Partition) -> tuple[DirectoryState | None, list[SegmentRef]]:
+    def _archived(self, partition: Partition) -> tuple[_State | None, list[SegmentRef]]:
         """Its segments, with the state of the directory that they are surely those of; None: it may have changed since."""
         directory = self._catalog.layout.partition_dir(partition)
-        now = file_clock_ns()
+        now = _file_clock_ns()
         try:
             seen = os.stat(directory)
         except FileNotFoundError:
@@ -202,10 +202,6 @@ class BookFinder:
         return state, refs
 
 
-def _partition(stream: Stream, day: date) -> Partition:
-    return Partition(stream.venue, stream.symbol, day, stream.stream)
-
-
-def _last_before(reach: Reach, ts_ns: int) -> int | None:
-    """The last time, but for what is after `ts_ns`, that a record there was ingested; None: all are after it."""
-    return max((min(last, ts_ns) for first, last in reach.spans if first <= ts_ns), default=None)
+def _file_clock_ns() -> int:
+    """The clock that a file system stamps with, which goes in ticks; 0 where it cannot be asked, and no listing is kept."""
+    return clock_gettime_ns(_REALTIME_COARSE) if sys.platform == "linux" else 0

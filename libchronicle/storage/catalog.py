@@ -23,8 +23,6 @@ from libchronicle.native.binding import parse_segment
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, SegmentId, StoredFile, Tier
 from libchronicle.storage.manifest import Manifest
-from libchronicle.storage.reach import Reach, Reaches
-from libchronicle.storage.remote import read_stub
 from libchronicle.storage.seekable import SeekableZstd, open_seekable
 from libchronicle.storage.sources import QueueSource, hot_queues
 from libchronicle.storage.walk import SegmentSpan
@@ -77,7 +75,6 @@ class Catalog:
         self._manifest: Manifest | None = None
         self._manifest_tried = False
         self._seen: dict[SegmentId, tuple[int, int | None]] = {}
-        self._reaches: Final = Reaches(layout, self._listed, self._times)
 
     def close(self) -> None:
         if self._manifest is not None:
@@ -96,10 +93,6 @@ class Catalog:
     def days(self, stream: Stream) -> list[date]:
         """Dates that have a partition of the stream, ascending."""
         return sorted({p.day for p in self.layout.partitions(stream.venue, stream.symbol, stream.stream)})
-
-    def reaches(self, stream: Stream) -> list[Reach]:
-        """When the records of each of its partitions were ingested, by date."""
-        return list(self._reaches.of(stream.venue, stream.symbol, stream.stream))
 
     def sources(self, stream: Stream) -> list[QueueSource]:
         return (
@@ -163,9 +156,6 @@ class Catalog:
             return known
         if file.tier == "warm":
             times = _head_times(file.path) or (0, None)
-        elif file.tier == "remote":
-            facts = read_stub(file.path).facts
-            times = facts.first_ts, facts.last_ts
         else:
             source = self.open_packed(file.path, file.tier)
             times = 0, None

@@ -1,31 +1,29 @@
 """One reading of a stream: which segments, in which order, as one run of records.
 
 By ingest time a stream is gone through one UTC day at a time, so memory does not grow with the archive. A live record's
-event lies within a day of its ingest, so the records of a day are in the partitions of that date and of its neighbours,
-and in those that were seen to reach there (reach.py): a recording that was played later lies in its own dates. In the
-queues records may be anywhere. By venue time it is the partitions' dates that are gone through.
+event lies within a day of its ingest, so the records of a day are in the partitions of that date and of its neighbours;
+behind the last of these come those of recordings that were played later. In the queues they may be anywhere. By venue
+time it is the partitions' dates that are gone through.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, timedelta
-from functools import cache, partial
+from functools import cache
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from libchronicle.native.binding import Message
 from libchronicle.protocol.codec import SbeMessage
 from libchronicle.protocol.decoder import decode
-from libchronicle.storage.catalog import Catalog, SegmentRef, Stream, queue_segments
+from libchronicle.storage.catalog import Catalog, SegmentRef, Stream
 from libchronicle.storage.chain import Chain, Merge
 from libchronicle.storage.frames import ROWS, ArrowBatches, library, numpy_columns
 from libchronicle.storage.layout import Partition, SegmentId, day_bounds, day_of
-from libchronicle.storage.reach import UNKNOWN, Reach
 from libchronicle.storage.scan import dated_by
 from libchronicle.storage.walk import SegmentSpan
 
@@ -38,7 +36,6 @@ __all__ = ["QueueSpans", "Reading", "Times"]
 
 Times = Literal["ingest", "venue"]
 _DAY: Final = timedelta(days=1)
-_LONG: Final = timedelta(days=62)
 AHEAD: Final = 2
 """Segments unpacked before they are asked for."""
 _EVER: Final = 1 << 62
@@ -135,9 +132,6 @@ class Reading:
         self.since_ns, self.until_ns = since_ns, until_ns
         self.time: Times = time
         self._tolerant = tolerant
-        self._there: dict[
-            Path, tuple[int, tuple[int, int]]
-        ] = {}  # of queues: which, and its directory's state
 
     def __repr__(self) -> str:
         return f"Reading({self.stream}, {self.since_ns}, {self.until_ns}, time={self.time!r})"
@@ -187,31 +181,6 @@ class Reading:
         """The records as merges to be drained one after the other, each to its end, before the next is asked for."""
         yield from self._by_venue() if self.time == "venue" else self._by_ingest()
 
-    def join_new(self, merge: Merge) -> None:
-        """Add to the last merge, for one who goes on, the queues that were made since: a late one, or the stream's own.
-
-        It costs two looks at directories; a queue's files are looked at when its directory has changed.
-        """
-        known = {chain.queue_id for chain in merge.chains}
-        for source in self._catalog.sources(self.stream):
-            try:
-                seen = os.stat(source.path)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            state = seen.st_ino, seen.st_mtime_ns
-            queue_id, then = self._there.get(source.path, (0, (0, 0)))
-            if then == state and queue_id in known:
-                continue
-            refs = [ref for ref in queue_segments(source.path) if ref.overlaps(self.since_ns, UNKNOWN)]
-            if not refs:
-                continue
-            queue_id = refs[0].id.queue_id
-            self._there[source.path] = queue_id, state
-            if queue_id not in known:
-                spans = QueueSpans(self._catalog, self.stream, queue_id, follow=True)
-                spans.extend(refs)
-                merge.add(Chain(spans, queue_id, tolerant=self._tolerant, since_ns=self.since_ns))
-
     def _by_venue(self) -> Iterator[Merge]:
         """One date of the venue after the other; what is hot is of the date of its first event."""
         hot: dict[date, list[SegmentRef]] = {}
@@ -253,18 +222,13 @@ class Reading:
                 merge.add(chain)
             yield merge
 
-    def _refs(
-        self, since: int, until: int, days: Callable[[], Iterable[date]]
-    ) -> dict[int, list[SegmentRef]]:
-        """Segments with records in [since, until), by queue and number; of one in two tiers the faster.
-
-        `days`, of the partitions to look at, are asked for when it is known what is hot.
-        """
+    def _refs(self, since: int, until: int, days: Iterable[date]) -> dict[int, list[SegmentRef]]:
+        """Segments with records in [since, until), by queue and number; of one in two tiers the faster."""
         since, until = max(since, self.since_ns), min(until, self.until_ns)
         hot = self._catalog.hot(self.stream)
         archived = [
             ref
-            for day in days()
+            for day in days
             for ref in self._catalog.archived(
                 Partition(self.stream.venue, self.stream.symbol, day, self.stream.stream)
             )
@@ -278,40 +242,24 @@ class Reading:
             found.setdefault(segment.queue_id, []).append(best[segment])
         return found
 
-    def _windows(self) -> Iterator[tuple[int, int, Callable[[], Iterable[date]]]]:
+    def _windows(self) -> Iterator[tuple[int, int, list[date]]]:
         """(since, until, dates of the partitions to look at), ascending, without a gap from the first to the last record."""
-        reaches = self._catalog.reaches(self.stream)
+        days = self._catalog.days(self.stream)
+        near = sorted({day + delta for day in days for delta in (-_DAY, timedelta(0), _DAY)})
+        near = [
+            day for day in near if day_bounds(day)[0] < self.until_ns and day_bounds(day)[1] > self.since_ns
+        ]
         since = self.since_ns
-        for day in sorted({day for reach in reaches for day in self._days_of(reach)}):
+        for day in near:
             until = day_bounds(day)[1]
-            yield since, until, partial(_near, day, reaches, since, until)
+            yield since, until, _around(day, days)
             since = until
         if since < self.until_ns:
-            yield since, self.until_ns, partial(self._of_today, since)
-
-    def _days_of(self, reach: Reach) -> Iterator[date]:
-        """Those in which a partition's records may have been ingested, within what is read."""
-        own = reach.partition.day
-        spans = [(day_bounds(own - _DAY)[0], day_bounds(own + _DAY)[0]), *reach.spans]
-        for first, last in spans:
-            since, until = max(first, self.since_ns), min(last, self.until_ns - 1)
-            if since > until:
-                continue
-            day, end = day_of(since), day_of(until if last < UNKNOWN else since)
-            yield end
-            while (
-                day < end and end - day < _LONG
-            ):  # a segment's head may tell no more than that it began after 1970
-                yield day
-                day += _DAY
-
-    def _of_today(self, since: int) -> list[date]:
-        """What is behind the last day there was: what was archived meanwhile is looked for too."""
-        reaches = self._catalog.reaches(self.stream)
-        last = max((reach.partition.day for reach in reaches), default=None)
-        return [
-            r.partition.day for r in reaches if r.partition.day == last or r.overlaps(since, self.until_ns)
-        ]
+            yield (
+                since,
+                self.until_ns,
+                days,
+            )  # of any date: an old recording is ingested years after its events
 
 
 class _Records:
@@ -334,6 +282,5 @@ class _Records:
             self._merge = None
 
 
-def _near(day: date, reaches: list[Reach], since: int, until: int) -> list[date]:
-    live = {day + delta for delta in (-_DAY, timedelta(0), _DAY)}
-    return sorted(live | {reach.partition.day for reach in reaches if reach.overlaps(since, until)})
+def _around(day: date, days: list[date]) -> list[date]:
+    return [one for one in days if abs(one - day) <= _DAY]

@@ -13,8 +13,8 @@ from typing import Final
 
 from libchronicle.native.binding import Message
 from libchronicle.storage.catalog import Catalog, Stream
-from libchronicle.storage.chain import Merge
-from libchronicle.storage.reading import Reading
+from libchronicle.storage.chain import Chain, Merge
+from libchronicle.storage.reading import QueueSpans, Reading
 
 __all__ = ["tail"]
 
@@ -32,6 +32,7 @@ def tail(
     merge = Merge()
     for merge in reading.merges():
         yield from merge
+    known = {chain.queue_id for chain in merge.chains}
     quiet_since = looked = time.monotonic()
     pause = _PAUSE_S
     while True:
@@ -47,6 +48,22 @@ def tail(
             return
         if now - looked >= _LOOK_S:
             looked = now
-            reading.join_new(merge)
+            _add_new(catalog, stream, merge, known, since_ns, tolerant=tolerant)
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_S)
+
+
+def _add_new(
+    catalog: Catalog, stream: Stream, merge: Merge, known: set[int], since_ns: int, *, tolerant: bool
+) -> None:
+    """Queues made since: a late one, or the stream's own where there was none."""
+    refs = [
+        ref
+        for ref in catalog.hot(stream)
+        if ref.id.queue_id not in known and ref.overlaps(since_ns, _FOR_EVER)
+    ]
+    for queue_id in sorted({ref.id.queue_id for ref in refs}):
+        spans = QueueSpans(catalog, stream, queue_id, follow=True)
+        spans.extend(ref for ref in refs if ref.id.queue_id == queue_id)
+        merge.add(Chain(spans, queue_id, tolerant=tolerant, since_ns=since_ns))
+        known.add(queue_id)

@@ -133,6 +133,10 @@ cdef class Context:
         cdef WorkingOrder order
         return [order for order in self.tracker.orders.values() if wanted is None or order.instrument is wanted]
 
+    def order(self, uint64_t id):
+        """The open order of that id, None when it is not open (any more)."""
+        return self.tracker.orders.get(id)
+
     # ------------------------------------------------------------ requests
 
     @property

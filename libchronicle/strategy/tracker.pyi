@@ -49,6 +49,9 @@ class WorkingOrder:
     @property
     def is_open(self) -> bool: ...
     @property
+    def is_pending(self) -> bool:
+        """It was sent and not answered yet."""
+    @property
     def is_cancelling(self) -> bool: ...
 
 class Tracker:

@@ -114,6 +114,11 @@ cdef class WorkingOrder:
         return self._state <= PARTIAL
 
     @property
+    def is_pending(self):
+        """It was sent and not answered yet."""
+        return self._state == PENDING
+
+    @property
     def is_cancelling(self):
         """A cancel was sent and not answered yet."""
         return self.cancelling

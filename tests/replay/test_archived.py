@@ -199,17 +199,3 @@ def test_wrong_arguments_are_named(world):
         archive_replay(archive, ["AAA"])
     with pytest.raises(InvalidArgument, match="workers"):
         replay_parallel(lambda: Archive(paths), [], workers=0)
-
-
-def test_a_live_replay_takes_up_a_late_queue_that_is_made_meanwhile(tmp_path):
-    paths = BusPaths(tmp_path)
-    records = [row for row in market("AAA", 200) if isinstance(row[1], Trade)]
-    write(paths, "AAA", "trade", records[:-10])
-    seen = []
-    with Archive(paths) as archive:
-        replay = archive_replay(archive, [name("AAA")], ["trade"], live=True)
-        replay.run(lambda e: seen.append(e.message()))
-        assert len(seen) == len(records) - 10
-        write(paths, "AAA", "trade.late", records[-10:])
-        follow(replay, lambda e: seen.append(e.message()), until=lambda: len(seen) >= len(records))
-    assert seen == [message for _, message in records]

@@ -1,0 +1,605 @@
+"""The venue of a backtest: requests in, reports out. The native matcher decides, the account pays, rows of the result are written here.
+
+    request due -> known instrument? -> shape, tick, lot, filters, money (Account.check) -> chr_sim_new / cancel / replace
+    market record, after the strategy's book took it -> chr_sim_record
+    events of either -> account, rows, reports due after the response latency -> positions
+
+Rules
+  - The key of an order is its row in `orders` + 1. Nothing in Python is made per order, fill or report.
+  - A fill is booked in the account before the matcher believes it: one that does not fit 64 bits ends the order instead.
+  - An account on margin is valued at the middle of the book after each record. Once its equity is at or below the maintenance margin the venue cancels
+    everything and closes its positions at the touch: the strategy hears CANCELLED reports, a RiskEvent and its positions.
+  - Reports keep their order: one is due at max(now + latency, when the one before it is due). Execution reports of a step come first, then the positions
+    they changed, as the router sends them.
+"""
+
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
+
+from libchronicle.backtest.hashing cimport chr_fold, chr_fold_bytes
+from libchronicle.backtest.sink cimport (
+    chr_request,
+    chr_ring,
+    chr_ring_free,
+    chr_ring_init,
+    chr_ring_push,
+)
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_best
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.portfolio.account cimport (
+    Account,
+    chr_account,
+    chr_account_fill,
+    chr_account_mark,
+    chr_account_opened,
+    chr_account_slot,
+)
+from libchronicle.portfolio.position cimport chr_notional, chr_price_of, overflow
+from libchronicle.protocol.layout cimport (
+    CHR_CANCEL_ALL,
+    CHR_CANCEL_ORDER,
+    CHR_EXECUTION_REPORT,
+    CHR_EXEC_TYPE_ACK,
+    CHR_EXEC_TYPE_CANCELLED,
+    CHR_EXEC_TYPE_CANCEL_REJECT,
+    CHR_EXEC_TYPE_EXPIRED,
+    CHR_EXEC_TYPE_FILL,
+    CHR_EXEC_TYPE_PARTIAL_FILL,
+    CHR_EXEC_TYPE_REJECT,
+    CHR_EXEC_TYPE_REPLACED,
+    CHR_EXEC_TYPE_REPLACE_REJECT,
+    CHR_LIQUIDITY_MAKER,
+    CHR_LIQUIDITY_TAKER,
+    CHR_NEW_ORDER,
+    CHR_ORDER_FLAGS_POST_ONLY,
+    CHR_ORDER_FLAGS_REDUCE_ONLY,
+    CHR_ORDER_TYPE_STOP_MARKET,
+    CHR_POSITION_REPORT,
+    CHR_REJECT_CODE_NOTIONAL_LIMIT,
+    CHR_REJECT_CODE_STALE,
+    CHR_REJECT_CODE_UNKNOWN_INSTRUMENT,
+    CHR_REJECT_CODE_UNKNOWN_ORDER,
+    CHR_REPLACE_ORDER,
+    CHR_RISK_EVENT,
+    CHR_SCHEMA_ID,
+    CHR_SCHEMA_VERSION,
+    CHR_SIDE_BUY,
+    CHR_SIDE_SELL,
+    chr_cancel_order_t,
+    chr_execution_report_t,
+    chr_level_t,
+    chr_new_order_t,
+    chr_position_report_t,
+    chr_replace_order_t,
+    chr_risk_event_t,
+    chr_sbe_header_t,
+)
+from libchronicle.sim.matcher cimport (
+    CHR_SIM_OPEN,
+    CHR_SIM_PARTIAL,
+    CHR_SIM_PENDING,
+    CHR_SIM_CANCELLED,
+    CHR_SIM_EXPIRED,
+    CHR_SIM_FILLED,
+    CHR_SIM_REJECTED,
+    chr_sim,
+    chr_sim_cancel,
+    chr_sim_cancel_all,
+    chr_sim_event,
+    chr_sim_expire,
+    chr_sim_free,
+    chr_sim_init,
+    chr_sim_instrument,
+    chr_sim_new,
+    chr_sim_order,
+    chr_sim_order_at,
+    chr_sim_record,
+    chr_sim_replace,
+    chr_sim_set_position,
+    chr_sim_terms,
+)
+from libchronicle.sim.queues cimport FillChances, QueueModel, queue_model
+from libchronicle.strategy.instrument cimport Instrument
+from libchronicle.strategy.tracker cimport order_id
+
+from libchronicle.portfolio import InstrumentTerms
+from libchronicle.protocol import RejectCode
+from libchronicle.sim.queues import UserQueue
+
+cdef enum:
+    MONEY_EXPONENT = -8
+    RULE_LIQUIDATED = 255
+    WHOLE_VENUE = -1
+
+cdef uint8_t STATE_AFTER[16]
+memset(STATE_AFTER, 0, sizeof(STATE_AFTER))
+STATE_AFTER[CHR_EXEC_TYPE_ACK] = CHR_SIM_OPEN
+STATE_AFTER[CHR_EXEC_TYPE_REJECT] = CHR_SIM_REJECTED
+STATE_AFTER[CHR_EXEC_TYPE_PARTIAL_FILL] = CHR_SIM_PARTIAL
+STATE_AFTER[CHR_EXEC_TYPE_FILL] = CHR_SIM_FILLED
+STATE_AFTER[CHR_EXEC_TYPE_CANCELLED] = CHR_SIM_CANCELLED
+STATE_AFTER[CHR_EXEC_TYPE_EXPIRED] = CHR_SIM_EXPIRED
+
+
+cdef int _book_fill(void *context, const chr_sim_order *order, int64_t price, int64_t qty, uint8_t liquidity) noexcept nogil:
+    """The matcher is about to fill: pay for it. A code ends the order instead."""
+    cdef chr_till *till = <chr_till *>context
+    cdef int64_t fee = 0
+    cdef chr_paid *paid
+    if till.count == till.room:
+        paid = <chr_paid *>realloc(till.paid, (2 * till.room + 16) * sizeof(chr_paid))
+        if paid == NULL:
+            return CHR_REJECT_CODE_NOTIONAL_LIMIT
+        till.paid, till.room = paid, 2 * till.room + 16
+    if chr_account_fill(till.account, order.slot, order.side, price, qty, liquidity == CHR_LIQUIDITY_MAKER, order.cum == 0, till.now, &fee):
+        return CHR_REJECT_CODE_NOTIONAL_LIMIT
+    till.paid[till.count].fee = fee
+    till.paid[till.count].position = till.account.slots[order.slot].position.qty
+    till.paid[till.count].realized = till.account.slots[order.slot].position.realized
+    till.count += 1
+    return 0
+
+
+cdef class SimVenue:
+    """One venue side of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
+
+    def __cinit__(self, Account account not None, *, uint64_t queue_id=1, uint32_t epoch=1, uint64_t seed=1, queues=None, chances=None,
+                  latency=None, int64_t sample_ns=1_000_000_000, str account_name=""):
+        chr_rows_init(&self.orders, sizeof(chr_order_row))
+        chr_rows_init(&self.fills, sizeof(chr_fill_row))
+        chr_rows_init(&self.curve, sizeof(chr_equity_row))
+        chr_rows_init(&self.rows_by_seq, sizeof(uint64_t))
+        if chr_sim_init(&self.sim, seed) or chr_ring_init(&self.reports, sizeof(chr_report)):
+            raise MemoryError("no memory for a venue")
+        self.sim.book_fill = _book_fill
+        self.sim.book_context = &self.till
+        self.account = account
+        self.till.account = &account.a
+        self.queue_id, self.epoch = queue_id, epoch
+        self.queues, self.chances = queues, chances
+        self.queue_models, self.names, self.currencies, self.definitions = [], [], [], {}
+        self.response_ns = 0 if latency is None else latency.response_ns
+        self.sample_ns = sample_ns
+        self.next_sample_ns = INT64_MAX
+        self.account_name = account_name.encode()[:16]
+
+    def __dealloc__(self):
+        chr_sim_free(&self.sim)
+        chr_ring_free(&self.reports)
+        chr_rows_free(&self.orders)
+        chr_rows_free(&self.fills)
+        chr_rows_free(&self.curve)
+        chr_rows_free(&self.rows_by_seq)
+        free(self.till.paid)
+        free(self.moved)
+
+    # ------------------------------------------------------------ instruments
+
+    def define(self, Instrument instrument not None, definition):
+        """A definition (protocol Instrument): the slot of the instrument. Known already: its tick, lot and filters change."""
+        terms = InstrumentTerms.of(definition)
+        cdef int slot = self.account.add(terms)
+        self.definitions[instrument.name] = definition
+        if slot < <int>self.sim.slots_count:
+            self.sim.slots[slot].terms.tick, self.sim.slots[slot].terms.lot = definition.tick_size, definition.lot_size
+            return slot
+        cdef chr_sim_terms shape
+        cdef QueueModel model = queue_model(self._queue_of(instrument))
+        memset(&shape, 0, sizeof(shape))
+        model.into(&shape)
+        if self.chances is not None:
+            (<FillChances?>self.chances).into(&shape)
+        shape.tick, shape.lot, shape.unit = definition.tick_size, definition.lot_size, 10.0 ** -definition.qty_exponent
+        moved = <uint32_t *>realloc(self.moved, (slot + 1) * sizeof(uint32_t))
+        if moved == NULL:
+            raise MemoryError("no memory for an instrument")
+        self.moved = moved
+        if chr_sim_instrument(&self.sim, instrument.id, instrument._book.b, NULL, &shape) != slot:
+            raise MemoryError("no memory for an instrument")
+        self.queue_models.append(model)
+        self.asks_python = self.asks_python or isinstance(model, UserQueue)
+        self.names.append(instrument.name)
+        self.currencies.append(terms.settle_currency.encode()[:16])
+        return slot
+
+    def _queue_of(self, Instrument instrument):
+        if isinstance(self.queues, dict):
+            return self.queues.get(instrument.name)
+        return self.queues
+
+    cdef int slot_of(self, uint64_t instrument_id) noexcept:
+        cdef uint32_t slot
+        for slot in range(self.sim.slots_count):
+            if self.sim.slots[slot].id == instrument_id:
+                return slot
+        return -1
+
+    # ------------------------------------------------------------ requests
+
+    cdef int64_t row_of(self, uint32_t epoch, uint64_t seq) noexcept:
+        """Row of the order that a request names, or -1."""
+        if epoch != self.epoch or seq >= self.rows_by_seq.count:
+            return -1
+        return <int64_t>(<uint64_t *>chr_rows_at(&self.rows_by_seq, seq))[0] - 1
+
+    cdef int request(self, const chr_request *r, int64_t now) except -1:
+        """One request has arrived."""
+        cdef int slot
+        self.till.now = now
+        while self.rows_by_seq.count <= r.seq:
+            if chr_rows_add(&self.rows_by_seq) == NULL:
+                raise MemoryError("no memory for orders")
+        if r.type_id == CHR_NEW_ORDER:
+            return self.new_order(r, now)
+        if r.type_id == CHR_CANCEL_ORDER:
+            return self.cancel(r, now)
+        if r.type_id == CHR_REPLACE_ORDER:
+            return self.replace(r, now)
+        if r.type_id == CHR_CANCEL_ALL:
+            slot = WHOLE_VENUE
+            if r.body.cancel_all.instrument_id:
+                slot = self.slot_of(r.body.cancel_all.instrument_id)
+                if slot < 0:
+                    return 0
+            return self.settle(chr_sim_cancel_all(&self.sim, 0, slot, r.seq + 1, 0, now), now)
+        return 0
+
+    cdef int new_order(self, const chr_request *r, int64_t now) except -1:
+        cdef const chr_new_order_t *order = &r.body.new
+        cdef chr_order_row *row = <chr_order_row *>chr_rows_add(&self.orders)
+        cdef uint64_t key = self.orders.count
+        cdef int slot, code
+        cdef chr_level_t bid, ask
+        cdef const chr_l2 *book
+        if row == NULL:
+            raise MemoryError("no memory for orders")
+        (<uint64_t *>chr_rows_at(&self.rows_by_seq, r.seq))[0] = key
+        row.id, row.seq = order_id(self.epoch, r.seq), r.seq
+        row.sent_ns, row.arrived_ns, row.cause_ts = r.sent_ns, now, order.cause_ts
+        row.price, row.stop_price, row.qty = order.price, order.stop_price, order.qty
+        row.side, row.type, row.tif = order.side, order.order_type, order.time_in_force
+        row.post_only = (order.flags & CHR_ORDER_FLAGS_POST_ONLY) != 0
+        row.reduce_only = (order.flags & CHR_ORDER_FLAGS_REDUCE_ONLY) != 0
+        slot = self.slot_of(order.instrument_id)
+        if slot < 0:
+            return self.refuse(r, row, CHR_EXEC_TYPE_REJECT, CHR_REJECT_CODE_UNKNOWN_INSTRUMENT, now)
+        row.instrument = slot
+        if 0 < order.valid_until_ns < now:
+            return self.refuse(r, row, CHR_EXEC_TYPE_REJECT, CHR_REJECT_CODE_STALE, now)
+        book = self.sim.slots[slot].book
+        code = self.account.check(
+            slot, order.side, order.order_type, order.stop_price if order.order_type == CHR_ORDER_TYPE_STOP_MARKET else order.price,
+            order.qty, bid.price if chr_l2_best(book, CHR_BID, &bid) else 0, ask.price if chr_l2_best(book, CHR_ASK, &ask) else 0,
+            row.reduce_only,
+        )
+        if code:
+            return self.refuse(r, row, CHR_EXEC_TYPE_REJECT, code, now)
+        return self.settle(chr_sim_new(&self.sim, slot, 0, order, key, r.seq + 1, now), now)
+
+    cdef int cancel(self, const chr_request *r, int64_t now) except -1:
+        cdef const chr_cancel_order_t *asked = &r.body.cancel
+        cdef int64_t row = self.row_of(asked.order_epoch, asked.order_seq)
+        if row < 0 or chr_sim_order_at(&self.sim, row + 1) == 0:
+            return self.refuse(r, NULL, CHR_EXEC_TYPE_CANCEL_REJECT, CHR_REJECT_CODE_UNKNOWN_ORDER, now)
+        if 0 < asked.valid_until_ns < now:
+            return self.refuse(r, <chr_order_row *>chr_rows_at(&self.orders, row), CHR_EXEC_TYPE_CANCEL_REJECT, CHR_REJECT_CODE_STALE, now)
+        return self.settle(chr_sim_cancel(&self.sim, row + 1, 0, r.seq + 1, now), now)
+
+    cdef int replace(self, const chr_request *r, int64_t now) except -1:
+        cdef const chr_replace_order_t *asked = &r.body.replace
+        cdef int64_t place = self.row_of(asked.order_epoch, asked.order_seq)
+        cdef chr_order_row *row
+        cdef int64_t held_qty, held_price
+        cdef chr_level_t bid, ask
+        cdef const chr_l2 *book
+        cdef int code
+        if place < 0 or chr_sim_order_at(&self.sim, place + 1) == 0:
+            return self.refuse(r, NULL, CHR_EXEC_TYPE_REPLACE_REJECT, CHR_REJECT_CODE_UNKNOWN_ORDER, now)
+        row = <chr_order_row *>chr_rows_at(&self.orders, place)
+        if 0 < asked.valid_until_ns < now:
+            return self.refuse(r, row, CHR_EXEC_TYPE_REPLACE_REJECT, CHR_REJECT_CODE_STALE, now)
+        if asked.qty > row.cum_qty:
+            book = self.sim.slots[row.instrument].book
+            held_qty, held_price = row.open_qty, row.open_price
+            self.hold(row.instrument, row, 0, 0)   # what it holds back now is free for itself
+            code = self.account.check(
+                row.instrument, row.side, row.type, asked.price, asked.qty - row.cum_qty,
+                bid.price if chr_l2_best(book, CHR_BID, &bid) else 0, ask.price if chr_l2_best(book, CHR_ASK, &ask) else 0, row.reduce_only,
+            )
+            self.hold(row.instrument, row, held_qty, held_price)
+            if code:
+                return self.refuse(r, row, CHR_EXEC_TYPE_REPLACE_REJECT, code, now)
+        return self.settle(chr_sim_replace(&self.sim, place + 1, 0, asked.price, asked.qty, r.seq + 1, now), now)
+
+    cdef int refuse(self, const chr_request *r, chr_order_row *row, uint8_t kind, uint16_t code, int64_t now) except -1:
+        """A request that never reaches the matcher. `row` NULL: of an order that is not open."""
+        cdef chr_report *report = self.report(CHR_EXECUTION_REPORT, sizeof(chr_execution_report_t), now)
+        cdef chr_execution_report_t *body = &report.body.execution
+        self.next_exec_id += 1
+        self.rejects[code & 63] += 1
+        body.order_queue_id, body.order_epoch = self.queue_id, self.epoch
+        body.exec_id, body.exec_type, body.reject_code = self.next_exec_id, kind, code
+        body.venue_ts, body.request_seq, body.fee_exponent = now, r.seq, MONEY_EXPONENT
+        if row == NULL:
+            body.order_seq = r.body.cancel.order_seq  # where a replace has it too
+        else:
+            self.describe(body, row)
+            if kind == CHR_EXEC_TYPE_REJECT:
+                body.instrument_id, body.leaves_qty = r.body.new.instrument_id, 0
+                row.state, row.reject_code, row.done_ns = CHR_SIM_REJECTED, code, now
+        self.fold(report)
+        return 0
+
+    cdef int describe(self, chr_execution_report_t *body, const chr_order_row *row) noexcept:
+        """What a report says of its order."""
+        body.order_queue_id, body.order_epoch, body.order_seq = self.queue_id, self.epoch, row.seq
+        if row.instrument < self.sim.slots_count:
+            body.instrument_id = self.sim.slots[row.instrument].id
+        body.venue_order_id, body.side = row.venue_order_id, row.side
+        body.price, body.qty, body.cum_qty, body.leaves_qty = row.price, row.qty, row.cum_qty, row.qty - row.cum_qty
+        body.order_ts, body.cause_ts = row.sent_ns, row.cause_ts
+        return 0
+
+    # ------------------------------------------------------------ the market
+
+    cdef int record(self, uint32_t slot, const chr_frame *f) except -1:
+        """A market record that the instrument's book has taken."""
+        cdef int rc
+        self.till.now = f.ts_ns
+        rc = chr_sim_record(&self.sim, slot, f.type_id, f.payload, f.size, f.seq, f.ts_ns)
+        if rc < 0 or self.sim.count or self.asks_python:
+            self.settle(rc, f.ts_ns)
+        if self.account.a.slots[slot].margined and self.account.a.slots[slot].position.qty:
+            return self.mark(slot, f.ts_ns)
+        return 0
+
+    cdef int expire(self, int64_t now) except -1:
+        """Orders whose time has come."""
+        self.till.now = now
+        return self.settle(chr_sim_expire(&self.sim, now), now)
+
+    cdef int mark(self, uint32_t slot, int64_t now) except -1:
+        """Value a position at the middle of its book; the venue may take over."""
+        cdef chr_level_t bid, ask
+        cdef const chr_l2 *book = self.sim.slots[slot].book
+        if not (book.valid and chr_l2_best(book, CHR_BID, &bid) and chr_l2_best(book, CHR_ASK, &ask)):
+            return 0
+        cdef int state = chr_account_mark(&self.account.a, slot, bid.price + (ask.price - bid.price) // 2)
+        if state < 0:
+            overflow(state)
+        return self.liquidate(slot, now) if state == 1 else 0
+
+    cdef int liquidate(self, uint32_t slot, int64_t now) except -1:
+        """Everything settled in the slot's currency is cancelled and closed at the touch."""
+        cdef uint32_t at, settled_in = self.account.a.slots[slot].settle
+        cdef chr_account_slot *s
+        cdef chr_level_t level
+        cdef int64_t fee, price, qty
+        cdef chr_report *report
+        cdef chr_fill_row *fill
+        self.liquidations += 1
+        self.settle(chr_sim_cancel_all(&self.sim, 0, WHOLE_VENUE, 0, CHR_REJECT_CODE_NOTIONAL_LIMIT, now), now)
+        for at in range(self.sim.slots_count):
+            s = &self.account.a.slots[at]
+            if s.settle != settled_in or not s.margined or s.position.qty == 0:
+                continue
+            qty = s.position.qty
+            price = s.mark
+            if chr_l2_best(self.sim.slots[at].book, CHR_BID if qty > 0 else CHR_ASK, &level):
+                price = level.price
+            self.account.liquidate(at, price, now, &fee)
+            if chr_sim_set_position(&self.sim, at, 0, 0):
+                raise MemoryError("no memory for a position")
+            fill = <chr_fill_row *>chr_rows_add(&self.fills)
+            if fill == NULL:
+                raise MemoryError("no memory for fills")
+            fill.ts_ns, fill.instrument, fill.rule = now, at, RULE_LIQUIDATED
+            fill.side = CHR_SIDE_SELL if qty > 0 else CHR_SIDE_BUY
+            fill.price, fill.qty, fill.fee = price, abs(qty), fee
+            fill.liquidity, fill.realized = CHR_LIQUIDITY_TAKER, s.position.realized
+            report = self.report(CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
+            report.body.risk.instrument_id, report.body.risk.ts = self.sim.slots[at].id, now
+            report.body.risk.code, report.body.risk.actual_value = CHR_REJECT_CODE_NOTIONAL_LIMIT, qty
+            memcpy(report.body.risk.text, b"liquidated: equity fell to the maintenance margin", 49)
+            self.fold(report)
+            self.move(at)
+        self.told_positions(now)
+        return self.sample(now)
+
+    # ------------------------------------------------------------ events
+
+    cdef int settle(self, int rc, int64_t now) except -1:
+        """Book and tell what the matcher did."""
+        cdef uint32_t i
+        if self.asks_python:
+            for model in self.queue_models:
+                (<QueueModel>model).check()
+        if rc < 0:
+            raise MemoryError("no memory for orders")
+        for i in range(self.sim.count):
+            self.tell(&self.sim.events[i], now)
+        self.sim.count = 0
+        self.till.count = self.till.told = 0
+        if self.moved_count:
+            self.told_positions(now)
+            return self.sample(now)
+        return 0
+
+    cdef int tell(self, const chr_sim_event *e, int64_t now) except -1:
+        cdef chr_order_row *row = <chr_order_row *>chr_rows_at(&self.orders, e.key - 1)
+        cdef chr_report *report = self.report(CHR_EXECUTION_REPORT, sizeof(chr_execution_report_t), now)
+        cdef chr_execution_report_t *body = &report.body.execution
+        cdef bint ended
+        self.next_exec_id += 1
+        if e.kind == CHR_EXEC_TYPE_ACK:
+            row.venue_order_id = self.sim.orders[e.order].venue_order_id
+        if e.code:
+            self.rejects[e.code & 63] += 1
+        row.cum_qty = e.cum
+        if e.kind != CHR_EXEC_TYPE_REPLACE_REJECT and e.kind != CHR_EXEC_TYPE_CANCEL_REJECT:
+            row.price, row.qty = e.price, e.qty
+            if STATE_AFTER[e.kind & 15]:
+                row.state = STATE_AFTER[e.kind & 15]
+            ended = row.state > CHR_SIM_PARTIAL
+            if ended:
+                row.done_ns = now
+                row.reject_code = e.code
+            if e.kind != CHR_EXEC_TYPE_REJECT:
+                self.hold(e.slot, row, 0 if ended else e.leaves, row.stop_price if row.type == CHR_ORDER_TYPE_STOP_MARKET else e.price)
+        self.describe(body, row)
+        body.exec_id, body.exec_type, body.reject_code = self.next_exec_id, e.kind, e.code
+        body.trade_id, body.last_price, body.last_qty = e.trade_id, e.last_price, e.last_qty
+        body.price, body.qty, body.cum_qty, body.leaves_qty = e.price, e.qty, e.cum, e.leaves
+        body.venue_ts, body.fee_exponent, body.liquidity = now, MONEY_EXPONENT, e.liquidity
+        body.request_seq = e.request - 1 if e.request else row.seq
+        if e.last_qty:
+            body.fee = self.till.paid[self.till.told].fee
+            currency = <bytes>self.currencies[e.slot]
+            memcpy(body.fee_currency, <const char *>currency, len(currency))
+            self.filled(e, row, &self.till.paid[self.till.told], now)
+            self.till.told += 1
+        self.fold(report)
+        return 0
+
+    cdef int filled(self, const chr_sim_event *e, chr_order_row *row, const chr_paid *paid, int64_t now) except -1:
+        cdef chr_fill_row *fill = <chr_fill_row *>chr_rows_add(&self.fills)
+        cdef const chr_l2 *book = self.sim.slots[e.slot].book
+        cdef chr_level_t level
+        if fill == NULL:
+            raise MemoryError("no memory for fills")
+        fill.ts_ns, fill.order_id, fill.trade_id, fill.exec_id = now, row.id, e.trade_id, self.next_exec_id
+        fill.price, fill.qty, fill.cum_qty, fill.leaves_qty, fill.fee = e.last_price, e.last_qty, e.cum, e.leaves, paid.fee
+        fill.position, fill.realized = paid.position, paid.realized
+        fill.ahead, fill.level_price, fill.level_qty, fill.cause_seq = e.ahead, e.level_price, e.level_qty, e.cause_seq
+        if chr_l2_best(book, CHR_BID, &level):
+            fill.bid = level.price
+        if chr_l2_best(book, CHR_ASK, &level):
+            fill.ask = level.price
+        fill.instrument, fill.side, fill.liquidity, fill.rule = e.slot, row.side, e.liquidity, e.rule
+        self.move(e.slot)
+        return 0
+
+    cdef int hold(self, uint32_t slot, chr_order_row *row, int64_t leaves, int64_t price) except -1:
+        """The account holds back what the order's leaves may cost."""
+        if price == 0:
+            leaves = 0  # a market order holds nothing back: it does not stay
+        if row.open_qty and (leaves == 0 or price != row.open_price):
+            chr_account_opened(&self.account.a, slot, row.side, -row.open_qty, row.open_price)
+            row.open_qty = 0
+        if leaves != row.open_qty:
+            chr_account_opened(&self.account.a, slot, row.side, leaves - row.open_qty, price)
+        row.open_qty, row.open_price = leaves, price
+        return 0
+
+    # ------------------------------------------------------------ reports
+
+    cdef chr_report *report(self, uint16_t type_id, uint16_t size, int64_t now) except NULL:
+        """A message to the strategy, its body zeroed."""
+        cdef chr_report *report = <chr_report *>chr_ring_push(&self.reports)
+        if report == NULL:
+            raise MemoryError("no memory for reports")
+        memset(report, 0, sizeof(chr_report))
+        report.due = max(self.last_due, now + self.response_ns)
+        report.seq = self.next_report
+        report.type_id = type_id
+        report.size = sizeof(chr_sbe_header_t) + size
+        report.header.block_length, report.header.template_id = size, type_id
+        report.header.schema_id, report.header.version = CHR_SCHEMA_ID, CHR_SCHEMA_VERSION
+        self.last_due = report.due
+        self.next_report += 1
+        return report
+
+    cdef int fold(self, const chr_report *report) noexcept:
+        self.hash = chr_fold_bytes(
+            chr_fold(self.hash, report.due, report.type_id, report.seq), <const uint8_t *>&report.body,
+            report.size - sizeof(chr_sbe_header_t),
+        )
+        return 0
+
+    cdef int move(self, uint32_t slot) noexcept:
+        """A position of this step."""
+        cdef uint32_t i
+        for i in range(self.moved_count):
+            if self.moved[i] == slot:
+                return 0
+        self.moved[self.moved_count] = slot
+        self.moved_count += 1
+        return 0
+
+    cdef int told_positions(self, int64_t now) except -1:
+        cdef chr_report *report
+        cdef chr_position_report_t *body
+        cdef chr_account_slot *s
+        cdef uint32_t i
+        for i in range(self.moved_count):
+            s = &self.account.a.slots[self.moved[i]]
+            report = self.report(CHR_POSITION_REPORT, sizeof(chr_position_report_t), now)
+            body = &report.body.position
+            body.instrument_id, body.ts, body.qty = self.sim.slots[self.moved[i]].id, now, s.position.qty
+            overflow(chr_price_of(&s.terms, s.position.cost, s.position.qty, &body.avg_price))
+            body.realized_pnl, body.fees, body.open_cost = s.position.realized, s.position.fees, s.position.cost
+            body.last_exec_id, body.pnl_exponent = self.next_exec_id, MONEY_EXPONENT
+            memcpy(body.account, <const char *>self.account_name, len(self.account_name))
+            self.fold(report)
+        self.moved_count = 0
+        return 0
+
+    # ------------------------------------------------------------ equity
+
+    cdef int sample(self, int64_t now) except -1:
+        """A row of the equity curve: every instrument at the middle of its book."""
+        cdef uint32_t slot
+        cdef chr_level_t bid, ask
+        cdef chr_account_slot *s
+        cdef int64_t value
+        cdef chr_equity_row *row
+        if self.account.a.count == 0:
+            return 0
+        row = <chr_equity_row *>chr_rows_add(&self.curve)
+        if row == NULL:
+            raise MemoryError("no memory for the equity curve")
+        row.ts_ns = now
+        for slot in range(self.sim.slots_count):
+            s = &self.account.a.slots[slot]
+            if chr_l2_best(self.sim.slots[slot].book, CHR_BID, &bid) and chr_l2_best(self.sim.slots[slot].book, CHR_ASK, &ask):
+                overflow(min(0, chr_account_mark(&self.account.a, slot, bid.price + (ask.price - bid.price) // 2)))
+            row.realized += s.position.realized
+            row.fees += s.position.fees
+            row.funding += s.funding
+            if s.mark and s.position.qty:
+                overflow(chr_notional(&s.terms, s.mark, s.position.qty, &value))
+                row.exposure += value
+        row.equity = self.account.equity_now()
+        row.cash = self.account.a.currencies[0].balance // self.account.a.currencies[0].scale
+        return 0
+
+    # ------------------------------------------------------------ for the runner
+
+    def begin_curve(self, int64_t now):
+        """The first sample; the next on the grid of `sample_ns`."""
+        self.sample(now)
+        self.next_sample_ns = now - now % self.sample_ns + self.sample_ns if self.sample_ns > 0 else INT64_MAX
+
+    def end_curve(self, int64_t now):
+        self.sample(now)
+
+    def table(self, str name):
+        """The rows of `orders`, `fills` or `equity` as (bytes of one row, chunk, chunk, ...)."""
+        cdef chr_rows *rows = &self.orders if name == "orders" else &self.fills if name == "fills" else &self.curve
+        cdef uint64_t first = 0, count
+        found = [rows.size]
+        while first < rows.count:
+            count = min(<uint64_t>4096, rows.count - first)
+            found.append((<const char *>chr_rows_at(rows, first))[: count * rows.size])
+            first += count
+        return found
+
+    def counts(self):
+        """Orders, fills and rejections by code."""
+        rejects = {code.name: self.rejects[<int>code] for code in RejectCode if self.rejects[<int>code]}
+        return self.orders.count, self.fills.count, rejects
+
+    def instruments(self):
+        """Names by slot."""
+        return list(self.names)
