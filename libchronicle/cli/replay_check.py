@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import typer
 from libchronicle.cli.archive_books import utc
 from libchronicle.cli.context import Run, find_run, print_json
 from libchronicle.cli.tables import render_table
-from libchronicle.errors import ConfigError, UnknownSession
+from libchronicle.errors import CannotRerun, ConfigError, UnknownSession
 from libchronicle.replay.difference import Verdict
 from libchronicle.replay.journal import RecordedSession, find_session, recorded_sessions
 from libchronicle.runtime.config import HostConfig, StrategyConfig, load_strategy, strategy_files
@@ -19,6 +21,8 @@ from libchronicle.storage.archive import Archive
 
 __all__ = ["run_replay_check"]
 
+ROUTER = "router"
+_FOREVER = 1 << 63
 DIFFERENT = 1
 """Exit code."""
 
@@ -41,7 +45,10 @@ def run_replay_check(
         chosen = recorded_sessions(archive, name) if every else [find_session(archive, name, session)]
         if not chosen:
             raise UnknownSession(name=name, known="none")
-        verdicts = [_check(archive, one, found) for one in chosen]
+        verdicts = [] if name == ROUTER else [_check(archive, one, found) for one in chosen]
+        routed = chosen if name == ROUTER else _overlapping(recorded_sessions(archive, ROUTER), chosen)
+    if routed:
+        verdicts += _check_router(routed, found)
     if as_json:
         print_json([_facts(verdict) for verdict in verdicts])
     else:
@@ -57,6 +64,50 @@ def _check(archive: Archive, session: RecordedSession, run: Run) -> Verdict:
 
     config = _strategy(session.name, run.config)
     return rerun_strategy(archive, session, load_strategy_class(config.file, config.class_name), config)
+
+
+def _overlapping(router: list[RecordedSession], chosen: list[RecordedSession]) -> list[RecordedSession]:
+    """The router's sessions that took the requests of any of `chosen`. One that was killed lasted to the next at most."""
+    ends = [*(one.start.realtime_ns for one in router[1:]), _FOREVER]
+    found = []
+    for one, following in zip(router, ends, strict=False):
+        end = following if one.stop is None else one.stop.now_ns
+        if any(
+            s.start.realtime_ns <= end and (s.stop is None or one.start.realtime_ns <= s.stop.now_ns)
+            for s in chosen
+        ):
+            found.append(one)
+    return found
+
+
+def _check_router(sessions: list[RecordedSession], run: Run) -> list[Verdict]:
+    """By a program of the router's: the library does not know its daemons. Raises ConfigError, and CannotRerun with what
+    it said."""
+    paths = run.suite.paths
+    question = {
+        "root": str(paths.root),
+        "hot": str(paths.hot),
+        "config": _host(run),
+        "sessions": [one.id for one in sessions],
+    }
+    program = Path(sys.executable).with_name("chronicle-router-check")
+    done = subprocess.run([program], input=msgspec.json.encode(question), capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise CannotRerun(
+            session=ROUTER, reason=said.removeprefix("chronicle: ") or f"exit {done.returncode}"
+        )
+    return msgspec.json.decode(done.stdout, type=list[Verdict])
+
+
+def _host(run: Run) -> HostConfig:
+    if run.config is None:
+        raise ConfigError(
+            file="host.toml",
+            key="--config",
+            reason="the router's session cannot be run again without its configuration",
+        )
+    return run.config
 
 
 def _strategy(name: str, host: HostConfig | None) -> StrategyConfig:

@@ -181,6 +181,14 @@ class CorruptSession(CorruptError):
     reason: str
 
 
+class CannotRerun(CorruptError):
+    """The program that runs a session again gave up."""
+
+    template = "session {session} cannot be run again: {reason}"
+    session: str
+    reason: str
+
+
 class DecodeError(CorruptError):
     template = "{message}: {reason} (template {template_id}, {size} bytes)"
     message: str

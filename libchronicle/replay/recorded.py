@@ -68,6 +68,7 @@ class RecordedQueue:
         self._reader = self._open()
         self._forward: Iterator[Message] | None = None
         self._ahead: Message | None = None
+        self._oldest: int | None = None
         self._last = -1  # seq of the last record taken from the archive
 
     def _open(self) -> Subscriber | None:
@@ -101,6 +102,17 @@ class RecordedQueue:
             yield record
         if due <= last and not (self._reader is not None and due >= self._reader.head_seq):
             yield from self._from_archive(due, last)
+
+    @property
+    def oldest_seq(self) -> int:
+        """Seq of the first record there is: none before it will be found."""
+        if self._oldest is None:
+            archived = next(self._messages(), None)
+            known = [] if archived is None else [archived.seq]
+            if self._reader is not None:
+                known.append(self._reader.oldest_seq)
+            self._oldest = min(known) if known else 0
+        return self._oldest
 
     def since(self, first: int) -> Iterator[Recorded]:
         """Record `first` and all that followed it."""

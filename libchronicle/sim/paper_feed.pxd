@@ -39,6 +39,11 @@ cdef class MarketReader:
     cdef int book_changed(self, slot_t *slot) noexcept
     cdef int trade(self, slot_t *slot, chr_frame *f) noexcept
     cdef int all_books(self, chr_frame *f) except -1
+    cdef int begin(self, uint64_t queue_id, uint32_t epoch) except -1
     cdef int next(self, chr_frame *f) except -1
+    cdef int seek(self, uint64_t seq) except -1
+    cdef uint64_t at(self) noexcept
+    cdef uint64_t head(self) noexcept
+    cdef uint64_t oldest(self) noexcept
     cdef int next_whole(self, chr_frame *f) except -1
     cdef void clear(self) noexcept

@@ -56,14 +56,19 @@ cdef class MarketReader:
     def __init__(self, Subscriber reader not None):
         self.reader = reader
         self.control = reader.control()
-        self.queue_id = reader.queue_id
-        self.epoch = self.control.epoch
+        self.begin(reader.queue_id, self.control.epoch)
+
+    cdef int begin(self, uint64_t queue_id, uint32_t epoch) except -1:
+        """Without a book so far."""
+        self.queue_id = queue_id
+        self.epoch = epoch
         self.books = {}
         self.payload = b""
         self.slots = <slot_t *> calloc(FIRST_SLOTS, sizeof(slot_t))
         if self.slots == NULL:
             raise MemoryError
         self.mask = FIRST_SLOTS - 1
+        return 0
 
     def __dealloc__(self):
         free(self.slots)
@@ -87,18 +92,36 @@ cdef class MarketReader:
                 return found
         return C_NOTHING
 
+    # where records come from: five verbs, which a reader of something else than a live queue has in its own way
+
     cdef int next(self, chr_frame *f) except -1:
+        """1, or 0 after the last record."""
         cdef int rc = chr_next(self.reader.r, f)
         if rc < 0:
             raise_reader(self.reader)
         return rc
+
+    cdef int seek(self, uint64_t seq) except -1:
+        self.reader.seek_seq(seq)
+        return 0
+
+    cdef uint64_t at(self) noexcept:
+        """Seq of the record that `next` would give."""
+        return self.reader.r.next_seq
+
+    cdef uint64_t head(self) noexcept:
+        """Seq that the writer will use next."""
+        return self.control.next_seq
+
+    cdef uint64_t oldest(self) noexcept:
+        return self.control.oldest_seq
 
     cdef int next_whole(self, chr_frame *f) except -1:
         """As `next`, past records that are damaged: 2 in place of each of them."""
         try:
             return self.next(f)
         except Corrupt:
-            self.reader.seek_seq(self.reader.r.next_seq + 1)
+            self.seek(self.at() + 1)
             return 2
 
     cdef int take(self, chr_frame *f) except -1:
@@ -197,8 +220,8 @@ cdef class MarketReader:
     @property
     def lag(self):
         """Records that were not read yet."""
-        cdef uint64_t head = self.control.next_seq
-        return head - self.reader.r.next_seq if head > self.reader.r.next_seq else 0
+        cdef uint64_t head = self.head()
+        return head - self.at() if head > self.at() else 0
 
     def close(self):
         """Close the reader; the object is not to be used after."""
@@ -249,7 +272,7 @@ cdef class MarketReader:
         """
         cdef chr_frame f
         cdef const chr_book_snapshot_t *snapshot
-        cdef uint64_t head = self.control.next_seq, oldest = self.control.oldest_seq, first = head, window = FIRST_WINDOW, last
+        cdef uint64_t head = self.head(), oldest = self.oldest(), first = head, window = FIRST_WINDOW, last
         cdef uint64_t id, applied = 0, i
         cdef int rc
         cdef dict snapshots = {}, defined = {}, found_snapshots, found_definitions
@@ -259,8 +282,8 @@ cdef class MarketReader:
             first = first - window if first - oldest > window else oldest
             window *= 4
             found_snapshots, found_definitions = {}, {}
-            self.reader.seek_seq(first)
-            while self.reader.r.next_seq <= last:
+            self.seek(first)
+            while self.at() <= last:
                 rc = self.next_whole(&f)
                 if rc == 0:
                     break
@@ -284,14 +307,14 @@ cdef class MarketReader:
                 break
         definitions = {}
         for id in defined:
-            self.reader.seek_seq(defined[id])
+            self.seek(defined[id])
             if self.next(&f):
                 self.take(&f)
                 definitions[id] = self.payload
         first = min(snapshots.values(), default=head)
         if first < head:
-            self.reader.seek_seq(first)
-            while self.reader.r.next_seq < head:
+            self.seek(first)
+            while self.at() < head:
                 rc = self.next_whole(&f)
                 if rc == 0:
                     break
@@ -300,8 +323,8 @@ cdef class MarketReader:
                     continue
                 self.take(&f)
                 applied += 1
-        elif self.reader.r.next_seq != head:
-            self.reader.seek_seq(head)
+        elif self.at() != head:
+            self.seek(head)
         for i in range(self.mask + 1):
             if self.slots[i].id:
                 self.slots[i].was_valid = self.slots[i].book.valid

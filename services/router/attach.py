@@ -28,7 +28,16 @@ from libchronicle.sim.paper_feed import MarketReader
 from services.router.journal import Record
 from services.router.recovery import last_delivered
 
-__all__ = ["FEED", "Arrivals", "ClientAttachment", "FeedAttachment", "Handle", "Opener", "close_handle"]
+__all__ = [
+    "FEED",
+    "Arrivals",
+    "ClientAttachment",
+    "FeedAttachment",
+    "Handle",
+    "Opener",
+    "close_handle",
+    "limits_of",
+]
 
 FEED = ":feed:"  # no strategy can have a colon in its name
 CADENCE_S = 0.5
@@ -72,6 +81,15 @@ def close_handle(handle: Handle) -> None:
         handle.reader.close()
 
 
+def limits_of(config: HostConfig, strategy: str) -> tuple[ConfiguredLimits, str]:
+    """A strategy's limits and account as its TOML says; the host's where it has none. Raises ConfigError."""
+    toml = config.strategies.path / f"{strategy}.toml"
+    if not toml.exists():
+        return config.router.limits, DEFAULT_ACCOUNT
+    found = load_strategy(toml, config)
+    return found.limits, found.account
+
+
 class Opener:
     """Opens queues by name. Used by the main thread before the loop runs, by the sidecar from then on."""
 
@@ -104,7 +122,7 @@ class Opener:
     def client(self, name: str) -> ClientAttachment:
         """A strategy's queues. Raises NotReady while its orders_out is not there, ConfigError for a bad
         TOML, and what queues raise."""
-        limits, account = self._strategy(name)
+        limits, account = limits_of(self._config, name)
         path = self._paths.orders_out(name)
         requests = Queue.open_subscriber(path, ROUTER_READER, start="earliest")
         try:
@@ -142,14 +160,6 @@ class Opener:
         with Queue.open_subscriber(self._paths.orders_out(name), None, start="earliest") as requests:
             for report in reversed(newer):
                 yield report, _request(requests, report) if report.exec_type == ExecType.ACK else None
-
-    def _strategy(self, name: str) -> tuple[ConfiguredLimits, str]:
-        """Limits and account as its TOML says; the host's where it has none."""
-        toml = self._config.strategies.path / f"{name}.toml"
-        if not toml.exists():
-            return self._config.router.limits, DEFAULT_ACCOUNT
-        strategy = load_strategy(toml, self._config)
-        return strategy.limits, strategy.account
 
     @staticmethod
     def _seek(requests: Subscriber, queue_id: int, handled: tuple[int, int]) -> None:

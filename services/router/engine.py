@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from libchronicle.errors import ChronicleError, DecodeError
-from libchronicle.portfolio import Order, OrderKey
+from libchronicle.portfolio import FeeSchedule, Order, OrderKey
 from libchronicle.protocol import (
     CancelAll,
     CancelOrder,
@@ -26,17 +26,27 @@ from libchronicle.protocol import (
 )
 from libchronicle.protocol.codec import SbeMessage
 from libchronicle.risk import Breach, MarketView, Proposal, RiskLimits, Situation, check
+from libchronicle.runtime.config import RouterConfig
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 from libchronicle.sim.paper_book import BookView
 from services.router.journal import Journal
-from services.router.reports import account_report, execution_report, position_report, refusal
+from services.router.reports import account_report, execution_report, open_order, position_report, refusal
 from services.router.state import Client, State, order_of
 
-__all__ = ["Engine", "Markets", "Request"]
+__all__ = ["Engine", "Markets", "Request", "make_engine"]
 
 _GATEWAY = "paper"
 _UNLIMITED = RiskLimits()
 _LARGEST = (1 << 63) - 1
+
+
+def make_engine(
+    config: RouterConfig, state: State, journal: Journal, markets: Markets, killed: Callable[[], bool]
+) -> Engine:
+    """The engine as it is configured: that of the daemon, and that of a rerun of its journal."""
+    fees = FeeSchedule.from_bps(config.maker_fee_bps, config.taker_fee_bps)
+    gateway = PaperGateway(state.ledger, fees)
+    return Engine(state, gateway, journal, markets, killed, valid_for_ns=config.valid_for_ms * 1_000_000)
 
 
 class Request(NamedTuple):
@@ -350,6 +360,17 @@ class Engine:
         self._deliver(client, account.TEMPLATE_ID, account.encode())
         report = position_report(client, instrument_id, position, now_ns, flags)
         self._deliver(client, report.TEMPLATE_ID, report.encode())
+
+    def carry_over(self, client: Client, now_ns: int) -> None:
+        """Tell a strategy that was attached where it stands: positions, then open orders."""
+        ledger = self.state.ledger
+        for owner, instrument_id in list(ledger.holdings):
+            if owner == client.name:
+                self.send_position(client, instrument_id, now_ns, ReportFlags.CARRY_OVER)
+        for order in ledger.orders_of(client.name):
+            carried = open_order(order)
+            if client.reports is not None:
+                client.reports.append(carried.TEMPLATE_ID, carried.encode())
 
     def _deliver(self, client: Client, type_id: int, payload: bytes) -> bool:
         """Into its orders_in. A queue that takes nothing is its strategy's trouble alone: the journal has all of

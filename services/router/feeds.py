@@ -113,7 +113,7 @@ class Feeds:
         (self._told.add if lost else self._told.discard)(name)
         now, events = now_ns(), []
         if lost and self._cancels:
-            for instrument in self._configured.get(name, set()).union(books):
+            for instrument in sorted(self._configured.get(name, set()).union(books)):
                 events += self._engine.gateway.cancel_all(None, instrument, code=RejectCode.NO_MARKET)
         self._engine.on_event(events, state_change(name, now, is_alive=not lost), now)
         self._log.warning(

@@ -27,6 +27,8 @@ Rules:
   hid: it is asked for, never sent again. The paper gateway lives in this process, its state is this
   journal, so its answer is definite: not known. A new order gets REJECT LOST; a cancel or replace that did
   not happen is handled as if it came now, which does no harm.
+- The journal alone, with the queues it names, gives every step again (rerun.py): so nothing that changes an outcome may come
+  from elsewhere. A SessionSource of an orders_in says where the router's reports begin in it.
 - A session begins with a checkpoint: SessionStart, definitions, strategies with the place they are read
   from, positions, open orders, undecided requests, and a StateChange to READY that commits it. Recovery
   reads from the last committed checkpoint. A SessionStart voids the uncommitted tail before it.
@@ -70,6 +72,7 @@ __all__ = [
     "Replay",
     "orders_path",
     "pause_name",
+    "reports_path",
     "write_checkpoint",
 ]
 
@@ -84,12 +87,17 @@ CAUSES = frozenset(
 Record = tuple[int, bytes]  # type id, payload
 
 _PAUSED = "paused:"
-_PREFIX, _SUFFIX = "orders/queue/", "/orders_out"
+_PREFIX, _SUFFIX, _REPORTS = "orders/queue/", "/orders_out", "/orders_in"
 
 
 def orders_path(name: str) -> str:
     """How the journal names a strategy's orders_out: relative to the bus root."""
     return f"{_PREFIX}{name}{_SUFFIX}"
+
+
+def reports_path(name: str) -> str:
+    """How the journal names a strategy's orders_in."""
+    return f"{_PREFIX}{name}{_REPORTS}"
 
 
 def pause_name(strategy: str) -> str:
@@ -218,8 +226,8 @@ class Replay:
 
     def _source(self, state: State, source: SessionSource) -> None:
         name = source.path.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-        if not source.path.startswith(_PREFIX):
-            return  # market data: nothing of it is kept
+        if not (source.path.startswith(_PREFIX) and source.path.endswith(_SUFFIX)):
+            return  # market data, or where reports go: nothing of it is kept
         client = state.client(name)
         client.rank = source.source
         state.next_rank = max(state.next_rank, source.source + 1)

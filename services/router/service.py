@@ -25,12 +25,10 @@ from libchronicle.bus.paths import BusPaths
 from libchronicle.bus.sidecar import Attach, Detach, Sidecar
 from libchronicle.clock import monotonic_ns, now_ns
 from libchronicle.errors import ChronicleError, NotReady
-from libchronicle.portfolio import FeeSchedule
 from libchronicle.protocol import (
     SCHEMA_VERSION,
     KillChange,
     RejectCode,
-    ReportFlags,
     RunMode,
     SessionSource,
     SessionStart,
@@ -41,7 +39,6 @@ from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber, wait_a
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
-from libchronicle.sim.paper import PaperGateway
 from services.router.attach import (
     FEED,
     Arrivals,
@@ -52,14 +49,13 @@ from services.router.attach import (
     close_handle,
 )
 from services.router.commands import Commands
-from services.router.engine import Engine, Request
+from services.router.engine import Engine, Request, make_engine
 from services.router.feeds import Feeds
 from services.router.history import reports_after, session_records
-from services.router.journal import Journal, orders_path, write_checkpoint
+from services.router.journal import Journal, orders_path, reports_path, write_checkpoint
 from services.router.market import MarketData
 from services.router.metrics import RouterMetrics
 from services.router.recovery import bring_level, recover
-from services.router.reports import open_order
 from services.router.retry import Retry
 from services.router.state import State
 
@@ -111,15 +107,7 @@ class RouterService:
         self._start = self._session_start(now_ns())
         self._checkpoint(journal, state)
         markets = MarketData(state)
-        fees = FeeSchedule.from_bps(config.maker_fee_bps, config.taker_fee_bps)
-        engine = Engine(
-            state,
-            PaperGateway(state.ledger, fees),
-            journal,
-            markets,
-            lambda: self.switch.killed,
-            valid_for_ns=config.valid_for_ms * 1_000_000,
-        )
+        engine = make_engine(config, state, journal, markets, lambda: self.was_killed)
         open_orders = len(state.ledger.open_orders)
         self.log.info(
             "recovered",
@@ -271,6 +259,10 @@ class RouterService:
                 break
             name = self.requests.source
             client = self.engine.state.clients[name]
+            if (
+                self.switch.killed != self.was_killed
+            ):  # the word is read for every order, and journaled before it counts
+                self._kill_changed(now_ns())
             request = Request(message.type_id, message.payload, message.epoch, message.seq, message.ts_ns)
             if self.engine.on_request(client, request, now_ns()):
                 self.metrics.latency.observe(max(0, now_ns() - message.ts_ns))
@@ -344,18 +336,16 @@ class RouterService:
             lambda after: reports_after(client, self.paths.session("router"), after),
             lambda after: self.opener.reports_after(client.name, after),
         )
-        self._carry_over(found, now)
+        reports = SessionSource(
+            queue_id=found.reports.queue_id,
+            start_seq=found.reports.next_seq,
+            epoch=found.reports.epoch,
+            source=client.rank,
+            path=reports_path(client.name),
+        )
+        self.engine.on_event([], reports, now)
+        self.engine.carry_over(client, now)
         return moved
-
-    def _carry_over(self, found: ClientAttachment, now: int) -> None:
-        """Tell the strategy where it stands."""
-        client = self.engine.state.clients[found.name]
-        for owner, instrument_id in list(self.engine.state.ledger.holdings):
-            if owner == client.name:
-                self.engine.send_position(client, instrument_id, now, ReportFlags.CARRY_OVER)
-        for order in self.engine.state.ledger.orders_of(client.name):
-            carried = open_order(order)
-            found.reports.append(carried.TEMPLATE_ID, carried.encode())
 
     def _watch_clients(self) -> None:
         """Heartbeats and cursors of every strategy's queues; what failed is opened again after a while."""

@@ -1,0 +1,267 @@
+"""A router's session run again from its journal and the queues gives the same steps and the same reports."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from libchronicle.bus.control import send_command
+from libchronicle.bus.kill_word import KillWord
+from libchronicle.cli.main import app
+from libchronicle.errors import CannotRerun
+from libchronicle.protocol import (
+    CancelAll,
+    CancelOrder,
+    Command,
+    Gap,
+    GapReason,
+    NewOrder,
+    OrderFlags,
+    ReplaceOrder,
+    Side,
+    TimeInForce,
+)
+from libchronicle.queue import Queue
+from libchronicle.replay.difference import Verdict
+from libchronicle.replay.journal import recorded_sessions
+from libchronicle.runtime.config import load_host
+from libchronicle.storage.archive import Archive
+from libchronicle.storage.catalog import queue_segments
+from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.moves import adopt
+from libchronicle.storage.sources import queues_on_bus
+from services.router.rerun import rerun_router
+from tests.services.router_bench import BTC, FeedWriter, Router, Strategy, order, until
+
+BETA = """
+from libchronicle.strategy import Strategy
+class Beta(Strategy): pass
+"""
+
+
+BETA_TOML = """
+version = 1
+id = "beta"
+file = "beta.py"
+class = "Beta"
+subscribe = ["binance-spot:BTCUSDT"]
+[limits]
+max_position_qty = "0.02"
+max_open_orders = 4
+"""
+
+
+class Floor:
+    """A router, a feed and two strategies that do this and that."""
+
+    def __init__(self, tmp_path: Path, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.router = Router(
+            tmp_path, 'valid_for_ms = 20000\nmaker_fee_bps = 1\ntaker_fee_bps = 5\non_market_lost = "cancel"'
+        )
+        (self.router.strategies / "beta.py").write_text(BETA)
+        (self.router.strategies / "beta.toml").write_text(BETA_TOML)
+        self.feed = FeedWriter(self.router.paths)
+        self.strategies = [Strategy(self.router.paths, name) for name in ("alpha", "beta")]
+        self.sent: dict[str, list[int]] = {one.name: [] for one in self.strategies}
+
+    def step(self) -> None:
+        rng, one = self.rng, self.rng.choice(self.strategies)
+        draw = rng.randrange(100)
+        if draw < 35:
+            self.market()
+        elif draw < 75:
+            self.sent[one.name].append(one.send(self.some_order()))
+        elif draw < 85 and self.sent[one.name]:
+            one.send(CancelOrder(instrument_id=BTC, order_seq=rng.choice(self.sent[one.name]), order_epoch=1))
+        elif draw < 95 and self.sent[one.name]:
+            one.send(
+                ReplaceOrder(
+                    instrument_id=BTC,
+                    order_seq=rng.choice(self.sent[one.name]),
+                    order_epoch=1,
+                    price=9_970 + rng.randrange(60),
+                    qty=rng.randrange(1, 20),
+                )
+            )
+        elif draw < 97:
+            one.send(CancelAll(instrument_id=BTC))
+        elif draw < 98:
+            self.feed.put(Gap(instrument_id=BTC, reason=GapReason.SEQUENCE))
+            self.feed.snapshot()
+
+    def market(self) -> None:
+        rng = self.rng
+        if rng.random() < 0.5:
+            self.feed.trade(
+                9_970 + rng.randrange(60), rng.randrange(1, 30), rng.choice([Side.BUY, Side.SELL])
+            )
+        else:
+            self.feed.delta(
+                [(9_960 + rng.randrange(40), rng.randrange(0, 30))],
+                [(10_001 + rng.randrange(40), rng.randrange(0, 30))],
+            )
+
+    def some_order(self) -> NewOrder:
+        rng = self.rng
+        side, qty = rng.choice([Side.BUY, Side.SELL]), rng.randrange(1, 20)
+        kind = rng.randrange(8)
+        if kind == 0:
+            return order(side, qty, 0, time_in_force=TimeInForce.IOC)
+        if kind == 1:
+            return order(
+                side,
+                qty,
+                9_990 + rng.randrange(30),
+                time_in_force=rng.choice([TimeInForce.IOC, TimeInForce.FOK]),
+            )
+        flags = rng.choice([OrderFlags(0), OrderFlags(0), OrderFlags.POST_ONLY, OrderFlags.REDUCE_ONLY])
+        price = 9_970 + rng.randrange(60)
+        if kind == 2:
+            expire_ns = time.time_ns() + rng.randrange(5, 50) * 1_000_000
+            return order(side, qty, price, time_in_force=TimeInForce.GTD, expire_ns=expire_ns, flags=flags)
+        return order(side, qty, price, flags=flags)
+
+    def settle(self) -> None:
+        """Every request has its answer."""
+        for one in self.strategies:
+            until(lambda one=one: self.answered(one))
+
+    def answered(self, one: Strategy) -> bool:
+        answered = {report.request_seq for report in one.reports()}
+        return all(seq in answered for seq in self.sent[one.name])
+
+    def play(self, steps: int) -> None:
+        for step in range(steps):
+            self.step()
+            if step % 10 == 0:
+                time.sleep(0.002)
+        self.settle()
+
+    def verdicts(self) -> list[Verdict]:
+        config = load_host(self.router.config)
+        with Archive(self.router.paths) as archive:
+            return [rerun_router(archive, one, config) for one in recorded_sessions(archive, "router")]
+
+    def close(self) -> None:
+        self.router.close()
+        self.feed.close()
+        for one in self.strategies:
+            one.close()
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Iterator[Floor]:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    floor = Floor(tmp_path, seed)
+    yield floor
+    floor.close()
+
+
+def same(verdicts: list[Verdict]) -> None:
+    for verdict in verdicts:
+        assert verdict.difference is None, verdict.difference.lines()
+        assert verdict.compared > 100
+
+
+def test_a_session_run_again_gives_the_same_journal_and_the_same_reports(floor: Floor) -> None:
+    floor.router.start()
+    floor.play(600)
+    assert floor.router.stop() == 0
+    (verdict,) = floor.verdicts()
+    same([verdict])
+    assert verdict.finished
+    assert verdict.unchecked == 0
+    delivered = sum(len(one.poll()) for one in floor.strategies)
+    assert verdict.compared > delivered > 500
+
+
+def test_the_command_asks_the_routers_own_program(floor: Floor) -> None:
+    floor.router.start()
+    floor.play(60)
+    assert floor.router.stop() == 0
+    where = ["--run", str(floor.router.paths.root), "--config", str(floor.router.config)]
+    done = CliRunner().invoke(app, ["replay-check", "router", *where, "--json"], catch_exceptions=False)
+    (facts,) = json.loads(done.stdout)
+    assert (done.exit_code, facts["same"], facts["name"]) == (0, True, "router")
+    shutil.rmtree(floor.router.paths.orders_out("alpha"))
+    done = CliRunner().invoke(app, ["replay-check", "router", *where])
+    assert isinstance(done.exception, CannotRerun)
+    assert "is neither in its queue nor archived" in str(done.exception)
+
+
+def test_kills_pauses_and_a_lost_market_come_again(floor: Floor) -> None:
+    floor.router.start()
+    paths = floor.router.paths
+    floor.play(100)
+    for command in (Command.PAUSE, Command.RESUME, Command.KILL, Command.UNKILL, Command.CANCEL_ALL):
+        send_command(paths, "router", command, reason="test", target="alpha")
+        floor.play(40)
+        time.sleep(0.3)
+    KillWord(paths).kill("test")
+    floor.play(60)
+    KillWord(paths).allow("test")
+    floor.play(60)
+    floor.feed.close()
+    until(
+        lambda: (
+            "event='feed lost'" in floor.router.log.read_text()
+            or 'event="feed lost"' in floor.router.log.read_text()
+        )
+    )
+    floor.feed = FeedWriter(paths)
+    until(lambda: "feed is back" in floor.router.log.read_text())
+    floor.play(100)
+    assert floor.router.stop() == 0
+    same(floor.verdicts())
+
+
+def test_sessions_on_both_sides_of_kill_9_come_again(floor: Floor) -> None:
+    floor.router.start()
+    floor.play(150)
+    floor.router.kill()
+    for _ in range(60):
+        floor.market()
+    floor.router.start()
+    floor.play(150)
+    assert floor.router.stop() == 0
+    first, second = floor.verdicts()
+    same([first, second])
+    assert (first.finished, second.finished) == (False, True)
+
+
+def test_another_fee_shows_in_the_first_fill(floor: Floor) -> None:
+    floor.router.start()
+    floor.play(200)
+    assert floor.router.stop() == 0
+    config = floor.router.config
+    config.write_text(config.read_text().replace("taker_fee_bps = 5", "taker_fee_bps = 6"))
+    (verdict,) = floor.verdicts()
+    assert verdict.notes == ["the configuration is not the one the session ran with"]
+    assert verdict.difference is not None
+    assert verdict.difference.fields == ("fee",)
+    assert verdict.difference.recorded is not None
+    assert verdict.difference.recorded["message"] == "ExecutionReport"
+
+
+def test_a_session_comes_again_after_its_queues_were_archived(floor: Floor) -> None:
+    floor.router.start()
+    floor.play(200)
+    assert floor.router.stop() == 0
+    floor.close()
+    layout = ArchiveLayout.of(floor.router.paths)
+    for source in list(queues_on_bus(floor.router.paths)):
+        with Queue.open_publisher(source.path) as writer:
+            writer.roll()
+        for ref in queue_segments(source.path)[:-1]:
+            adopt(layout, ref.path, source.venue, source.symbol, source.stream)
+        shutil.rmtree(source.path)
+    same(floor.verdicts())
