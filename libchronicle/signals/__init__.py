@@ -7,10 +7,11 @@ engine = FeatureEngine([Mid()], TimeBar(10**9), on_batch=lambda batch: print(bat
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from libchronicle.signals.builtin import Imbalance, Microprice, Mid, Spread, Time, Touch, TradeFlow
 from libchronicle.signals.core import Column, ColumnBuffer, Feature, FeatureBatch, Market, NumericFeature
 from libchronicle.signals.depth import DepthRatio, OrderFlowImbalance, Pressure, WeightedImbalance
-from libchronicle.signals.engine import FeatureEngine
 from libchronicle.signals.prices import Acceleration, AverageRange, Momentum, Volatility
 from libchronicle.signals.registry import BUILTIN, VECTOR, feature_named, features_named, vector_features
 from libchronicle.signals.scores import ZScore
@@ -18,6 +19,9 @@ from libchronicle.signals.trades import Toxicity, TradeFlowImbalance, VolumeSurg
 from libchronicle.signals.triggers import AnyOf, EachRecord, OnEvent, TimeBar, Trigger, trigger_named
 from libchronicle.signals.vector import FeatureSet
 from libchronicle.signals.windows import FeatureBuffer
+
+if TYPE_CHECKING:
+    from libchronicle.signals.engine import FeatureEngine
 
 __all__ = [
     "BUILTIN",
@@ -61,3 +65,11 @@ __all__ = [
     "trigger_named",
     "vector_features",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FeatureEngine":  # a strategy needs features, but no replay
+        from libchronicle.signals.engine import FeatureEngine
+
+        return FeatureEngine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

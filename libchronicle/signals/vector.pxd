@@ -19,5 +19,6 @@ cdef class FeatureSet:
     cdef bint blank                  # nothing to forget
     cdef L2Book own
     cdef int take(self, const chr_frame *frame, L2Book book) except -1
+    cdef int feed_bytes(self, int type_id, const unsigned char *payload, Py_ssize_t size, int64_t ts_ns) except -1
     cdef int refresh(self, int64_t ts_ns) except -1
     cdef int lose(self) except -1

@@ -27,6 +27,8 @@ class FeatureSet:
         """What mantissas stand for, where no Instrument record tells it."""
     def feed(self, type_id: int, payload: Buffer, ts_ns: int) -> None:
         """A record as bytes, into a book of its own: outside a strategy."""
+    def feed_all(self, records: Iterable[tuple[int, bytes, int]], *, each: bool = False) -> int:
+        """`feed` for each (type_id, payload, ts_ns); how many. `each`: compute the values after every one."""
     def forget(self) -> None:
         """Records are missing: every window begins anew."""
     def vector(self, now_ns: int = 0) -> array[float]:

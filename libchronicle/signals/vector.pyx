@@ -6,7 +6,7 @@
 
 from cpython cimport array
 from libc.math cimport NAN, isnan
-from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from libchronicle.book.l2 cimport L2Book, chr_l2_apply
@@ -111,17 +111,31 @@ cdef class FeatureSet:
 
     def feed(self, int type_id, payload, int64_t ts_ns):
         cdef const unsigned char[::1] view = payload
+        self.feed_bytes(type_id, &view[0], view.shape[0], ts_ns)
+
+    def feed_all(self, records, *, bint each=False):
+        cdef bytes payload
+        cdef uint64_t before = self.records
+        for type_id, given, ts_ns in records:
+            payload = given
+            self.feed_bytes(type_id, <const unsigned char *><char *>payload, len(payload), ts_ns)
+            if each:
+                self.refresh(0)
+        return self.records - before
+
+    cdef int feed_bytes(self, int type_id, const unsigned char *payload, Py_ssize_t size, int64_t ts_ns) except -1:
         cdef chr_frame frame
         if self.own is None:
             self.own = L2Book()
         memset(&frame, 0, sizeof(frame))
-        frame.payload = &view[0]
-        frame.size = <uint32_t>view.shape[0]
+        frame.payload = payload
+        frame.size = <uint32_t>size
         frame.type_id = <uint16_t>type_id
         frame.ts_ns = ts_ns
         chr_l2_apply(self.own.b, frame.type_id, frame.payload, frame.size)
         self.take(&frame, self.own)
         self.market.frame = NULL
+        return 0
 
     # ------------------------------------------------------------ values are asked for
 

@@ -20,6 +20,7 @@ from libchronicle.protocol.layout cimport (
     chr_cancel_order_t,
     chr_replace_order_t,
 )
+from libchronicle.signals.vector cimport FeatureSet
 from libchronicle.strategy.instrument cimport Instrument
 from libchronicle.strategy.order cimport Order
 from libchronicle.strategy.sink cimport OrderSink
@@ -113,6 +114,18 @@ cdef class Context:
         cdef Instrument found = self.make(instrument)
         self.subscriptions[found.name] = tuple(kinds)
         return found
+
+    def watch(self, instrument, features=None):
+        """Keep features of an instrument up to date, before each callback; also `ctx.features[name]`. Without `features`: the
+        vector of 13. Raises MisuseError when it is watched already, InvalidArgument for what cannot be in a FeatureSet."""
+        cdef Instrument found = self.find(instrument)
+        cdef FeatureSet made
+        if found.watched is not None:
+            raise MisuseError(reason=f"{found.name} is watched already; give all its features at once")
+        made = features if isinstance(features, FeatureSet) else FeatureSet(features)
+        found.watch(made)
+        self.features[found.name] = made
+        return made
 
     def close_subscriptions(self):
         """For the runner: the subscriptions, which are final from now on."""

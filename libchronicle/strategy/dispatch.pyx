@@ -5,6 +5,8 @@ Rules
 - The book of every subscribed instrument is kept, whatever kinds are subscribed.
 - Nothing of an instrument reaches the strategy while its book is not right (no snapshot yet, or a gap since), while the
   host is not TRADING, or while `muted` (books are being rebuilt). Reports of own orders do, unless muted.
+- Features that are watched see every record of their instrument's book and trades while its book is right, whatever the
+  strategy overrides and whether or not it trades, before the callback; they begin anew when the book is lost.
 - Views are reused: one Trade, one Quote, one OrderUpdate, one Fill; nothing is allocated per record here.
 
 What happens to books and feeds as a whole is told to the `listener`: book_synced(instrument), book_lost(instrument or
@@ -162,6 +164,8 @@ cdef class Dispatcher:
         if f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT:
             return self.book_record(instrument, f, queue_id, muted)
         if f.type_id == CHR_TRADE:
+            if instrument.watched is not None and instrument.synced and not muted:
+                instrument.watched.take(f, instrument._book.inner)
             if self.on_trade is None or muted or not (self.live and instrument.synced and instrument.kinds & KIND_TRADE):
                 return 0
             block = chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK)
@@ -194,6 +198,8 @@ cdef class Dispatcher:
                 return 0
             told = True
             self.listener.book_synced(instrument)
+        if instrument.watched is not None and instrument.synced and not muted:
+            instrument.watched.take(f, instrument._book.inner)
         if self.on_book is None or muted or not (self.live and instrument.synced and instrument.kinds & KIND_BOOK):
             return told
         self.cause(f, queue_id)
@@ -339,6 +345,8 @@ cdef class Dispatcher:
         instrument.synced = synced
         if not synced:
             instrument._book.b.valid = 0
+            if instrument.watched is not None:
+                instrument.watched.forget()
 
     def no_cause(self):
         """For the listener: what the strategy does now was caused by no market record."""

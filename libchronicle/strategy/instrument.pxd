@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 
 from libchronicle.protocol.layout cimport chr_instrument_t
+from libchronicle.signals.vector cimport FeatureSet
 from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.order cimport Order
 from libchronicle.strategy.tracker cimport Position
@@ -22,7 +23,9 @@ cdef class Instrument:
     cdef uint32_t kinds            # subscribed: bits of KIND_*
     cdef Book _book
     cdef Position _position
+    cdef FeatureSet watched        # features that are kept up to date, or None
 
+    cdef int watch(self, FeatureSet features) except -1
     cdef int define(self, const chr_instrument_t *definition) except -1
     cdef int64_t _mantissa(self, object value, int exponent, object error, str what) except? -1
     cdef int64_t _price(self, object value) except? -1

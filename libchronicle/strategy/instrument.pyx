@@ -22,6 +22,7 @@ from libchronicle.protocol.layout cimport (
     CHR_TIME_IN_FORCE_GTD,
     CHR_TIME_IN_FORCE_IOC,
 )
+from libchronicle.signals.vector cimport FeatureSet
 from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.order cimport Order
 from libchronicle.strategy.text cimport text_of
@@ -58,6 +59,15 @@ cdef class Instrument:
     cdef int define(self, const chr_instrument_t *definition) except -1:
         self.definition = definition[0]
         self.defined = True
+        if self.watched is not None:
+            self.watched.scale(definition.price_exponent, definition.qty_exponent)
+        return 0
+
+    cdef int watch(self, FeatureSet features) except -1:
+        """From the next record on."""
+        self.watched = features
+        if self.defined:
+            features.scale(self.definition.price_exponent, self.definition.qty_exponent)
         return 0
 
     cdef int _need(self) except -1:
