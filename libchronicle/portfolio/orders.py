@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from libchronicle.errors import InvalidTransition
-from libchronicle.protocol import ExecType, OrderType, Side, TimeInForce
+from libchronicle.protocol import ExecType, OrderType, Side, StpMode, TimeInForce
 
 __all__ = ["AHEAD_UNKNOWN", "TERMINAL", "TRANSITIONS", "Order", "OrderKey", "OrderState", "next_state"]
 
@@ -99,6 +99,8 @@ class Order:
     ahead: int = 0  # displayed quantity that must trade before this order, as estimated; AHEAD_UNKNOWN
     venue_order_id: int = 0
     state: OrderState = OrderState.PENDING
+    stop_price: int = 0  # of stops: they wait until the market has come to it
+    stp_mode: int = StpMode.NONE
 
     @property
     def leaves(self) -> int:

@@ -413,4 +413,23 @@ static inline int chr_sim_readmit(chr_sim *m, const chr_sim_order *was) {
     return chr_sim_result(m);
 }
 
+/* Orders that were taken up without a place stand at the back of their levels, as any newcomer: the book is there again. */
+static inline void chr_sim_place_unknown(chr_sim *m, uint32_t slot) {
+    chr_sim_slot *s = &m->slots[slot];
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = s->resting[side].count; i-- > 0;) {
+            chr_sim_order *o = &m->orders[s->resting[side].at[i].order];
+            if (o->ahead == CHR_SIM_AHEAD_UNKNOWN) chr_sim_queue_join(s, o);
+        }
+}
+
+/* Ends one open order because its owner's side knows better (it was cut off, its account is liquidated). -1: no such order. */
+static inline int chr_sim_end_order(chr_sim *m, uint64_t key, uint8_t kind, uint8_t code) {
+    chr_sim_release(m);
+    uint32_t place = chr_sim_find(m, key);
+    if (!place) return -1;
+    chr_sim_end(m, place, kind, code, 0);
+    return chr_sim_result(m);
+}
+
 #endif

@@ -99,6 +99,8 @@ cdef extern from "matcher.h" nogil:
     int64_t chr_sim_next_expiry(chr_sim *m)
     int chr_sim_expire(chr_sim *m, int64_t now)
     int chr_sim_readmit(chr_sim *m, const chr_sim_order *was)
+    void chr_sim_place_unknown(chr_sim *m, uint32_t slot)
+    int chr_sim_end_order(chr_sim *m, uint64_t key, uint8_t kind, uint8_t code)
 
 
 cdef class Matcher:

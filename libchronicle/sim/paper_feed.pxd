@@ -1,15 +1,15 @@
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from libchronicle.book.l2 cimport chr_l2
 from libchronicle.native.binding cimport Subscriber
 from libchronicle.native.hot cimport chr_control, chr_frame
+from libchronicle.sim.paper cimport PaperGateway
 
 
 cdef struct slot_t:
     uint64_t id
     chr_l2 *book
-    int64_t highest_buy     # resting with us; 0 = none
-    int64_t lowest_sell     # 0 = none
+    int venue               # slot of the gateway; -1 = its orders meet another reader's records, or there is no gateway
     int was_valid
 
 
@@ -22,10 +22,8 @@ cdef class MarketReader:
     cdef readonly uint64_t malformed
     cdef readonly uint64_t seq          # of the record that stopped poll()
     cdef readonly uint64_t instrument_id
-    cdef readonly int64_t price
-    cdef readonly int64_t qty
-    cdef readonly int aggressor
     cdef readonly bytes payload
+    cdef PaperGateway gateway
     cdef chr_control *control
     cdef slot_t *slots
     cdef uint64_t mask
@@ -36,8 +34,7 @@ cdef class MarketReader:
     cdef slot_t *find(self, uint64_t id) except NULL
     cdef int grow(self) except -1
     cdef int take(self, chr_frame *f) except -1
-    cdef int book_changed(self, slot_t *slot) noexcept
-    cdef int trade(self, slot_t *slot, chr_frame *f) noexcept
+    cdef int match(self, slot_t *slot, chr_frame *f) except -1
     cdef int all_books(self, chr_frame *f) except -1
     cdef int begin(self, uint64_t queue_id, uint32_t epoch) except -1
     cdef int next(self, chr_frame *f) except -1

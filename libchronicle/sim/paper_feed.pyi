@@ -3,14 +3,14 @@ from typing import Final
 
 from libchronicle.book import L2Book
 from libchronicle.queue import Subscriber
+from libchronicle.sim.paper import PaperGateway
 
-__all__ = ["BOOK", "DEFINITION", "NOTHING", "SYNC", "TRADE", "MarketReader"]
+__all__ = ["DEFINITION", "MATCHED", "NOTHING", "SYNC", "MarketReader"]
 
 NOTHING: Final = 0
-TRADE: Final = 1
-BOOK: Final = 2
-SYNC: Final = 3
-DEFINITION: Final = 4
+MATCHED: Final = 1
+SYNC: Final = 2
+DEFINITION: Final = 3
 
 class MarketReader:
     reader: Subscriber
@@ -21,14 +21,12 @@ class MarketReader:
     malformed: int
     seq: int
     instrument_id: int
-    price: int
-    qty: int
-    aggressor: int
     payload: bytes
     def __init__(self, reader: Subscriber) -> None: ...
     def rebuild(self, wanted: Iterable[int] = ...) -> tuple[int, dict[int, bytes]]: ...
     def poll(self, max_frames: int = ...) -> int: ...
-    def set_reach(self, instrument_id: int, highest_buy: int, lowest_sell: int) -> None: ...
+    def join(self, gateway: PaperGateway, instrument_id: int) -> None: ...
+    def leave(self, instrument_id: int) -> None: ...
     def unsaid(self) -> tuple[int, int, int] | None: ...
     @property
     def lag(self) -> int: ...

@@ -1,20 +1,19 @@
-"""Market data for the paper venue: every book of one raw queue, kept natively; Python hears only of what may concern an order.
+"""Market data for the paper venue: every book of one raw queue, kept natively; Python hears only of what concerned an order.
 
 `poll()` reads records until there is none or until one of these:
 
-    TRADE        a trade at or through a resting order's price
-    BOOK         a book whose best has come to a resting order's price
+    MATCHED      a record filled or ended orders of the paper venue that the reader feeds; `gateway.drain()` says which
     SYNC         a book became valid: its first snapshot, or the first after a gap or a new writer of the feed
     DEFINITION   an instrument's definition; `payload` holds it
 
-What lies between the highest resting buy and the lowest resting sell (`set_reach`) can fill nothing and stays below Python.
+The matcher sees every record, as it does in a backtest: what it remembers of the market does not depend on when Python was asked.
 A new epoch of the feed makes every book invalid until its next snapshot, as a gap does.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
-from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, CHR_L2_IGNORED, L2Book, chr_l2_apply, chr_l2_best, chr_l2_clear
+from libchronicle.book.l2 cimport L2Book, chr_l2_apply, chr_l2_clear
 from libchronicle.native.binding cimport Subscriber, raise_reader
 from libchronicle.native.hot cimport chr_frame, chr_next
 from libchronicle.protocol.layout cimport (
@@ -25,26 +24,23 @@ from libchronicle.protocol.layout cimport (
     CHR_BOOK_SNAPSHOT_BLOCK,
     CHR_GAP,
     CHR_INSTRUMENT,
-    CHR_SIDE_BUY,
-    CHR_SIDE_SELL,
     CHR_TRADE,
     CHR_TRADE_BLOCK,
     chr_book_snapshot_t,
-    chr_level_t,
-    chr_trade_t,
 )
 from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
+from libchronicle.sim.matcher cimport chr_sim_reset
+from libchronicle.sim.paper cimport PaperGateway
 
 from libchronicle.errors import Corrupt
 
-NOTHING, TRADE, BOOK, SYNC, DEFINITION = range(5)
+NOTHING, MATCHED, SYNC, DEFINITION = range(4)
 
 cdef enum:
     C_NOTHING = 0
-    C_TRADE = 1
-    C_BOOK = 2
-    C_SYNC = 3
-    C_DEFINITION = 4
+    C_MATCHED = 1
+    C_SYNC = 2
+    C_DEFINITION = 3
     FIRST_SLOTS = 64
     FIRST_WINDOW = 4096     # records; each further window is four times as long
 
@@ -142,7 +138,9 @@ cdef class MarketReader:
             return C_NOTHING
         slot = self.find(id)
         if f.type_id == CHR_TRADE:
-            return self.trade(slot, f)
+            if chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK) == NULL:
+                self.malformed += 1
+            return self.match(slot, f)
         rc = chr_l2_apply(slot.book, f.type_id, f.payload, f.size)
         if f.type_id == CHR_INSTRUMENT:
             self.instrument_id = id
@@ -150,7 +148,19 @@ cdef class MarketReader:
             return C_DEFINITION
         if rc < 0:
             self.malformed += 1
-        return self.book_changed(slot)
+        if slot.book.valid and not slot.was_valid:
+            slot.was_valid = 1
+            self.instrument_id = slot.id
+            return C_SYNC
+        slot.was_valid = slot.book.valid
+        return self.match(slot, f)
+
+    cdef int match(self, slot_t *slot, chr_frame *f) except -1:
+        if slot.venue < 0:
+            return C_NOTHING
+        self.gateway.record(slot.venue, f)
+        self.instrument_id = slot.id
+        return C_MATCHED if self.gateway.sim.count else C_NOTHING
 
     cdef void clear(self) noexcept:
         """No book is right any more."""
@@ -159,6 +169,8 @@ cdef class MarketReader:
             if self.slots[i].id:
                 chr_l2_clear(self.slots[i].book)
                 self.slots[i].was_valid = 0
+                if self.slots[i].venue >= 0:
+                    chr_sim_reset(&self.gateway.sim, self.slots[i].venue)
 
     cdef int all_books(self, chr_frame *f) except -1:
         """A gap or reset of one instrument, or of all (id 0)."""
@@ -167,48 +179,21 @@ cdef class MarketReader:
             if self.slots[i].id and (id == 0 or self.slots[i].id == id):
                 chr_l2_apply(self.slots[i].book, f.type_id, f.payload, f.size)
                 self.slots[i].was_valid = self.slots[i].book.valid
-        return C_NOTHING
-
-    cdef int book_changed(self, slot_t *slot) noexcept:
-        cdef chr_level_t best
-        if not slot.book.valid:
-            slot.was_valid = 0
-            return C_NOTHING
-        if not slot.was_valid:
-            slot.was_valid = 1
-            self.instrument_id = slot.id
-            return C_SYNC
-        if (
-            slot.highest_buy and chr_l2_best(slot.book, CHR_ASK, &best) and best.price <= slot.highest_buy
-            or slot.lowest_sell and chr_l2_best(slot.book, CHR_BID, &best) and best.price >= slot.lowest_sell
-        ):
-            self.instrument_id = slot.id
-            return C_BOOK
-        return C_NOTHING
-
-    cdef int trade(self, slot_t *slot, chr_frame *f) noexcept:
-        cdef const chr_trade_t *m
-        if not slot.highest_buy and not slot.lowest_sell:
-            return C_NOTHING
-        m = <const chr_trade_t *> chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK)
-        if m == NULL:
-            self.malformed += 1
-            return C_NOTHING
-        if (
-            slot.highest_buy and m.price <= slot.highest_buy and m.aggressor != CHR_SIDE_BUY
-            or slot.lowest_sell and m.price >= slot.lowest_sell and m.aggressor != CHR_SIDE_SELL
-        ):
-            self.instrument_id, self.price, self.qty, self.aggressor = slot.id, m.price, m.qty, m.aggressor
-            return C_TRADE
+                if self.slots[i].venue >= 0:
+                    chr_sim_reset(&self.gateway.sim, self.slots[i].venue)
         return C_NOTHING
 
     # ------------------------------------------------------------ what the caller asks and tells
 
-    def set_reach(self, uint64_t instrument_id, int64_t highest_buy, int64_t lowest_sell):
-        """Where our best resting orders stand; 0 = none on that side."""
+    def join(self, PaperGateway gateway not None, uint64_t instrument_id):
+        """Orders in this instrument meet this reader's records from now on; another reader that fed it must `leave` it."""
         cdef slot_t *slot = self.find(instrument_id)
-        slot.highest_buy = highest_buy
-        slot.lowest_sell = lowest_sell
+        self.gateway = gateway
+        slot.venue = gateway.slot_of(instrument_id, self.books[instrument_id])
+
+    def leave(self, uint64_t instrument_id):
+        """Orders in this instrument meet another reader's records."""
+        self.find(instrument_id).venue = -1
 
     def unsaid(self):
         """(first seq, last seq, epoch) of the records read since the last call, or None: what the journal was not told."""
@@ -244,6 +229,7 @@ cdef class MarketReader:
         self.books[id] = book
         self.slots[i].id = id
         self.slots[i].book = book.b
+        self.slots[i].venue = -1
         self.used += 1
         return &self.slots[i]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
+from libchronicle.book import L2Book
 from libchronicle.errors import ChronicleError, DecodeError
 from libchronicle.portfolio import FeeSchedule, Order, OrderKey
 from libchronicle.protocol import (
@@ -28,7 +29,6 @@ from libchronicle.protocol.codec import SbeMessage
 from libchronicle.risk import Breach, MarketView, Proposal, RiskLimits, Situation, check
 from libchronicle.runtime.config import RouterConfig
 from libchronicle.sim.paper import PaperGateway, VenueEvent
-from libchronicle.sim.paper_book import BookView
 from services.router.journal import Journal
 from services.router.reports import account_report, execution_report, open_order, position_report, refusal
 from services.router.state import Client, State, order_of
@@ -62,10 +62,9 @@ class Request(NamedTuple):
 class Markets(Protocol):
     """What the engine asks of the market data."""
 
-    def book(self, instrument_id: int) -> BookView | None: ...
+    def book(self, instrument_id: int) -> L2Book | None: ...
     def view(self, instrument_id: int) -> MarketView | None: ...
     def dispatches(self, now_ns: int) -> list[Dispatch]: ...
-    def set_reach(self, instrument_id: int, highest_buy: int, lowest_sell: int) -> None: ...
 
 
 class Engine:
@@ -91,7 +90,6 @@ class Engine:
         self.broken: dict[str, ChronicleError] = {}  # strategies whose orders_in took no report
         self._out: list[tuple[Client, int, bytes]] = []
         self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
-        self._touched: dict[int, None] = {}  # instruments whose orders it changed
         self._handlers = {
             NewOrder.TEMPLATE_ID: self._new,
             CancelOrder.TEMPLATE_ID: self._cancel,
@@ -273,7 +271,6 @@ class Engine:
         for event in events:
             order = event.order
             client = self.state.clients[order.owner]
-            self._touched[order.instrument_id] = None
             currency = self.state.ledger.terms[order.instrument_id].settle_currency
             self._emit(client, execution_report(event, client, now_ns, currency))
             if event.last_qty:
@@ -340,9 +337,6 @@ class Engine:
         self.journal.commit(cause)
         out, self._out = self._out, []
         moved, self._moved = self._moved, {}
-        touched, self._touched = self._touched, {}
-        for instrument_id in touched:
-            self.markets.set_reach(instrument_id, *self.gateway.reach(instrument_id))
         for client, exec_id, payload in out:
             if not self._deliver(client, ExecutionReport.TEMPLATE_ID, payload):
                 client.undelivered.append((exec_id, payload))
@@ -364,6 +358,7 @@ class Engine:
     def carry_over(self, client: Client, now_ns: int) -> None:
         """Tell a strategy that was attached where it stands: positions, then open orders."""
         ledger = self.state.ledger
+        self.gateway.note_places()
         for owner, instrument_id in list(ledger.holdings):
             if owner == client.name:
                 self.send_position(client, instrument_id, now_ns, ReportFlags.CARRY_OVER)

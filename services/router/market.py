@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from libchronicle.book import L2Book
 from libchronicle.bus.feed_watch import LEADS_NOWHERE, FeedState, why_lost
 from libchronicle.errors import Broken, ChronicleError
 from libchronicle.protocol import Dispatch, Instrument, StateChange
 from libchronicle.risk import MarketView
 from libchronicle.sim.paper import PaperGateway, VenueEvent
-from libchronicle.sim.paper_book import BookView
-from libchronicle.sim.paper_feed import BOOK, DEFINITION, NOTHING, SYNC, TRADE, MarketReader
+from libchronicle.sim.paper_feed import DEFINITION, MATCHED, NOTHING, SYNC, MarketReader
 from services.router.engine import Engine
 from services.router.state import State
 
@@ -41,17 +41,18 @@ class MarketData:
         self.feeds: dict[str, Feed] = {}
         self._state = state
         self._owners: dict[int, Feed] = {}
+        self._gateway: PaperGateway | None = None  # known with the first feed
 
     # ------------------------------------------------------------ what the engine asks
 
-    def book(self, instrument_id: int) -> BookView | None:
+    def book(self, instrument_id: int) -> L2Book | None:
         """The live book, or None while the instrument was not met."""
-        feed = self._owner(instrument_id)
+        feed = self._owners.get(instrument_id)
         return feed.reader.books[instrument_id] if feed is not None else None
 
     def view(self, instrument_id: int) -> MarketView | None:
         """Best prices, or None while there is no market: feed lost, or book invalid."""
-        feed = self._owner(instrument_id)
+        feed = self._owners.get(instrument_id)
         if feed is None or not feed.is_alive:
             return None
         book = feed.reader.books[instrument_id]
@@ -70,38 +71,27 @@ class MarketData:
                 found.append(dispatch)
         return found
 
-    def set_reach(self, instrument_id: int, highest_buy: int, lowest_sell: int) -> None:
-        """Resting orders of an instrument changed: its market data matters from there on."""
-        feed = self._owner(instrument_id)
-        if feed is not None:
-            feed.reader.set_reach(instrument_id, highest_buy, lowest_sell)
-
-    def _owner(self, instrument_id: int) -> Feed | None:
-        feed = self._owners.get(instrument_id)
-        if feed is None:
-            for feed in self.feeds.values():
-                if instrument_id in feed.reader.books:
-                    self._owners[instrument_id] = feed
-                    return feed
-            return None
-        return feed
-
     # ------------------------------------------------------------ feeds come and go
 
     def attach(self, feed: Feed, engine: Engine, definitions: dict[int, bytes], now_ns: int) -> None:
         """Trade against this feed from now on; its books stand at the head of its queue."""
         self.feeds[feed.name] = feed
+        self._gateway = engine.gateway
         for payload in definitions.values():
             engine.define(Instrument.decode(payload))
         for instrument_id, book in feed.reader.books.items():
-            self._owners[instrument_id] = feed
+            self._own(feed, instrument_id)
             if book.valid:
                 self._synced(engine, feed, instrument_id, now_ns)
 
     def detach(self, name: str) -> None:
         """The feed's reader failed; another one comes by `attach`."""
         feed = self.feeds.pop(name)
-        self._owners = {key: owner for key, owner in self._owners.items() if owner is not feed}
+        for instrument_id in [key for key, owner in self._owners.items() if owner is feed]:
+            del self._owners[instrument_id]
+            for other in self.feeds.values():
+                if instrument_id in other.reader.books:
+                    self._own(other, instrument_id)
         feed.reader.close()
 
     def look(self, ttl_s: float) -> list[Feed]:
@@ -130,27 +120,29 @@ class MarketData:
                 break
             if found == NOTHING:
                 break
-            if found == TRADE:
-                events = engine.gateway.on_trade(
-                    reader.instrument_id, reader.price, reader.qty, reader.aggressor
-                )
-                self._took(engine, feed, events, now_ns)
-            elif found == BOOK:
-                events = engine.gateway.on_book(reader.instrument_id, reader.books[reader.instrument_id])
-                self._took(engine, feed, events, now_ns)
+            if found == MATCHED:
+                self._took(engine, feed, engine.gateway.drain(), now_ns)
             elif found == SYNC:
-                self._owners[reader.instrument_id] = feed
+                self._own(feed, reader.instrument_id)
                 self._synced(engine, feed, reader.instrument_id, now_ns)
             elif found == DEFINITION:
                 engine.define(Instrument.decode(reader.payload))
         return reader.frames - before
+
+    def _own(self, feed: Feed, instrument_id: int) -> None:
+        """The instrument's market is this feed's from now on: its orders meet these records and no others."""
+        assert self._gateway is not None
+        former = self._owners.get(instrument_id)
+        if former is not None and former is not feed:
+            former.reader.leave(instrument_id)
+        self._owners[instrument_id] = feed
+        feed.reader.join(self._gateway, instrument_id)
 
     def _synced(self, engine: Engine, feed: Feed, instrument_id: int, now_ns: int) -> None:
         gateway: PaperGateway = engine.gateway
         book = feed.reader.books[instrument_id]
         gateway.on_reset(instrument_id)
         gateway.place_readmitted(instrument_id, book)
-        self.set_reach(instrument_id, *gateway.reach(instrument_id))
         self._took(engine, feed, gateway.on_book(instrument_id, book), now_ns)
 
     def _took(self, engine: Engine, feed: Feed, events: list[VenueEvent], now_ns: int) -> None:

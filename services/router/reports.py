@@ -16,6 +16,7 @@ from libchronicle.protocol import (
     RejectCode,
     ReportFlags,
     Side,
+    StpMode,
     TimeInForce,
 )
 from libchronicle.sim.paper import VenueEvent
@@ -160,6 +161,7 @@ def open_order(order: Order) -> OpenOrder:
         price=order.price,
         qty=order.qty,
         cum_qty=order.cum,
+        stop_price=order.stop_price,
         expire_ns=order.expire_ns,
         order_ts=order.order_ts,
         venue_order_id=order.venue_order_id,
@@ -167,6 +169,7 @@ def open_order(order: Order) -> OpenOrder:
         side=Side(order.side),
         order_type=OrderType(order.order_type),
         time_in_force=TimeInForce(order.time_in_force),
+        stp_mode=StpMode(order.stp_mode),
         account=order.account,
         cause_ts=order.cause_ts,
         place=order.ahead + 1,

@@ -117,6 +117,11 @@ class RouterService:
         )
         return markets, engine
 
+    def _checkpoint_again(self) -> None:
+        """With every order's place as it is now."""
+        self.engine.gateway.note_places()
+        self._checkpoint(self.engine.journal, self.engine.state)
+
     def _checkpoint(self, journal: Journal, state: State) -> None:
         """All that is known, so that a restart need not read what is before."""
         write_checkpoint(journal, state, self._start, now_ns())
@@ -222,7 +227,7 @@ class RouterService:
                 feed.error = error
         self.feeds.drop_failed()
         if self.session.next_seq >= self._next_checkpoint:
-            self._checkpoint(self.engine.journal, self.engine.state)
+            self._checkpoint_again()
         self.metrics.publish(self.engine, self.markets, self.was_killed)
 
     def _sleep(self) -> None:
@@ -383,7 +388,7 @@ class RouterService:
     def _finish(self, reason: str) -> None:
         for dispatch in self.markets.dispatches(now_ns()):
             self.engine.journal.commit(dispatch)
-        self._checkpoint(self.engine.journal, self.engine.state)  # with every order's place as it is now
+        self._checkpoint_again()
         self.engine.journal.commit(SessionStop(now_ns=now_ns(), reason=reason))
         self.beat()
 

@@ -186,4 +186,6 @@ def order_of(request: NewOrder | OpenOrder, key: OrderKey, client: Client, order
         order_ts=order_ts,
         cause_ts=request.cause_ts,
         account=request.account or client.account,
+        stop_price=request.stop_price,
+        stp_mode=request.stp_mode,
     )

@@ -99,9 +99,6 @@ class FixedMarkets:
         bid, ask = self.l2.best_bid, self.l2.best_ask
         return MarketView(bid[0] if bid else 0, ask[0] if ask else 0, 10_000)
 
-    def set_reach(self, instrument_id, highest_buy, lowest_sell):
-        self.reach = (highest_buy, lowest_sell)
-
     def dispatches(self, now_ns):
         pending, self.pending = self.pending, []
         return pending

@@ -111,6 +111,7 @@ def test_an_immediate_order_that_power_loss_cut_in_two_does_not_rest(world: Worl
 
 def place(world: World, seq: int) -> int:
     """What is ahead of alpha's order."""
+    world.engine.gateway.note_places()
     return next(o.ahead for o in world.state.ledger.open_orders.values() if o.key.seq == seq)
 
 

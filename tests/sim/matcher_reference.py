@@ -60,7 +60,9 @@ class Reference:
     asks: dict[int, int] = field(default_factory=dict)
     orders: list[Resting] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
-    taken: dict[tuple[Side, int], tuple[int, int]] = field(default_factory=dict)  # (shown when looked at, taken)
+    taken: dict[tuple[Side, int], tuple[int, int]] = field(
+        default_factory=dict
+    )  # (shown when looked at, taken)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     last_trade: int | None = None
     ages: int = 0
@@ -88,9 +90,14 @@ class Reference:
 
     def line(self, side: Side) -> list[Resting]:
         """Resting orders of a side: better prices first, then older."""
-        return sorted((o for o in self.orders if o.resting and o.side == side), key=lambda o: (-o.sign * o.price, o.place))
+        return sorted(
+            (o for o in self.orders if o.resting and o.side == side),
+            key=lambda o: (-o.sign * o.price, o.place),
+        )
 
-    def tell(self, kind: ExecType, o: Resting, *, over: bool = False, request: int = 0, code: int = 0, **fill: Any) -> None:
+    def tell(
+        self, kind: ExecType, o: Resting, *, over: bool = False, request: int = 0, code: int = 0, **fill: Any
+    ) -> None:
         leaves = 0 if over else o.leaves
         self.events.append(
             (kind, o.key, o.price, o.qty, o.cum, leaves, code, request, *(fill.get(name, 0) for name in FILL))
@@ -128,7 +135,9 @@ class Reference:
 
     # ---------------------------------------------------------- filling
 
-    def fill(self, o: Resting, qty: int, price: int, rule: FillRule, level: tuple[int, int], ahead: int = 0) -> int:
+    def fill(
+        self, o: Resting, qty: int, price: int, rule: FillRule, level: tuple[int, int], ahead: int = 0
+    ) -> int:
         qty = min(qty, self.allowed(o))
         if qty > 0:
             self.positions[o.owner] = self.positions.get(o.owner, 0) + o.sign * qty
@@ -151,7 +160,10 @@ class Reference:
     def own(self, o: Resting) -> Resting | None:
         if o.stp == StpMode.NONE:
             return None
-        return next((r for r in self.line(self.opposite(o.side)) if r.owner == o.owner and self.may_take(o, r.price)), None)
+        return next(
+            (r for r in self.line(self.opposite(o.side)) if r.owner == o.owner and self.may_take(o, r.price)),
+            None,
+        )
 
     def prevent(self, taker: Resting, maker: Resting) -> None:
         if taker.stp != StpMode.EXPIRE_TAKER:
@@ -204,7 +216,9 @@ class Reference:
 
     # ---------------------------------------------------------- requests
 
-    def new(self, key: int, side: Side, qty: int, price: int, now: int, request: int = 0, **more: Any) -> None:
+    def new(
+        self, key: int, side: Side, qty: int, price: int, now: int, request: int = 0, **more: Any
+    ) -> None:
         stop = more.get("type") in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
         o = Resting(
             key, more.get("owner", 0), side, qty, price, more.get("type", OrderType.LIMIT),
@@ -262,7 +276,9 @@ class Reference:
     def cancel(self, key: int, owner: int, request: int) -> None:
         o = self.find(key, owner)
         if o is None:
-            self.events.append((ExecType.CANCEL_REJECT, key, 0, 0, 0, 0, RejectCode.UNKNOWN_ORDER, request, *[0] * len(FILL)))
+            self.events.append(
+                (ExecType.CANCEL_REJECT, key, 0, 0, 0, 0, RejectCode.UNKNOWN_ORDER, request, *[0] * len(FILL))
+            )
         else:
             self.end(o, ExecType.CANCELLED, request=request)
 
@@ -274,7 +290,17 @@ class Reference:
     def replace(self, key: int, owner: int, price: int, qty: int, request: int) -> None:
         o = self.find(key, owner)
         if o is None:
-            unknown = (ExecType.REPLACE_REJECT, key, 0, 0, 0, 0, RejectCode.UNKNOWN_ORDER, request, *[0] * len(FILL))
+            unknown = (
+                ExecType.REPLACE_REJECT,
+                key,
+                0,
+                0,
+                0,
+                0,
+                RejectCode.UNKNOWN_ORDER,
+                request,
+                *[0] * len(FILL),
+            )
             self.events.append(unknown)
             return
         code = RejectCode.BAD_QTY if qty <= o.cum else RejectCode.NONE
@@ -300,10 +326,8 @@ class Reference:
     # ---------------------------------------------------------- stops
 
     def is_reached(self, o: Resting) -> bool:
-        if self.trigger == "trade":
-            price = self.last_trade
-        else:
-            price = next((p for p, _ in self.shown(self.opposite(o.side))), None)
+        best = next((p for p, _ in self.shown(self.opposite(o.side))), None)
+        price = self.last_trade if self.trigger == "trade" else best
         return price is not None and o.sign * (price - o.stop_price) >= 0
 
     def go(self, o: Resting) -> None:
@@ -362,7 +386,12 @@ class Reference:
                     offer = self.on_offer(other, price, qty)
                     if offer:
                         ahead = o.ahead
-                        self.remember(other, price, qty, self.fill(o, offer, o.price, FillRule.REACHED, (price, qty), ahead))
+                        self.remember(
+                            other,
+                            price,
+                            qty,
+                            self.fill(o, offer, o.price, FillRule.REACHED, (price, qty), ahead),
+                        )
         if self.trigger == "book":
             self.fire_stops()
 

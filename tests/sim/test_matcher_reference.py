@@ -50,18 +50,32 @@ class Duel:
         self.now, self.keys, self.requests, self.update, self.fills = 0, 0, 0, 1, 0
         self.slow.bids, self.slow.asks = self.levels(100, 101)
         start = BookSnapshot(
-            instrument_id=7, last_update_id=1, bids=sorted(self.slow.bids.items(), reverse=True), asks=sorted(self.slow.asks.items())
-        )  # fmt: skip
+            instrument_id=7,
+            last_update_id=1,
+            bids=sorted(self.slow.bids.items(), reverse=True),
+            asks=sorted(self.slow.asks.items()),
+        )
         self.book.apply(start.TEMPLATE_ID, start.encode())
 
     def levels(self, bid: int, ask: int) -> tuple[dict[int, int], dict[int, int]]:
         size = self.random.randint
-        return {bid - i: size(1, 40) for i in range(size(1, 5))}, {ask + i: size(1, 40) for i in range(size(1, 5))}
+        return {bid - i: size(1, 40) for i in range(size(1, 5))}, {
+            ask + i: size(1, 40) for i in range(size(1, 5))
+        }
 
     def step(self) -> None:
         self.now += 1
         self.requests += 1
-        kinds = [self.new, self.cancel, self.cancel_all, self.replace, self.trade, self.depth, self.move, self.expire]
+        kinds = [
+            self.new,
+            self.cancel,
+            self.cancel_all,
+            self.replace,
+            self.trade,
+            self.depth,
+            self.move,
+            self.expire,
+        ]
         kind = self.random.choices(kinds, weights=[30, 8, 1, 8, 20, 25, 6, 4])[0]
         events, what = kind()
         told = self.slow.drain()

@@ -1,5 +1,5 @@
-"""The native market reader: books equal to those of a plain replay, and only what concerns an order
-reaches Python."""
+"""The native market reader: books equal to those of a plain replay, every record before the paper venue's matcher, and only
+what concerned an order before Python."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from libchronicle.book import L2Book
+from libchronicle.portfolio import FeeSchedule, InstrumentTerms, Ledger, Order, OrderKey
 from libchronicle.protocol import (
     BookDelta,
     BookMode,
@@ -21,7 +22,8 @@ from libchronicle.protocol import (
     instrument_id,
 )
 from libchronicle.queue import Publisher, Queue, QueueConfig
-from libchronicle.sim.paper_feed import BOOK, DEFINITION, NOTHING, SYNC, TRADE, MarketReader
+from libchronicle.sim.paper import PaperGateway, VenueEvent
+from libchronicle.sim.paper_feed import DEFINITION, MATCHED, NOTHING, SYNC, MarketReader
 
 SMALL = QueueConfig(segment_size=1 << 16)
 BTC, ETH = instrument_id("binance-spot:BTCUSDT"), instrument_id("binance-spot:ETHUSDT")
@@ -89,10 +91,40 @@ def test_definitions_and_first_snapshots_are_told(feed: Feed, reader: MarketRead
     assert reader.books[BTC].best_bid == (99, 5)
 
 
-def test_market_data_that_can_fill_nothing_stays_below_python(feed: Feed, reader: MarketReader) -> None:
+class Venue:
+    """A paper venue that a reader feeds, and short words for orders."""
+
+    def __init__(self, reader: MarketReader) -> None:
+        ledger = Ledger()
+        for id in (BTC, ETH):
+            ledger.define(InstrumentTerms(id, tick_size=1, lot_size=1, price_exponent=-2, qty_exponent=-3))
+        self.gateway, self.reader, self.seq = PaperGateway(ledger, FeeSchedule()), reader, 0
+
+    def join(self, id: int = BTC) -> None:
+        self.reader.join(self.gateway, id)
+
+    def send(self, side: Side, qty: int, price: int, id: int = BTC) -> list[tuple[str, int]]:
+        self.seq += 1
+        order = Order(OrderKey(1, 1, self.seq), "alpha", id, side, qty, price)
+        return self.told(self.gateway.submit(order, self.reader.books[id], 0))
+
+    def told(self, events: list[VenueEvent] | None = None) -> list[tuple[str, int]]:
+        return [(e.kind.name, e.last_qty) for e in (self.gateway.drain() if events is None else events)]
+
+
+@pytest.fixture
+def venue(reader: MarketReader) -> Venue:
+    return Venue(reader)
+
+
+def test_market_data_that_fills_nothing_stays_below_python(
+    feed: Feed, reader: MarketReader, venue: Venue
+) -> None:
     feed.snapshot()
     assert reader.poll() == SYNC
-    reader.set_reach(BTC, 98, 103)
+    venue.join()
+    venue.send(Side.BUY, 2, 98)
+    venue.send(Side.SELL, 2, 103)
     for _ in range(500):
         feed.delta(bids=[(99, 7)], asks=[(101, 7)])
         feed.trade(99, 1, Side.SELL)
@@ -100,12 +132,53 @@ def test_market_data_that_can_fill_nothing_stays_below_python(feed: Feed, reader
         feed.trade(50, 1, Side.SELL, id=ETH)
     assert reader.poll(10_000) == NOTHING
     assert reader.frames == 2001
+    feed.trade(98, 3, Side.SELL)  # five stand before our two
     feed.trade(98, 3, Side.SELL)
-    assert (reader.poll(), reader.price, reader.qty, reader.aggressor) == (TRADE, 98, 3, Side.SELL)
+    assert (reader.poll(), reader.instrument_id, venue.told()) == (MATCHED, BTC, [("PARTIAL_FILL", 1)])
     feed.trade(104, 1, Side.NONE)
-    assert (reader.poll(), reader.price) == (TRADE, 104)
+    assert (reader.poll(), venue.told()) == (MATCHED, [("FILL", 2)])
     feed.delta(asks=[(98, 1)])
-    assert (reader.poll(), reader.instrument_id) == (BOOK, BTC)
+    assert (reader.poll(), venue.told()) == (MATCHED, [("FILL", 1)])
+
+
+def test_the_matcher_sees_a_level_go_and_come_back_between_two_orders(
+    feed: Feed, reader: MarketReader, venue: Venue
+) -> None:
+    feed.snapshot()
+    assert reader.poll() == SYNC
+    venue.join()
+    assert venue.send(Side.BUY, 5, 101) == [("ACK", 0), ("FILL", 5)]
+    feed.delta(asks=[(101, 0)])
+    feed.delta(asks=[(101, 5)])
+    assert reader.poll() == NOTHING
+    assert venue.send(Side.BUY, 5, 101) == [("ACK", 0), ("FILL", 5)], "those are new ones"
+
+
+def test_after_a_gap_what_was_taken_and_displayed_before_says_nothing(
+    feed: Feed, reader: MarketReader, venue: Venue
+) -> None:
+    feed.snapshot()
+    assert reader.poll() == SYNC
+    venue.join()
+    venue.send(Side.BUY, 5, 101)
+    feed.put(Gap(instrument_id=BTC, reason=GapReason.SEQUENCE))
+    assert reader.poll() == NOTHING
+    assert venue.send(Side.BUY, 1, 101) == [("REJECT", 0)]
+    feed.snapshot()
+    assert reader.poll() == SYNC
+    assert venue.send(Side.BUY, 5, 101) == [("ACK", 0), ("FILL", 5)]
+
+
+def test_an_instrument_that_another_reader_feeds_is_left_alone(
+    feed: Feed, reader: MarketReader, venue: Venue
+) -> None:
+    feed.snapshot()
+    assert reader.poll() == SYNC
+    venue.join()
+    venue.send(Side.BUY, 2, 99)
+    reader.leave(BTC)
+    feed.trade(90, 1, Side.SELL)
+    assert (reader.poll(), venue.told()) == (NOTHING, [])
 
 
 def test_after_a_gap_the_book_is_invalid_until_a_snapshot(feed: Feed, reader: MarketReader) -> None:
@@ -147,9 +220,8 @@ def test_more_instruments_than_slots_make_room(feed: Feed, reader: MarketReader)
         feed.snapshot(id)
     assert sum(1 for _ in range(300) if reader.poll() == SYNC) == 300
     assert all(reader.books[id].valid for id in ids)
-    reader.set_reach(ids[7], 101, 0)
     feed.trade(100, 1, Side.SELL, id=ids[7])
-    assert reader.poll() == TRADE
+    assert reader.poll() == NOTHING
 
 
 @pytest.mark.parametrize("since", [10, 5000, 30_000])

@@ -1,0 +1,27 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from libchronicle.book.l2 cimport L2Book
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.sim.matcher cimport chr_sim, chr_sim_event, chr_sim_order
+
+
+cdef class PaperGateway:
+    cdef chr_sim sim
+    cdef readonly object ledger
+    cdef public object fees
+    cdef dict slots               # instrument id -> slot
+    cdef list books               # by slot; they are read for as long as the slot has them
+    cdef dict owners              # name -> number
+    cdef dict orders              # key in the matcher -> Order
+    cdef dict keys                # OrderKey -> key in the matcher
+    cdef list booked              # fees of the fills that `drain` has not told of yet
+    cdef object error             # raised while a fill was booked
+    cdef uint64_t last_key
+
+    cdef int slot_of(self, uint64_t instrument_id, L2Book book) except -1
+    cdef uint32_t owner_of(self, str name) except *
+    cdef uint64_t admit(self, object order) except 0
+    cdef int record(self, uint32_t slot, const chr_frame *f) except -1
+    cdef int book_fill(self, const chr_sim_order *o, int64_t price, int64_t qty, uint8_t liquidity) except -1
+    cdef object told(self, const chr_sim_event *e)
+    cdef int forget(self, object order, uint64_t key) except -1
