@@ -188,6 +188,7 @@ class _Rerun:
         cause: Any = decode(kind, payload)
         for note_kind, note in notes:
             if note_kind == SessionStart.TEMPLATE_ID:
+                self.engine.gateway.note_places()
                 write_checkpoint(self.journal, self.engine.state, self.session.start, cause.now_ns)
                 return
             if note_kind == Instrument.TEMPLATE_ID:
