@@ -97,7 +97,9 @@ def _say(result: dict[str, Any]) -> None:
     records = ", ".join(f"{count:,} {stream}" for stream, count in sorted(result["records"].items()))
     names = result["instruments"]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    typer.echo(f"{head}: {records} of {shown}" if records else f"{head}, of which none could be kept")
+    heads = result["definitions"]
+    told = f" and {heads:,} definition{'s' if heads != 1 else ''}" if heads else ""
+    typer.echo(f"{head}: {records}{told} of {shown}" if records else f"{head}, of which none could be kept")
     if result["gaps"]:
         typer.echo(f"  {result['gaps']} gaps, marked in the book")
     for reason, count in result["skipped"].items():

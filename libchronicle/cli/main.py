@@ -330,6 +330,9 @@ app.add_typer(etl_app, name="etl")
 app.add_typer(bus_app, name="bus")
 
 
+_CLICK_USAGE = 2
+
+
 def main() -> None:
     """Console script: an error is one line on stderr and an exit code that says whose turn it is."""
     try:
@@ -339,6 +342,10 @@ def main() -> None:
             sys.stdout.flush()  # here a reader that has gone is still an exception, at the end it would be a complaint
     except ChronicleError as error:
         fail(error)
+    except SystemExit as ended:  # an argument that is missing or unknown: click's 2 is our 64
+        from libchronicle.runtime.daemon import ExitCode
+
+        sys.exit(ExitCode.MISUSE if ended.code == _CLICK_USAGE else ended.code)
     except BrokenPipeError:  # `chronicle queue tail | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -19,14 +19,25 @@ import msgspec
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import ChronicleError, ImportRejected, VenueDataError
 from libchronicle.etl.opening import Policy, open_refinery
-from libchronicle.protocol import BestBidAsk, BookDelta, BookSnapshot, Gap, Instrument, Trade, VenueStatus
+from libchronicle.native.binding import Message
+from libchronicle.protocol import (
+    BestBidAsk,
+    BookDelta,
+    BookSnapshot,
+    Gap,
+    Instrument,
+    Trade,
+    VenueStatus,
+    instrument_id,
+)
 from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
 from libchronicle.sim.instruments import exchange_info
 from libchronicle.sim.recording import SNAPSHOT, RecordedLine, RecordingInfo, describe, parse_line
 from libchronicle.storage.importers import KINDS, ImportOptions, ImportReport, InputFile, Plan, import_key
 from libchronicle.storage.importers.job import Staged
+from libchronicle.storage.importers.options import checked_name
 from libchronicle.storage.importers.staging import StagedQueue
-from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.layout import ArchiveLayout, plain_stream
 from libchronicle.venues.binance import PROFILES, Pipeline, parse_instruments
 from libchronicle.venues.binance.strict import FrameError
 
@@ -44,6 +55,8 @@ _RECV_AT: Final = {
     VenueStatus.TEMPLATE_ID: 16,
 }
 """Where recvTs stands in a payload."""
+_ID_AT: Final = 8
+"""Where instrumentId stands in each of these."""
 
 
 def is_recording(file: InputFile) -> bool:
@@ -55,12 +68,13 @@ def plan(file: InputFile, options: ImportOptions, layout: ArchiveLayout) -> Plan
     """Raises ImportRejected."""
     name = str(file.path)
     info = _described(file, name)
-    definition = _definition(info, name)
+    recorded = _definition(info, name)
+    definition = _renamed(recorded, options, name)
     content = file.digest()
     key = import_key(content, KIND, [definition.venue, definition.symbol])
 
     def stage(work: Path) -> Staged:
-        decoded = _Decoded(work / "decoded", work / "raw", definition, info)
+        decoded = _Decoded(work / "decoded", work / "raw", recorded, info, definition)
         try:
             lines = decoded.run(_lines(file.chunks("importing"), name))
         finally:
@@ -133,20 +147,30 @@ def _definition(info: RecordingInfo, name: str) -> Instrument:
         raise ImportRejected(file=name, place="its prices", reason=str(error)) from None
 
 
+def _renamed(recorded: Instrument, options: ImportOptions, name: str) -> Instrument:
+    """Under the venue and symbol asked for. Raises ImportRejected."""
+    venue, symbol = options.venue or recorded.venue, options.symbol or recorded.symbol
+    number = instrument_id(checked_name(venue, symbol, name))
+    return msgspec.structs.replace(recorded, venue=venue, symbol=symbol, instrument_id=number)
+
+
 # ---------------------------------------------------------------- lines to raw records
 
 
 class _Decoded:
-    """The decoder's queue and the copy with the recorder's times."""
+    """The decoder's queue and the copy with the recorder's times, of the instrument's name in the archive."""
 
-    def __init__(self, decoded: Path, raw: Path, definition: Instrument, info: RecordingInfo) -> None:
+    def __init__(
+        self, decoded: Path, raw: Path, recorded: Instrument, info: RecordingInfo, definition: Instrument
+    ) -> None:
         config = QueueConfig(segment_size=RAW_SEGMENT, durable=("import",), prefault=False, sync=False)
         self.last_ns = self._raw_ns = info.first_local_ns
         self._name = info.path
         self._decoded: Publisher = Queue.open_publisher(decoded, config)
         self._raw: Publisher = Queue.open_publisher(raw, config)
         self._reader: Subscriber = Queue.open_subscriber(decoded, "import")
-        self.pipeline = Pipeline(PROFILES[info.market], [definition], self._decoded)
+        self.pipeline = Pipeline(PROFILES[info.market], [recorded], self._decoded)
+        self._recorded, self._definition = recorded, definition
 
     def run(self, lines: Iterable[RecordedLine]) -> int:
         """How many lines there were."""
@@ -175,8 +199,21 @@ class _Decoded:
             at = _RECV_AT.get(message.type_id)
             received = struct.unpack_from("<q", message, at)[0] if at else 0
             self._raw_ns = max(self._raw_ns, received)
-            self._raw.append(message.type_id, message, self._raw_ns)
+            self._raw.append(message.type_id, self._named(message, at), self._raw_ns)
         self._reader.commit()
+
+    def _named(self, message: Message, at: int | None) -> Message | bytes | bytearray:
+        if self._definition.instrument_id == self._recorded.instrument_id:
+            return message
+        if message.type_id == Instrument.TEMPLATE_ID:
+            told, own = Instrument.decode(message), self._definition
+            return msgspec.structs.replace(
+                told, venue=own.venue, symbol=own.symbol, instrument_id=own.instrument_id
+            ).encode()
+        payload = bytearray(message)
+        if at and struct.unpack_from("<Q", payload, _ID_AT)[0] == self._recorded.instrument_id:
+            struct.pack_into("<Q", payload, _ID_AT, self._definition.instrument_id)
+        return payload
 
     def close(self) -> None:
         self.pipeline.decoder.detach()
@@ -186,6 +223,11 @@ class _Decoded:
 
 
 # ---------------------------------------------------------------- raw records to clean queues
+
+
+def _drained(reader: Subscriber) -> Iterator[Message]:
+    while batch := reader.drain(_DRAIN_LINES):
+        yield from batch
 
 
 def _refine(work: Path, definition: Instrument) -> tuple[list[StagedQueue], dict[str, int]]:
@@ -200,13 +242,19 @@ def _refine(work: Path, definition: Instrument) -> tuple[list[StagedQueue], dict
     finally:
         refinery.close()
         raw.close()
-    queues, records = [], {}
+    queues: list[StagedQueue] = []
+    records: dict[str, int] = {}
     for path in sorted(paths.clean_dir.glob("*/*/*/control.meta")):
         queue = path.parent
+        first_ns: int | None = None
+        told = 0
         with Queue.open_subscriber(queue, None, start="earliest") as reader:
-            first = reader.next()
+            for message in _drained(reader):
+                first_ns = message.ts_ns if first_ns is None else first_ns
+                told += message.type_id != Instrument.TEMPLATE_ID
+        stream = plain_stream(queue.name)
+        records[stream] = records.get(stream, 0) + told
         with Queue.open_publisher(queue, QueueConfig(durable=("archive-tier",), sync=False)) as writer:
-            records[queue.name] = writer.next_seq
             last_ns = writer.last_ts_ns
             writer.roll()
         queues.append(
@@ -215,7 +263,7 @@ def _refine(work: Path, definition: Instrument) -> tuple[list[StagedQueue], dict
                 venue=definition.venue,
                 symbol=definition.symbol,
                 stream=queue.name,
-                first_ns=last_ns if first is None else first.ts_ns,
+                first_ns=last_ns if first_ns is None else first_ns,
                 last_ns=last_ns,
             )
         )

@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import msgspec
 
@@ -228,6 +228,14 @@ class Daemon:
         self.stop(signal.Signals(number).name)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A wrong flag exits as any other misuse: a supervisor must not try again."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(ExitCode.MISUSE, f"{self.prog}: error: {message}\n")
+
+
 def run_daemon(
     program: str,
     body: Callable[[HostConfig, argparse.Namespace, Log], None],
@@ -244,7 +252,7 @@ def run_daemon(
     makes the configuration where it may come from elsewhere than --config. A `hot` daemon's log lines are written out
     by a native thread: its loop makes no system call for them and never waits for who reads the log.
     """
-    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser = _Parser(prog=program, description=description)
     parser.add_argument(
         "--config", default="deploy/host.toml", metavar="FILE", help="the host's TOML (%(default)s)"
     )

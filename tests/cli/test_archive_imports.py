@@ -30,7 +30,7 @@ def test_good_files_are_imported_and_a_bad_one_is_refused_by_name(tmp_path: Path
     assert result.exit_code == 65
     assert "bad.csv: refused" in result.output
     assert "line 102" in result.output
-    assert "good.csv: tardis trades, 100 rows: 100 trade of deribit:X" in result.output
+    assert "good.csv: tardis trades, 100 rows: 100 trade and 1 definition of deribit:X" in result.output
     assert "there already; nothing changed" in result.output
 
 
@@ -94,3 +94,28 @@ def test_records_behind_a_start_have_names_and_decimal_prices(tmp_path: Path) ->
     line = runner.invoke(app, words).stdout
     assert "instrument_id=deribit:X" in line
     assert "price=6421.5 qty=46" in line
+
+
+def test_what_import_counts_is_what_ls_counts(chronicle_data: Path, tmp_path: Path) -> None:
+    runner, run = CliRunner(), ["--run", str(tmp_path / "run"), "--json"]
+    files = [str(chronicle_data / "binance/spot/ethusdt_20240808.gz"), str(trades_file(tmp_path / "t.csv"))]
+    told = json.loads(runner.invoke(app, ["archive", "import", *files, *run]).stdout)
+    listed = json.loads(runner.invoke(app, ["archive", "ls", *run]).stdout)
+    for one in told:
+        (name,) = one["instruments"]
+        rows = [row for row in listed if f"{row['venue']}:{row['symbol']}" == name]
+        assert sum(row["records"] for row in rows) == sum(one["records"].values()) + one["definitions"]
+        assert {row["stream"] for row in rows} == set(one["records"])
+
+
+def test_a_recording_goes_under_the_name_asked_for(chronicle_data: Path, tmp_path: Path) -> None:
+    runner, run = CliRunner(), ["--run", str(tmp_path / "run"), "--json"]
+    file = str(chronicle_data / "binance/spot/ethusdt_20240808.gz")
+    hashes = []
+    for names in ([], ["--symbol", "OTHER", "--venue", "mine"]):
+        (told,) = json.loads(runner.invoke(app, ["archive", "import", file, *names, *run]).stdout)
+        (name,) = told["instruments"]
+        words = ["archive", "book", name, "--at", "2024-08-09", "--depth", "500", *run]
+        hashes.append(json.loads(runner.invoke(app, words).stdout)["bids"])
+    assert name == "mine:OTHER"
+    assert hashes[0] == hashes[1] != []

@@ -114,3 +114,20 @@ def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["archive", "book", "v:S"],
+        ["archive", "export"],
+        ["down", "--nosuch"],
+        ["nosuch"],
+        ["replay", "--every", "x"],
+    ],
+    ids=" ".join,
+)
+def test_a_missing_or_unknown_argument_is_misuse_like_any_other(words: list[str]) -> None:
+    done = subprocess.run([CHRONICLE, *words], capture_output=True, timeout=60, check=False)
+    assert done.returncode == ExitCode.MISUSE
+    assert b"Usage" in done.stderr

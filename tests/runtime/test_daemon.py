@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from libchronicle import errors
-from libchronicle.runtime.daemon import Daemon, ExitCode, exit_code, told
+from libchronicle.runtime.daemon import Daemon, ExitCode, exit_code, run_daemon, told
 from libchronicle.runtime.notify import Notifier
 
 HOST = Path(__file__).parents[2] / "deploy" / "host.toml"
@@ -200,3 +200,10 @@ def test_a_notifier_without_a_manager_or_after_its_end_is_silent(tmp_path: Path)
     notifier.send("READY=1")
     notifier.close()
     notifier.send("STOPPING=1")
+
+
+def test_a_wrong_flag_is_misuse_so_that_no_supervisor_tries_again(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_daemon("chronicle-x", lambda *given: None, description="test", argv=["--nosuch"])
+    assert ended.value.code == ExitCode.MISUSE
+    assert "unrecognized arguments: --nosuch" in capsys.readouterr().err

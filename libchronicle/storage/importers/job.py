@@ -22,7 +22,7 @@ import msgspec
 from libchronicle.bus.files import directory_lock, make_directory, publish_file
 from libchronicle.errors import DuplicateImport, ImportRejected
 from libchronicle.storage.importers.staging import StagedQueue
-from libchronicle.storage.layout import ArchiveLayout, SegmentId, plain_stream
+from libchronicle.storage.layout import ArchiveLayout, plain_stream
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.moves import adopt
 
@@ -39,6 +39,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     records: dict[str, int]  # by stream
     instruments: list[str]
+    definitions: int = 0  # at the head of each segment; the archive counts them as records too
     gaps: int = 0
     skipped: dict[str, int] = {}
     segments: list[str] = []
@@ -88,11 +89,15 @@ def run_import(
         if staged is None:
             staged = _stage_anew(layout, work, stage, step)
         step("publish")
-        segments = _publish(layout, work, staged, step)
+        made = _publish(layout, work, staged, step)
         step("done")
         for half_written in base.glob(f".{done.name}.*"):  # by a run that was killed
             half_written.unlink()
-        report = msgspec.structs.replace(staged.report, segments=[str(one) for one in segments])
+        report = msgspec.structs.replace(
+            staged.report,
+            definitions=sum(one.facts.records for one in made) - sum(staged.report.records.values()),
+            segments=[str(one.id) for one in made],
+        )
         publish_file(done, msgspec.json.format(msgspec.json.encode(report), indent=1))
         step("clean up")
         shutil.rmtree(work, ignore_errors=True)
@@ -147,9 +152,9 @@ def _overlap(row: SegmentRecord) -> str:
 
 def _publish(
     layout: ArchiveLayout, work: Path, staged: Staged, step: Callable[[str], object]
-) -> list[SegmentId]:
+) -> list[SegmentRecord]:
     provenance = msgspec.json.encode(_provenance(staged.report))
-    made: list[SegmentId] = []
+    made: list[SegmentRecord] = []
     with Manifest(layout.manifest) as manifest:
         for queue in staged.queues:
             found: list[SegmentRecord] = []
@@ -159,7 +164,7 @@ def _publish(
                     adopt(layout, path, queue.venue, queue.symbol, queue.stream, provenance=provenance)
                 )
             manifest.put(*found)
-            made += [record.id for record in found]
+            made += found
     return made
 
 
