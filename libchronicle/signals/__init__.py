@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any
 from libchronicle.signals.builtin import Imbalance, Microprice, Mid, Spread, Time, Touch, TradeFlow
 from libchronicle.signals.core import Column, ColumnBuffer, Feature, FeatureBatch, Market, NumericFeature
 from libchronicle.signals.depth import DepthRatio, OrderFlowImbalance, Pressure, WeightedImbalance
+from libchronicle.signals.ensemble import Ensemble, Regimes
+from libchronicle.signals.filters import MomentumFilter, SpreadFilter, VolatilityFilter
+from libchronicle.signals.generator import Filter, SignalGenerator, Values
+from libchronicle.signals.imbalance import ImbalanceSignal
+from libchronicle.signals.outcomes import NoSignal, Outcome, Signal, Suppressed
 from libchronicle.signals.prices import Acceleration, AverageRange, Momentum, Volatility
 from libchronicle.signals.registry import BUILTIN, VECTOR, feature_named, features_named, vector_features
 from libchronicle.signals.scores import ZScore
+from libchronicle.signals.sizing import PositionSizer
 from libchronicle.signals.trades import Toxicity, TradeFlowImbalance, VolumeSurge, VwapDeviation
 from libchronicle.signals.triggers import AnyOf, EachRecord, OnEvent, TimeBar, Trigger, trigger_named
 from libchronicle.signals.vector import FeatureSet
@@ -33,21 +39,33 @@ __all__ = [
     "ColumnBuffer",
     "DepthRatio",
     "EachRecord",
+    "Ensemble",
     "Feature",
     "FeatureBatch",
     "FeatureBuffer",
     "FeatureEngine",
     "FeatureSet",
+    "Filter",
     "Imbalance",
+    "ImbalanceSignal",
     "Market",
     "Microprice",
     "Mid",
     "Momentum",
+    "MomentumFilter",
+    "NoSignal",
     "NumericFeature",
     "OnEvent",
     "OrderFlowImbalance",
+    "Outcome",
+    "PositionSizer",
     "Pressure",
+    "Regimes",
+    "Signal",
+    "SignalGenerator",
     "Spread",
+    "SpreadFilter",
+    "Suppressed",
     "Time",
     "TimeBar",
     "Touch",
@@ -55,7 +73,9 @@ __all__ = [
     "TradeFlow",
     "TradeFlowImbalance",
     "Trigger",
+    "Values",
     "Volatility",
+    "VolatilityFilter",
     "VolumeSurge",
     "VwapDeviation",
     "WeightedImbalance",

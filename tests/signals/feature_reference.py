@@ -7,7 +7,7 @@ import statistics
 from fractions import Fraction
 from itertools import pairwise
 
-from made_market import PRICE, QTY, S
+from feature_market import PRICE, QTY, S
 
 from libchronicle.protocol import BookDelta, BookSnapshot, SbeMessage, Side, Trade
 

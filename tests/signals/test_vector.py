@@ -13,8 +13,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from feature_market import DAY, QTY, S, X, definition, delta, feed, gap, random_market, snapshot, trade
 from feature_reference import History
-from made_market import DAY, QTY, S, X, definition, delta, feed, gap, random_market, snapshot, trade
 
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import Side, Trade
