@@ -55,19 +55,25 @@ cdef extern from "sim_layout.h" nogil:
         uint32_t miss_ppm, through_ppm, slip_ppm, slip_ticks
         uint8_t queue, trigger
 
+    ctypedef struct chr_sim_memory:
+        uint32_t count
+
     ctypedef struct chr_sim_slot:
         int64_t reach[2]
         int64_t last_trade
         uint64_t last_seq, id
         const chr_l2 *book
         const chr_l3 *l3
+        chr_sim_memory taken[2]
         chr_sim_terms terms
 
     ctypedef struct chr_sim:
         chr_sim_event *events      # [0 .. count); the caller sets count = 0
         uint32_t count
         chr_sim_order *orders
+        uint32_t orders_used
         uint32_t open, first, last
+        uint32_t expiries_count
         chr_sim_slot *slots
         uint32_t slots_count
         uint64_t next_order_id, next_trade_id

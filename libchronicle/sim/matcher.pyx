@@ -91,7 +91,7 @@ _LIQUIDITY = {int(kind): kind for kind in Liquidity}
 cdef object _event(const chr_sim_event *e):
     return MatchEvent(
         _KINDS[e.kind], e.key, e.owner, e.slot, e.price, e.qty, e.cum, e.leaves, e.last_price, e.last_qty,
-        _LIQUIDITY[e.liquidity], _CODES.get(e.code, e.code), _RULES[e.rule], e.ahead, e.level_price, e.level_qty, e.trade_id,
+        _LIQUIDITY[e.liquidity], _CODES[e.code], _RULES[e.rule], e.ahead, e.level_price, e.level_qty, e.trade_id,
         e.cause_seq, e.request,
     )
 
@@ -222,6 +222,13 @@ cdef class Matcher:
         self._known(slot)
         low, high = self.sim.slots[slot].reach[0], ~self.sim.slots[slot].reach[1]
         return (low if low > -(1 << 63) else None, high if high < (1 << 63) - 1 else None)
+
+    def sizes(self) -> dict:
+        """Rooms in use: what never shrinks below its peak must not grow with what is over."""
+        taken = sum(self.sim.slots[i].taken[0].count + self.sim.slots[i].taken[1].count for i in range(self.sim.slots_count))
+        return {
+            "open": self.sim.open, "orders": self.sim.orders_used, "expiries": self.sim.expiries_count, "taken": taken,
+        }
 
     cdef list _drain(self, int result):
         cdef uint32_t i

@@ -348,5 +348,5 @@ cdef class PaperGateway:
             self.forget(order, e.key)
         return VenueEvent(
             kind, order, e.cum, e.leaves, e.price, e.qty, e.last_price, e.last_qty, fee, _LIQUIDITY[e.liquidity], e.trade_id,
-            _CODES.get(e.code, e.code), e.request,
+            _CODES[e.code], e.request,
         )

@@ -24,8 +24,6 @@ enum { CHR_SIM_BUY = 0, CHR_SIM_SELL = 1 }; /* sides within the simulator: as CH
 
 enum { CHR_SIM_AHEAD_UNKNOWN = -1 }; /* of `ahead`: no trade at the price uses it up; one through it still fills */
 
-enum { CHR_SIM_SELF_TRADE = 28 }; /* reject code SELF_TRADE */
-
 /* States, as libchronicle.portfolio.OrderState. */
 enum {
     CHR_SIM_PENDING = 0,

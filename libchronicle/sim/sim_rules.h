@@ -165,8 +165,8 @@ static inline uint32_t chr_sim_own(const chr_sim *m, const chr_sim_slot *s, cons
 /* The two would meet: who goes is the taker's to say. Returns 1 if the taker is still there. */
 static inline int chr_sim_prevent(chr_sim *m, uint32_t taker, uint32_t maker) {
     uint8_t mode = m->orders[taker].stp;
-    if (mode != CHR_STP_MODE_EXPIRE_TAKER) chr_sim_end(m, maker, CHR_EXEC_TYPE_EXPIRED, CHR_SIM_SELF_TRADE, 0);
-    if (mode != CHR_STP_MODE_EXPIRE_MAKER) chr_sim_end(m, taker, CHR_EXEC_TYPE_EXPIRED, CHR_SIM_SELF_TRADE, 0);
+    if (mode != CHR_STP_MODE_EXPIRE_TAKER) chr_sim_end(m, maker, CHR_EXEC_TYPE_EXPIRED, CHR_REJECT_CODE_SELF_TRADE, 0);
+    if (mode != CHR_STP_MODE_EXPIRE_MAKER) chr_sim_end(m, taker, CHR_EXEC_TYPE_EXPIRED, CHR_REJECT_CODE_SELF_TRADE, 0);
     return mode == CHR_STP_MODE_EXPIRE_MAKER;
 }
 

@@ -14,7 +14,6 @@ from libchronicle.sim.matcher import FillRule
 
 BUY, SELL = Side.BUY, Side.SELL
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
-SELF_TRADE = 28
 
 
 @dataclass(eq=False)
@@ -167,9 +166,9 @@ class Reference:
 
     def prevent(self, taker: Resting, maker: Resting) -> None:
         if taker.stp != StpMode.EXPIRE_TAKER:
-            self.end(maker, ExecType.EXPIRED, SELF_TRADE)
+            self.end(maker, ExecType.EXPIRED, RejectCode.SELF_TRADE)
         if taker.stp != StpMode.EXPIRE_MAKER:
-            self.end(taker, ExecType.EXPIRED, SELF_TRADE)
+            self.end(taker, ExecType.EXPIRED, RejectCode.SELF_TRADE)
 
     def take(self, o: Resting, rule: FillRule) -> None:
         side = self.opposite(o.side)
