@@ -100,7 +100,7 @@ class Queues:
         assert self.put(message) == []
 
     def execute(self) -> None:
-        """A sell meets the first order of the market at the best price. Ours that stand before it are filled with as much; those
+        """A sell meets the first order of the market at the best price. Ours before it are filled with as much; those
         at better prices wholly, for the market went through them."""
         price = max(p for p, queue in self.queues.items() if any(isinstance(name, int) for name, _ in queue))
         i = next(i for i, (name, _) in enumerate(self.queues[price]) if isinstance(name, int))
@@ -153,11 +153,11 @@ class Queues:
         assert {w.key: (w.ahead, w.qty - w.cum) for w in self.matcher.working()} == expected
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_our_place_is_exact_whatever_the_market_does(seed: int) -> None:
     queues = Queues(seed)
     steps = [queues.add, queues.delete, queues.modify, queues.execute, queues.join, queues.leave]
-    for step in range(4000):
+    for step in range(2000):
         kind = queues.random.choices(steps, weights=[10, 3, 3, 6, 4, 1])[0]
         if len(queues.real()) < 3:
             kind = queues.add
@@ -166,7 +166,7 @@ def test_our_place_is_exact_whatever_the_market_does(seed: int) -> None:
             queues.compare()
         except AssertionError as error:
             raise AssertionError(f"seed {seed}, step {step}, {kind.__name__}: {error}") from error
-    assert queues.fills > 200
+    assert queues.fills > 100
 
 
 def test_after_the_queues_began_anew_an_order_stands_at_the_back() -> None:
