@@ -24,8 +24,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from libchronicle.backtest.hashing cimport chr_fold
+from libchronicle.backtest.outbox cimport chr_report
 from libchronicle.backtest.sink cimport BacktestSink, chr_request, chr_ring_at, chr_ring_due, chr_ring_pop
-from libchronicle.backtest.venue cimport SimVenue, chr_report
+from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.books cimport CHR_GAP_IGNORE, CHR_GAP_QUARANTINE, CHR_GAP_STOP, chr_books
 from libchronicle.book.l2 cimport chr_l2, chr_l2_crossed
 from libchronicle.native.core cimport CHR_TYPE_LOST

@@ -6,6 +6,7 @@ from libchronicle.protocol.layout cimport (
     chr_new_order_t,
     chr_replace_order_t,
 )
+from libchronicle.sim.latency cimport LatencyModel
 from libchronicle.strategy.sink cimport OrderSink
 
 cdef extern from "ring.h" nogil:
@@ -39,7 +40,7 @@ cdef class BacktestSink(OrderSink):
     cdef chr_ring ring
     cdef int64_t now             # the engine keeps it at ctx.now
     cdef int64_t last_due
-    cdef int64_t entry_ns
+    cdef LatencyModel latency
     cdef uint64_t next_seq
     cdef uint64_t hash
     cdef readonly uint64_t requests

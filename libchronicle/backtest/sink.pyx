@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from libchronicle.backtest.hashing cimport chr_fold, chr_fold_bytes
+from libchronicle.sim.latency cimport LatencyModel
 
 from libchronicle.errors import InternalError
 
@@ -14,24 +15,25 @@ from libchronicle.errors import InternalError
 cdef class BacktestSink(OrderSink):
     """Where a backtest's strategy sends to. Orders are named as live: epoch and seq of a queue, here queue `queue_id`, epoch 1."""
 
-    def __cinit__(self, uint64_t queue_id=1, *, latency=None):
+    def __cinit__(self, LatencyModel latency not None, uint64_t queue_id=1):
         if chr_ring_init(&self.ring, sizeof(chr_request)):
             raise MemoryError("no memory for requests")
         self.queue_id = queue_id
         self.epoch = 1
-        self.entry_ns = 0 if latency is None else latency.entry_ns
+        self.latency = latency
 
     def __dealloc__(self):
         chr_ring_free(&self.ring)
 
     cdef int put(self, uint16_t type_id, const void *block, uint16_t block_size) except -1:
+        cdef int64_t latency = self.latency.entry(self.now)
         cdef chr_request *request
         if block_size > sizeof(chr_request_body):
             raise InternalError(reason=f"a request of {block_size} bytes")
         request = <chr_request *>chr_ring_push(&self.ring)
         if request == NULL:
             raise MemoryError("no memory for requests")
-        request.due = max(self.last_due, self.now + self.entry_ns)
+        request.due = max(self.last_due, self.now + latency)
         request.sent_ns = self.now
         request.seq = self.next_seq
         request.type_id = type_id

@@ -1,10 +1,12 @@
 from typing import Any
 
+from libchronicle.backtest.outbox import Outbox
 from libchronicle.portfolio.account import Account
 from libchronicle.protocol import Instrument as Definition
+from libchronicle.sim.latency import LatencyModel
 from libchronicle.strategy.instrument import Instrument
 
-class SimVenue:
+class SimVenue(Outbox):
     """One venue side of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
 
     account: Account
@@ -19,7 +21,7 @@ class SimVenue:
         seed: int = 1,
         queues: Any = None,
         chances: Any = None,
-        latency: Any = None,
+        latency: LatencyModel,
         sample_ns: int = 1_000_000_000,
         account_name: str = "",
     ) -> None: ...
@@ -28,8 +30,6 @@ class SimVenue:
     def begin_curve(self, now: int) -> None:
         """The first sample; the next on the grid of `sample_ns`."""
     def end_curve(self, now: int) -> None: ...
-    def table(self, name: str) -> list[Any]:
-        """The rows of `orders`, `fills` or `equity` as [bytes of one row, chunk, chunk, ...]."""
     def counts(self) -> tuple[int, int, dict[str, int]]:
         """Orders, fills and rejections by code."""
     def instruments(self) -> list[str]:

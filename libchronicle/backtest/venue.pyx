@@ -9,28 +9,26 @@ Rules
   - A fill is booked in the account before the matcher believes it: one that does not fit 64 bits ends the order instead.
   - An account on margin is valued at the middle of the book after each record. Once its equity is at or below the maintenance margin the venue cancels
     everything and closes its positions at the touch: the strategy hears CANCELLED reports, a RiskEvent and its positions.
-  - Reports keep their order: one is due at max(now + latency, when the one before it is due). Execution reports of a step come first, then the positions
-    they changed, as the router sends them.
+  - Execution reports of a step come first, then the positions they changed, as the router sends them.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from libchronicle.backtest.hashing cimport chr_fold, chr_fold_bytes
-from libchronicle.backtest.sink cimport (
-    chr_request,
-    chr_ring,
-    chr_ring_free,
-    chr_ring_init,
-    chr_ring_push,
+from libchronicle.backtest.outbox cimport (
+    Outbox,
+    chr_equity_row,
+    chr_fill_row,
+    chr_order_row,
+    chr_report,
+    chr_rows_at,
 )
+from libchronicle.backtest.sink cimport chr_request
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.portfolio.account cimport (
     Account,
-    chr_account,
-    chr_account_fill,
     chr_account_mark,
     chr_account_opened,
     chr_account_slot,
@@ -62,8 +60,6 @@ from libchronicle.protocol.layout cimport (
     CHR_REJECT_CODE_UNKNOWN_ORDER,
     CHR_REPLACE_ORDER,
     CHR_RISK_EVENT,
-    CHR_SCHEMA_ID,
-    CHR_SCHEMA_VERSION,
     CHR_SIDE_BUY,
     CHR_SIDE_SELL,
     chr_cancel_order_t,
@@ -73,7 +69,7 @@ from libchronicle.protocol.layout cimport (
     chr_position_report_t,
     chr_replace_order_t,
     chr_risk_event_t,
-    chr_sbe_header_t,
+    chr_position_report_t,
 )
 from libchronicle.sim.matcher cimport (
     CHR_SIM_OPEN,
@@ -99,6 +95,7 @@ from libchronicle.sim.matcher cimport (
     chr_sim_set_position,
     chr_sim_terms,
 )
+from libchronicle.sim.latency cimport LatencyModel
 from libchronicle.sim.queues cimport FillChances, QueueModel, queue_model
 from libchronicle.strategy.instrument cimport Instrument
 from libchronicle.strategy.tracker cimport order_id
@@ -122,55 +119,27 @@ STATE_AFTER[CHR_EXEC_TYPE_CANCELLED] = CHR_SIM_CANCELLED
 STATE_AFTER[CHR_EXEC_TYPE_EXPIRED] = CHR_SIM_EXPIRED
 
 
-cdef int _book_fill(void *context, const chr_sim_order *order, int64_t price, int64_t qty, uint8_t liquidity) noexcept nogil:
-    """The matcher is about to fill: pay for it. A code ends the order instead."""
-    cdef chr_till *till = <chr_till *>context
-    cdef int64_t fee = 0
-    cdef chr_paid *paid
-    if till.count == till.room:
-        paid = <chr_paid *>realloc(till.paid, (2 * till.room + 16) * sizeof(chr_paid))
-        if paid == NULL:
-            return CHR_REJECT_CODE_NOTIONAL_LIMIT
-        till.paid, till.room = paid, 2 * till.room + 16
-    if chr_account_fill(till.account, order.slot, order.side, price, qty, liquidity == CHR_LIQUIDITY_MAKER, order.cum == 0, till.now, &fee):
-        return CHR_REJECT_CODE_NOTIONAL_LIMIT
-    till.paid[till.count].fee = fee
-    till.paid[till.count].position = till.account.slots[order.slot].position.qty
-    till.paid[till.count].realized = till.account.slots[order.slot].position.realized
-    till.count += 1
-    return 0
-
-
-cdef class SimVenue:
+cdef class SimVenue(Outbox):
     """One venue side of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
 
     def __cinit__(self, Account account not None, *, uint64_t queue_id=1, uint32_t epoch=1, uint64_t seed=1, queues=None, chances=None,
-                  latency=None, int64_t sample_ns=1_000_000_000, str account_name=""):
-        chr_rows_init(&self.orders, sizeof(chr_order_row))
-        chr_rows_init(&self.fills, sizeof(chr_fill_row))
-        chr_rows_init(&self.curve, sizeof(chr_equity_row))
-        chr_rows_init(&self.rows_by_seq, sizeof(uint64_t))
-        if chr_sim_init(&self.sim, seed) or chr_ring_init(&self.reports, sizeof(chr_report)):
+                  LatencyModel latency not None, int64_t sample_ns=1_000_000_000, str account_name=""):
+        if chr_sim_init(&self.sim, seed):
             raise MemoryError("no memory for a venue")
-        self.sim.book_fill = _book_fill
+        self.sim.book_fill = chr_till_fill
         self.sim.book_context = &self.till
         self.account = account
         self.till.account = &account.a
         self.queue_id, self.epoch = queue_id, epoch
         self.queues, self.chances = queues, chances
         self.queue_models, self.names, self.currencies, self.definitions = [], [], [], {}
-        self.response_ns = 0 if latency is None else latency.response_ns
+        self.latency = latency
         self.sample_ns = sample_ns
         self.next_sample_ns = INT64_MAX
         self.account_name = account_name.encode()[:16]
 
     def __dealloc__(self):
         chr_sim_free(&self.sim)
-        chr_ring_free(&self.reports)
-        chr_rows_free(&self.orders)
-        chr_rows_free(&self.fills)
-        chr_rows_free(&self.curve)
-        chr_rows_free(&self.rows_by_seq)
         free(self.till.paid)
         free(self.moved)
 
@@ -217,19 +186,15 @@ cdef class SimVenue:
 
     # ------------------------------------------------------------ requests
 
-    cdef int64_t row_of(self, uint32_t epoch, uint64_t seq) noexcept:
-        """Row of the order that a request names, or -1."""
-        if epoch != self.epoch or seq >= self.rows_by_seq.count:
-            return -1
-        return <int64_t>(<uint64_t *>chr_rows_at(&self.rows_by_seq, seq))[0] - 1
+    cdef int64_t named(self, uint32_t epoch, uint64_t seq) noexcept:
+        """Row of the order that a request names, or -1 when there is none open."""
+        cdef int64_t row = self.row_of(seq) if epoch == self.epoch else -1
+        return row if row >= 0 and chr_sim_order_at(&self.sim, row + 1) else -1
 
     cdef int request(self, const chr_request *r, int64_t now) except -1:
         """One request has arrived."""
         cdef int slot
         self.till.now = now
-        while self.rows_by_seq.count <= r.seq:
-            if chr_rows_add(&self.rows_by_seq) == NULL:
-                raise MemoryError("no memory for orders")
         if r.type_id == CHR_NEW_ORDER:
             return self.new_order(r, now)
         if r.type_id == CHR_CANCEL_ORDER:
@@ -247,14 +212,11 @@ cdef class SimVenue:
 
     cdef int new_order(self, const chr_request *r, int64_t now) except -1:
         cdef const chr_new_order_t *order = &r.body.new
-        cdef chr_order_row *row = <chr_order_row *>chr_rows_add(&self.orders)
+        cdef chr_order_row *row = self.order_row(r.seq)
         cdef uint64_t key = self.orders.count
         cdef int slot, code
         cdef chr_level_t bid, ask
         cdef const chr_l2 *book
-        if row == NULL:
-            raise MemoryError("no memory for orders")
-        (<uint64_t *>chr_rows_at(&self.rows_by_seq, r.seq))[0] = key
         row.id, row.seq = order_id(self.epoch, r.seq), r.seq
         row.sent_ns, row.arrived_ns, row.cause_ts = r.sent_ns, now, order.cause_ts
         row.price, row.stop_price, row.qty = order.price, order.stop_price, order.qty
@@ -279,8 +241,8 @@ cdef class SimVenue:
 
     cdef int cancel(self, const chr_request *r, int64_t now) except -1:
         cdef const chr_cancel_order_t *asked = &r.body.cancel
-        cdef int64_t row = self.row_of(asked.order_epoch, asked.order_seq)
-        if row < 0 or chr_sim_order_at(&self.sim, row + 1) == 0:
+        cdef int64_t row = self.named(asked.order_epoch, asked.order_seq)
+        if row < 0:
             return self.refuse(r, NULL, CHR_EXEC_TYPE_CANCEL_REJECT, CHR_REJECT_CODE_UNKNOWN_ORDER, now)
         if 0 < asked.valid_until_ns < now:
             return self.refuse(r, <chr_order_row *>chr_rows_at(&self.orders, row), CHR_EXEC_TYPE_CANCEL_REJECT, CHR_REJECT_CODE_STALE, now)
@@ -288,13 +250,13 @@ cdef class SimVenue:
 
     cdef int replace(self, const chr_request *r, int64_t now) except -1:
         cdef const chr_replace_order_t *asked = &r.body.replace
-        cdef int64_t place = self.row_of(asked.order_epoch, asked.order_seq)
+        cdef int64_t place = self.named(asked.order_epoch, asked.order_seq)
         cdef chr_order_row *row
         cdef int64_t held_qty, held_price
         cdef chr_level_t bid, ask
         cdef const chr_l2 *book
         cdef int code
-        if place < 0 or chr_sim_order_at(&self.sim, place + 1) == 0:
+        if place < 0:
             return self.refuse(r, NULL, CHR_EXEC_TYPE_REPLACE_REJECT, CHR_REJECT_CODE_UNKNOWN_ORDER, now)
         row = <chr_order_row *>chr_rows_at(&self.orders, place)
         if 0 < asked.valid_until_ns < now:
@@ -391,9 +353,7 @@ cdef class SimVenue:
             self.account.liquidate(at, price, now, &fee)
             if chr_sim_set_position(&self.sim, at, 0, 0):
                 raise MemoryError("no memory for a position")
-            fill = <chr_fill_row *>chr_rows_add(&self.fills)
-            if fill == NULL:
-                raise MemoryError("no memory for fills")
+            fill = self.fill_row()
             fill.ts_ns, fill.instrument, fill.rule = now, at, RULE_LIQUIDATED
             fill.side = CHR_SIDE_SELL if qty > 0 else CHR_SIDE_BUY
             fill.price, fill.qty, fill.fee = price, abs(qty), fee
@@ -463,11 +423,9 @@ cdef class SimVenue:
         return 0
 
     cdef int filled(self, const chr_sim_event *e, chr_order_row *row, const chr_paid *paid, int64_t now) except -1:
-        cdef chr_fill_row *fill = <chr_fill_row *>chr_rows_add(&self.fills)
+        cdef chr_fill_row *fill = self.fill_row()
         cdef const chr_l2 *book = self.sim.slots[e.slot].book
         cdef chr_level_t level
-        if fill == NULL:
-            raise MemoryError("no memory for fills")
         fill.ts_ns, fill.order_id, fill.trade_id, fill.exec_id = now, row.id, e.trade_id, self.next_exec_id
         fill.price, fill.qty, fill.cum_qty, fill.leaves_qty, fill.fee = e.last_price, e.last_qty, e.cum, e.leaves, paid.fee
         fill.position, fill.realized = paid.position, paid.realized
@@ -493,29 +451,6 @@ cdef class SimVenue:
         return 0
 
     # ------------------------------------------------------------ reports
-
-    cdef chr_report *report(self, uint16_t type_id, uint16_t size, int64_t now) except NULL:
-        """A message to the strategy, its body zeroed."""
-        cdef chr_report *report = <chr_report *>chr_ring_push(&self.reports)
-        if report == NULL:
-            raise MemoryError("no memory for reports")
-        memset(report, 0, sizeof(chr_report))
-        report.due = max(self.last_due, now + self.response_ns)
-        report.seq = self.next_report
-        report.type_id = type_id
-        report.size = sizeof(chr_sbe_header_t) + size
-        report.header.block_length, report.header.template_id = size, type_id
-        report.header.schema_id, report.header.version = CHR_SCHEMA_ID, CHR_SCHEMA_VERSION
-        self.last_due = report.due
-        self.next_report += 1
-        return report
-
-    cdef int fold(self, const chr_report *report) noexcept:
-        self.hash = chr_fold_bytes(
-            chr_fold(self.hash, report.due, report.type_id, report.seq), <const uint8_t *>&report.body,
-            report.size - sizeof(chr_sbe_header_t),
-        )
-        return 0
 
     cdef int move(self, uint32_t slot) noexcept:
         """A position of this step."""
@@ -556,9 +491,7 @@ cdef class SimVenue:
         cdef chr_equity_row *row
         if self.account.a.count == 0:
             return 0
-        row = <chr_equity_row *>chr_rows_add(&self.curve)
-        if row == NULL:
-            raise MemoryError("no memory for the equity curve")
+        row = self.equity_row()
         row.ts_ns = now
         for slot in range(self.sim.slots_count):
             s = &self.account.a.slots[slot]
@@ -583,17 +516,6 @@ cdef class SimVenue:
 
     def end_curve(self, int64_t now):
         self.sample(now)
-
-    def table(self, str name):
-        """The rows of `orders`, `fills` or `equity` as (bytes of one row, chunk, chunk, ...)."""
-        cdef chr_rows *rows = &self.orders if name == "orders" else &self.fills if name == "fills" else &self.curve
-        cdef uint64_t first = 0, count
-        found = [rows.size]
-        while first < rows.count:
-            count = min(<uint64_t>4096, rows.count - first)
-            found.append((<const char *>chr_rows_at(rows, first))[: count * rows.size])
-            first += count
-        return found
 
     def counts(self):
         """Orders, fills and rejections by code."""
