@@ -6,11 +6,18 @@ latency = ConstantLatency(entry_us=50, response_us=50)
 result = BacktestRunner("archive", start="2024-08-08", latency=latency, fees=MakerTaker(1, 5)).run(Quoter())
 """
 
-from libchronicle.backtest.latency import ConstantLatency
 from libchronicle.backtest.result import BacktestResult, Columns
 from libchronicle.backtest.runner import BacktestRunner
 from libchronicle.backtest.tape import Tape, tape_of_rows
 from libchronicle.portfolio import FeeSchedule, FlatFees, MakerTaker, TieredFees
+from libchronicle.sim.latency import (
+    ConstantLatency,
+    InterpolatedLatency,
+    JitterLatency,
+    LatencyModel,
+    PythonLatency,
+    SpikeLatency,
+)
 from libchronicle.sim.queues import (
     FifoQueue,
     FillChances,
@@ -30,11 +37,16 @@ __all__ = [
     "FifoQueue",
     "FillChances",
     "FlatFees",
+    "InterpolatedLatency",
+    "JitterLatency",
+    "LatencyModel",
     "LogProbQueue",
     "MakerTaker",
     "ProbQueue",
+    "PythonLatency",
     "QueueModel",
     "RiskAverseQueue",
+    "SpikeLatency",
     "Tape",
     "TieredFees",
     "UserQueue",

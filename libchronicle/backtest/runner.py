@@ -129,7 +129,7 @@ class _Run:
         self._strategy = strategy
         self._state = state
         self.account = Account(**settings._money)
-        self.sink = BacktestSink(latency=settings._latency)
+        self.sink = BacktestSink(settings._latency, seed=settings._seed)
         self.venue = SimVenue(
             self.account,
             seed=settings._seed,

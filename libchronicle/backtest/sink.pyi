@@ -1,10 +1,11 @@
-from libchronicle.sim.latency import LatencyModel
+from typing import Any
+
 from libchronicle.strategy.sink import OrderSink
 
 class BacktestSink(OrderSink):
     """Where a backtest's strategy sends to."""
 
     requests: int
-    def __init__(self, latency: LatencyModel, queue_id: int = 1) -> None: ...
+    def __init__(self, latency: Any = None, queue_id: int = 1, *, seed: int = 1) -> None: ...
     def tell_time(self, now: int) -> None:
         """The time at which what is sent next is sent."""

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from libchronicle.backtest.hashing cimport chr_fold, chr_fold_bytes
-from libchronicle.sim.latency cimport LatencyModel
+from libchronicle.sim.latency cimport LatencyModel, latency_model
 
 from libchronicle.errors import InternalError
 
@@ -15,12 +15,13 @@ from libchronicle.errors import InternalError
 cdef class BacktestSink(OrderSink):
     """Where a backtest's strategy sends to. Orders are named as live: epoch and seq of a queue, here queue `queue_id`, epoch 1."""
 
-    def __cinit__(self, LatencyModel latency not None, uint64_t queue_id=1):
+    def __cinit__(self, latency=None, uint64_t queue_id=1, *, uint64_t seed=1):
         if chr_ring_init(&self.ring, sizeof(chr_request)):
             raise MemoryError("no memory for requests")
         self.queue_id = queue_id
         self.epoch = 1
-        self.latency = latency
+        self.latency = latency_model(latency)
+        self.latency.start(seed)
 
     def __dealloc__(self):
         chr_ring_free(&self.ring)

@@ -1,60 +1,14 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from libchronicle.backtest.outbox cimport Outbox, chr_order_row
+from libchronicle.backtest.clearing cimport Clearing
+from libchronicle.backtest.outbox cimport chr_order_row
 from libchronicle.backtest.sink cimport chr_request
-from libchronicle.native.hot cimport chr_frame
-from libchronicle.portfolio.account cimport Account, chr_account
-from libchronicle.protocol.layout cimport chr_execution_report_t
-from libchronicle.sim.matcher cimport chr_sim, chr_sim_event, chr_sim_order
-
-cdef extern from "till.h" nogil:
-    ctypedef struct chr_paid:
-        int64_t fee, position, realized
-
-    ctypedef struct chr_till:
-        chr_account *account
-        int64_t now
-        chr_paid *paid
-        uint32_t count, told
-
-    int chr_till_fill(void *context, const chr_sim_order *order, int64_t price, int64_t qty, uint8_t liquidity) noexcept
 
 
-cdef class SimVenue(Outbox):
-    cdef chr_sim sim
-    cdef readonly Account account
-    cdef list queue_models       # they must live as long as the simulator asks them
-    cdef object queues, chances
-    cdef list names, currencies  # by slot
-    cdef readonly dict definitions   # name -> protocol Instrument
-    cdef bint asks_python        # a queue model is one of the user's
-    cdef bytes account_name
-    cdef uint64_t queue_id
-    cdef uint32_t epoch
-    cdef chr_till till
-    cdef uint32_t *moved         # slots whose position this step has changed
-    cdef uint32_t moved_count
-    cdef int64_t sample_ns, next_sample_ns
-    cdef uint64_t next_exec_id
-    cdef uint64_t rejects[64]
-    cdef readonly uint64_t liquidations
-
+cdef class SimVenue(Clearing):
     cdef int request(self, const chr_request *r, int64_t now) except -1
     cdef int new_order(self, const chr_request *r, int64_t now) except -1
     cdef int cancel(self, const chr_request *r, int64_t now) except -1
     cdef int replace(self, const chr_request *r, int64_t now) except -1
-    cdef int record(self, uint32_t slot, const chr_frame *f) except -1
-    cdef int expire(self, int64_t now) except -1
-    cdef int mark(self, uint32_t slot, int64_t now) except -1
-    cdef int liquidate(self, uint32_t slot, int64_t now) except -1
-    cdef int settle(self, int rc, int64_t now) except -1
-    cdef int tell(self, const chr_sim_event *e, int64_t now) except -1
-    cdef int filled(self, const chr_sim_event *e, chr_order_row *row, const chr_paid *paid, int64_t now) except -1
-    cdef int hold(self, uint32_t slot, chr_order_row *row, int64_t leaves, int64_t price) except -1
     cdef int refuse(self, const chr_request *r, chr_order_row *row, uint8_t kind, uint16_t code, int64_t now) except -1
-    cdef int describe(self, chr_execution_report_t *body, const chr_order_row *row) noexcept
-    cdef int move(self, uint32_t slot) noexcept
-    cdef int told_positions(self, int64_t now) except -1
-    cdef int sample(self, int64_t now) except -1
     cdef int64_t named(self, uint32_t epoch, uint64_t seq) noexcept
-    cdef int slot_of(self, uint64_t instrument_id) noexcept

@@ -1,36 +1,4 @@
-from typing import Any
+from libchronicle.backtest.clearing import Clearing
 
-from libchronicle.backtest.outbox import Outbox
-from libchronicle.portfolio.account import Account
-from libchronicle.protocol import Instrument as Definition
-from libchronicle.sim.latency import LatencyModel
-from libchronicle.strategy.instrument import Instrument
-
-class SimVenue(Outbox):
-    """One venue side of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
-
-    account: Account
-    liquidations: int
-    definitions: dict[str, Definition]
-    def __init__(
-        self,
-        account: Account,
-        *,
-        queue_id: int = 1,
-        epoch: int = 1,
-        seed: int = 1,
-        queues: Any = None,
-        chances: Any = None,
-        latency: LatencyModel,
-        sample_ns: int = 1_000_000_000,
-        account_name: str = "",
-    ) -> None: ...
-    def define(self, instrument: Instrument, definition: Definition) -> int:
-        """A definition: the slot of the instrument. Known already: its tick, lot and filters change."""
-    def begin_curve(self, now: int) -> None:
-        """The first sample; the next on the grid of `sample_ns`."""
-    def end_curve(self, now: int) -> None: ...
-    def counts(self) -> tuple[int, int, dict[str, int]]:
-        """Orders, fills and rejections by code."""
-    def instruments(self) -> list[str]:
-        """Names by slot."""
+class SimVenue(Clearing):
+    """A Clearing that takes requests."""

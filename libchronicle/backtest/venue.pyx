@@ -1,190 +1,52 @@
-"""The venue of a backtest: requests in, reports out. The native matcher decides, the account pays, rows of the result are written here.
+"""The venue of a backtest: requests in, reports out.
 
-    request due -> known instrument? -> shape, tick, lot, filters, money (Account.check) -> chr_sim_new / cancel / replace
-    market record, after the strategy's book took it -> chr_sim_record
-    events of either -> account, rows, reports due after the response latency -> positions
+    request due -> known instrument, in time? -> tick, lot, filters, money (Account.check) -> chr_sim_new / cancel / replace -> clearing
 
-Rules
-  - The key of an order is its row in `orders` + 1. Nothing in Python is made per order, fill or report.
-  - A fill is booked in the account before the matcher believes it: one that does not fit 64 bits ends the order instead.
-  - An account on margin is valued at the middle of the book after each record. Once its equity is at or below the maintenance margin the venue cancels
-    everything and closes its positions at the touch: the strategy hears CANCELLED reports, a RiskEvent and its positions.
-  - Execution reports of a step come first, then the positions they changed, as the router sends them.
+What never reaches the matcher is refused with a code, as the router does it.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from libchronicle.backtest.outbox cimport (
-    Outbox,
-    chr_equity_row,
-    chr_fill_row,
-    chr_order_row,
-    chr_report,
-    chr_rows_at,
-)
+from libchronicle.backtest.outbox cimport chr_order_row, chr_report, chr_rows_at
 from libchronicle.backtest.sink cimport chr_request
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_best
-from libchronicle.native.hot cimport chr_frame
-from libchronicle.portfolio.account cimport (
-    Account,
-    chr_account_mark,
-    chr_account_opened,
-    chr_account_slot,
-)
-from libchronicle.portfolio.position cimport chr_notional, chr_price_of, overflow
 from libchronicle.protocol.layout cimport (
     CHR_CANCEL_ALL,
     CHR_CANCEL_ORDER,
     CHR_EXECUTION_REPORT,
-    CHR_EXEC_TYPE_ACK,
-    CHR_EXEC_TYPE_CANCELLED,
     CHR_EXEC_TYPE_CANCEL_REJECT,
-    CHR_EXEC_TYPE_EXPIRED,
-    CHR_EXEC_TYPE_FILL,
-    CHR_EXEC_TYPE_PARTIAL_FILL,
     CHR_EXEC_TYPE_REJECT,
-    CHR_EXEC_TYPE_REPLACED,
     CHR_EXEC_TYPE_REPLACE_REJECT,
-    CHR_LIQUIDITY_MAKER,
-    CHR_LIQUIDITY_TAKER,
     CHR_NEW_ORDER,
     CHR_ORDER_FLAGS_POST_ONLY,
     CHR_ORDER_FLAGS_REDUCE_ONLY,
     CHR_ORDER_TYPE_STOP_MARKET,
-    CHR_POSITION_REPORT,
-    CHR_REJECT_CODE_NOTIONAL_LIMIT,
     CHR_REJECT_CODE_STALE,
     CHR_REJECT_CODE_UNKNOWN_INSTRUMENT,
     CHR_REJECT_CODE_UNKNOWN_ORDER,
     CHR_REPLACE_ORDER,
-    CHR_RISK_EVENT,
-    CHR_SIDE_BUY,
-    CHR_SIDE_SELL,
     chr_cancel_order_t,
     chr_execution_report_t,
     chr_level_t,
     chr_new_order_t,
-    chr_position_report_t,
     chr_replace_order_t,
-    chr_risk_event_t,
-    chr_position_report_t,
 )
 from libchronicle.sim.matcher cimport (
-    CHR_SIM_OPEN,
-    CHR_SIM_PARTIAL,
-    CHR_SIM_PENDING,
-    CHR_SIM_CANCELLED,
-    CHR_SIM_EXPIRED,
-    CHR_SIM_FILLED,
     CHR_SIM_REJECTED,
-    chr_sim,
     chr_sim_cancel,
     chr_sim_cancel_all,
-    chr_sim_event,
-    chr_sim_expire,
-    chr_sim_free,
-    chr_sim_init,
-    chr_sim_instrument,
     chr_sim_new,
-    chr_sim_order,
     chr_sim_order_at,
-    chr_sim_record,
     chr_sim_replace,
-    chr_sim_set_position,
-    chr_sim_terms,
 )
-from libchronicle.sim.latency cimport LatencyModel
-from libchronicle.sim.queues cimport FillChances, QueueModel, queue_model
-from libchronicle.strategy.instrument cimport Instrument
 from libchronicle.strategy.tracker cimport order_id
-
-from libchronicle.portfolio import InstrumentTerms
-from libchronicle.protocol import RejectCode
-from libchronicle.sim.queues import UserQueue
 
 cdef enum:
     MONEY_EXPONENT = -8
-    RULE_LIQUIDATED = 255
     WHOLE_VENUE = -1
 
-cdef uint8_t STATE_AFTER[16]
-memset(STATE_AFTER, 0, sizeof(STATE_AFTER))
-STATE_AFTER[CHR_EXEC_TYPE_ACK] = CHR_SIM_OPEN
-STATE_AFTER[CHR_EXEC_TYPE_REJECT] = CHR_SIM_REJECTED
-STATE_AFTER[CHR_EXEC_TYPE_PARTIAL_FILL] = CHR_SIM_PARTIAL
-STATE_AFTER[CHR_EXEC_TYPE_FILL] = CHR_SIM_FILLED
-STATE_AFTER[CHR_EXEC_TYPE_CANCELLED] = CHR_SIM_CANCELLED
-STATE_AFTER[CHR_EXEC_TYPE_EXPIRED] = CHR_SIM_EXPIRED
-
-
-cdef class SimVenue(Outbox):
-    """One venue side of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
-
-    def __cinit__(self, Account account not None, *, uint64_t queue_id=1, uint32_t epoch=1, uint64_t seed=1, queues=None, chances=None,
-                  LatencyModel latency not None, int64_t sample_ns=1_000_000_000, str account_name=""):
-        if chr_sim_init(&self.sim, seed):
-            raise MemoryError("no memory for a venue")
-        self.sim.book_fill = chr_till_fill
-        self.sim.book_context = &self.till
-        self.account = account
-        self.till.account = &account.a
-        self.queue_id, self.epoch = queue_id, epoch
-        self.queues, self.chances = queues, chances
-        self.queue_models, self.names, self.currencies, self.definitions = [], [], [], {}
-        self.latency = latency
-        self.sample_ns = sample_ns
-        self.next_sample_ns = INT64_MAX
-        self.account_name = account_name.encode()[:16]
-
-    def __dealloc__(self):
-        chr_sim_free(&self.sim)
-        free(self.till.paid)
-        free(self.moved)
-
-    # ------------------------------------------------------------ instruments
-
-    def define(self, Instrument instrument not None, definition):
-        """A definition (protocol Instrument): the slot of the instrument. Known already: its tick, lot and filters change."""
-        terms = InstrumentTerms.of(definition)
-        cdef int slot = self.account.add(terms)
-        self.definitions[instrument.name] = definition
-        if slot < <int>self.sim.slots_count:
-            self.sim.slots[slot].terms.tick, self.sim.slots[slot].terms.lot = definition.tick_size, definition.lot_size
-            return slot
-        cdef chr_sim_terms shape
-        cdef QueueModel model = queue_model(self._queue_of(instrument))
-        memset(&shape, 0, sizeof(shape))
-        model.into(&shape)
-        if self.chances is not None:
-            (<FillChances?>self.chances).into(&shape)
-        shape.tick, shape.lot, shape.unit = definition.tick_size, definition.lot_size, 10.0 ** -definition.qty_exponent
-        moved = <uint32_t *>realloc(self.moved, (slot + 1) * sizeof(uint32_t))
-        if moved == NULL:
-            raise MemoryError("no memory for an instrument")
-        self.moved = moved
-        if chr_sim_instrument(&self.sim, instrument.id, instrument._book.b, NULL, &shape) != slot:
-            raise MemoryError("no memory for an instrument")
-        self.queue_models.append(model)
-        self.asks_python = self.asks_python or isinstance(model, UserQueue)
-        self.names.append(instrument.name)
-        self.currencies.append(terms.settle_currency.encode()[:16])
-        return slot
-
-    def _queue_of(self, Instrument instrument):
-        if isinstance(self.queues, dict):
-            return self.queues.get(instrument.name)
-        return self.queues
-
-    cdef int slot_of(self, uint64_t instrument_id) noexcept:
-        cdef uint32_t slot
-        for slot in range(self.sim.slots_count):
-            if self.sim.slots[slot].id == instrument_id:
-                return slot
-        return -1
-
-    # ------------------------------------------------------------ requests
+cdef class SimVenue(Clearing):
+    """A Clearing that takes requests."""
 
     cdef int64_t named(self, uint32_t epoch, uint64_t seq) noexcept:
         """Row of the order that a request names, or -1 when there is none open."""
@@ -292,236 +154,3 @@ cdef class SimVenue(Outbox):
                 row.state, row.reject_code, row.done_ns = CHR_SIM_REJECTED, code, now
         self.fold(report)
         return 0
-
-    cdef int describe(self, chr_execution_report_t *body, const chr_order_row *row) noexcept:
-        """What a report says of its order."""
-        body.order_queue_id, body.order_epoch, body.order_seq = self.queue_id, self.epoch, row.seq
-        if row.instrument < self.sim.slots_count:
-            body.instrument_id = self.sim.slots[row.instrument].id
-        body.venue_order_id, body.side = row.venue_order_id, row.side
-        body.price, body.qty, body.cum_qty, body.leaves_qty = row.price, row.qty, row.cum_qty, row.qty - row.cum_qty
-        body.order_ts, body.cause_ts = row.sent_ns, row.cause_ts
-        return 0
-
-    # ------------------------------------------------------------ the market
-
-    cdef int record(self, uint32_t slot, const chr_frame *f) except -1:
-        """A market record that the instrument's book has taken."""
-        cdef int rc
-        self.till.now = f.ts_ns
-        rc = chr_sim_record(&self.sim, slot, f.type_id, f.payload, f.size, f.seq, f.ts_ns)
-        if rc < 0 or self.sim.count or self.asks_python:
-            self.settle(rc, f.ts_ns)
-        if self.account.a.slots[slot].margined and self.account.a.slots[slot].position.qty:
-            return self.mark(slot, f.ts_ns)
-        return 0
-
-    cdef int expire(self, int64_t now) except -1:
-        """Orders whose time has come."""
-        self.till.now = now
-        return self.settle(chr_sim_expire(&self.sim, now), now)
-
-    cdef int mark(self, uint32_t slot, int64_t now) except -1:
-        """Value a position at the middle of its book; the venue may take over."""
-        cdef chr_level_t bid, ask
-        cdef const chr_l2 *book = self.sim.slots[slot].book
-        if not (book.valid and chr_l2_best(book, CHR_BID, &bid) and chr_l2_best(book, CHR_ASK, &ask)):
-            return 0
-        cdef int state = chr_account_mark(&self.account.a, slot, bid.price + (ask.price - bid.price) // 2)
-        if state < 0:
-            overflow(state)
-        return self.liquidate(slot, now) if state == 1 else 0
-
-    cdef int liquidate(self, uint32_t slot, int64_t now) except -1:
-        """Everything settled in the slot's currency is cancelled and closed at the touch."""
-        cdef uint32_t at, settled_in = self.account.a.slots[slot].settle
-        cdef chr_account_slot *s
-        cdef chr_level_t level
-        cdef int64_t fee, price, qty
-        cdef chr_report *report
-        cdef chr_fill_row *fill
-        self.liquidations += 1
-        self.settle(chr_sim_cancel_all(&self.sim, 0, WHOLE_VENUE, 0, CHR_REJECT_CODE_NOTIONAL_LIMIT, now), now)
-        for at in range(self.sim.slots_count):
-            s = &self.account.a.slots[at]
-            if s.settle != settled_in or not s.margined or s.position.qty == 0:
-                continue
-            qty = s.position.qty
-            price = s.mark
-            if chr_l2_best(self.sim.slots[at].book, CHR_BID if qty > 0 else CHR_ASK, &level):
-                price = level.price
-            self.account.liquidate(at, price, now, &fee)
-            if chr_sim_set_position(&self.sim, at, 0, 0):
-                raise MemoryError("no memory for a position")
-            fill = self.fill_row()
-            fill.ts_ns, fill.instrument, fill.rule = now, at, RULE_LIQUIDATED
-            fill.side = CHR_SIDE_SELL if qty > 0 else CHR_SIDE_BUY
-            fill.price, fill.qty, fill.fee = price, abs(qty), fee
-            fill.liquidity, fill.realized = CHR_LIQUIDITY_TAKER, s.position.realized
-            report = self.report(CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
-            report.body.risk.instrument_id, report.body.risk.ts = self.sim.slots[at].id, now
-            report.body.risk.code, report.body.risk.actual_value = CHR_REJECT_CODE_NOTIONAL_LIMIT, qty
-            memcpy(report.body.risk.text, b"liquidated: equity fell to the maintenance margin", 49)
-            self.fold(report)
-            self.move(at)
-        self.told_positions(now)
-        return self.sample(now)
-
-    # ------------------------------------------------------------ events
-
-    cdef int settle(self, int rc, int64_t now) except -1:
-        """Book and tell what the matcher did."""
-        cdef uint32_t i
-        if self.asks_python:
-            for model in self.queue_models:
-                (<QueueModel>model).check()
-        if rc < 0:
-            raise MemoryError("no memory for orders")
-        for i in range(self.sim.count):
-            self.tell(&self.sim.events[i], now)
-        self.sim.count = 0
-        self.till.count = self.till.told = 0
-        if self.moved_count:
-            self.told_positions(now)
-            return self.sample(now)
-        return 0
-
-    cdef int tell(self, const chr_sim_event *e, int64_t now) except -1:
-        cdef chr_order_row *row = <chr_order_row *>chr_rows_at(&self.orders, e.key - 1)
-        cdef chr_report *report = self.report(CHR_EXECUTION_REPORT, sizeof(chr_execution_report_t), now)
-        cdef chr_execution_report_t *body = &report.body.execution
-        cdef bint ended
-        self.next_exec_id += 1
-        if e.kind == CHR_EXEC_TYPE_ACK:
-            row.venue_order_id = self.sim.orders[e.order].venue_order_id
-        if e.code:
-            self.rejects[e.code & 63] += 1
-        row.cum_qty = e.cum
-        if e.kind != CHR_EXEC_TYPE_REPLACE_REJECT and e.kind != CHR_EXEC_TYPE_CANCEL_REJECT:
-            row.price, row.qty = e.price, e.qty
-            if STATE_AFTER[e.kind & 15]:
-                row.state = STATE_AFTER[e.kind & 15]
-            ended = row.state > CHR_SIM_PARTIAL
-            if ended:
-                row.done_ns = now
-                row.reject_code = e.code
-            if e.kind != CHR_EXEC_TYPE_REJECT:
-                self.hold(e.slot, row, 0 if ended else e.leaves, row.stop_price if row.type == CHR_ORDER_TYPE_STOP_MARKET else e.price)
-        self.describe(body, row)
-        body.exec_id, body.exec_type, body.reject_code = self.next_exec_id, e.kind, e.code
-        body.trade_id, body.last_price, body.last_qty = e.trade_id, e.last_price, e.last_qty
-        body.price, body.qty, body.cum_qty, body.leaves_qty = e.price, e.qty, e.cum, e.leaves
-        body.venue_ts, body.fee_exponent, body.liquidity = now, MONEY_EXPONENT, e.liquidity
-        body.request_seq = e.request - 1 if e.request else row.seq
-        if e.last_qty:
-            body.fee = self.till.paid[self.till.told].fee
-            currency = <bytes>self.currencies[e.slot]
-            memcpy(body.fee_currency, <const char *>currency, len(currency))
-            self.filled(e, row, &self.till.paid[self.till.told], now)
-            self.till.told += 1
-        self.fold(report)
-        return 0
-
-    cdef int filled(self, const chr_sim_event *e, chr_order_row *row, const chr_paid *paid, int64_t now) except -1:
-        cdef chr_fill_row *fill = self.fill_row()
-        cdef const chr_l2 *book = self.sim.slots[e.slot].book
-        cdef chr_level_t level
-        fill.ts_ns, fill.order_id, fill.trade_id, fill.exec_id = now, row.id, e.trade_id, self.next_exec_id
-        fill.price, fill.qty, fill.cum_qty, fill.leaves_qty, fill.fee = e.last_price, e.last_qty, e.cum, e.leaves, paid.fee
-        fill.position, fill.realized = paid.position, paid.realized
-        fill.ahead, fill.level_price, fill.level_qty, fill.cause_seq = e.ahead, e.level_price, e.level_qty, e.cause_seq
-        if chr_l2_best(book, CHR_BID, &level):
-            fill.bid = level.price
-        if chr_l2_best(book, CHR_ASK, &level):
-            fill.ask = level.price
-        fill.instrument, fill.side, fill.liquidity, fill.rule = e.slot, row.side, e.liquidity, e.rule
-        self.move(e.slot)
-        return 0
-
-    cdef int hold(self, uint32_t slot, chr_order_row *row, int64_t leaves, int64_t price) except -1:
-        """The account holds back what the order's leaves may cost."""
-        if price == 0:
-            leaves = 0  # a market order holds nothing back: it does not stay
-        if row.open_qty and (leaves == 0 or price != row.open_price):
-            chr_account_opened(&self.account.a, slot, row.side, -row.open_qty, row.open_price)
-            row.open_qty = 0
-        if leaves != row.open_qty:
-            chr_account_opened(&self.account.a, slot, row.side, leaves - row.open_qty, price)
-        row.open_qty, row.open_price = leaves, price
-        return 0
-
-    # ------------------------------------------------------------ reports
-
-    cdef int move(self, uint32_t slot) noexcept:
-        """A position of this step."""
-        cdef uint32_t i
-        for i in range(self.moved_count):
-            if self.moved[i] == slot:
-                return 0
-        self.moved[self.moved_count] = slot
-        self.moved_count += 1
-        return 0
-
-    cdef int told_positions(self, int64_t now) except -1:
-        cdef chr_report *report
-        cdef chr_position_report_t *body
-        cdef chr_account_slot *s
-        cdef uint32_t i
-        for i in range(self.moved_count):
-            s = &self.account.a.slots[self.moved[i]]
-            report = self.report(CHR_POSITION_REPORT, sizeof(chr_position_report_t), now)
-            body = &report.body.position
-            body.instrument_id, body.ts, body.qty = self.sim.slots[self.moved[i]].id, now, s.position.qty
-            overflow(chr_price_of(&s.terms, s.position.cost, s.position.qty, &body.avg_price))
-            body.realized_pnl, body.fees, body.open_cost = s.position.realized, s.position.fees, s.position.cost
-            body.last_exec_id, body.pnl_exponent = self.next_exec_id, MONEY_EXPONENT
-            memcpy(body.account, <const char *>self.account_name, len(self.account_name))
-            self.fold(report)
-        self.moved_count = 0
-        return 0
-
-    # ------------------------------------------------------------ equity
-
-    cdef int sample(self, int64_t now) except -1:
-        """A row of the equity curve: every instrument at the middle of its book."""
-        cdef uint32_t slot
-        cdef chr_level_t bid, ask
-        cdef chr_account_slot *s
-        cdef int64_t value
-        cdef chr_equity_row *row
-        if self.account.a.count == 0:
-            return 0
-        row = self.equity_row()
-        row.ts_ns = now
-        for slot in range(self.sim.slots_count):
-            s = &self.account.a.slots[slot]
-            if chr_l2_best(self.sim.slots[slot].book, CHR_BID, &bid) and chr_l2_best(self.sim.slots[slot].book, CHR_ASK, &ask):
-                overflow(min(0, chr_account_mark(&self.account.a, slot, bid.price + (ask.price - bid.price) // 2)))
-            row.realized += s.position.realized
-            row.fees += s.position.fees
-            row.funding += s.funding
-            if s.mark and s.position.qty:
-                overflow(chr_notional(&s.terms, s.mark, s.position.qty, &value))
-                row.exposure += value
-        row.equity = self.account.equity_now()
-        row.cash = self.account.a.currencies[0].balance // self.account.a.currencies[0].scale
-        return 0
-
-    # ------------------------------------------------------------ for the runner
-
-    def begin_curve(self, int64_t now):
-        """The first sample; the next on the grid of `sample_ns`."""
-        self.sample(now)
-        self.next_sample_ns = now - now % self.sample_ns + self.sample_ns if self.sample_ns > 0 else INT64_MAX
-
-    def end_curve(self, int64_t now):
-        self.sample(now)
-
-    def counts(self):
-        """Orders, fills and rejections by code."""
-        rejects = {code.name: self.rejects[<int>code] for code in RejectCode if self.rejects[<int>code]}
-        return self.orders.count, self.fills.count, rejects
-
-    def instruments(self):
-        """Names by slot."""
-        return list(self.names)
