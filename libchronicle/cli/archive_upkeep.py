@@ -118,10 +118,10 @@ def run_tier(
 def _by_policy(keeper: Keeper, *, dry_run: bool) -> dict[str, int]:
     now = time.time_ns()
     if dry_run:
-        warm, cold = list(keeper.manifest.find(tier="warm")), list(keeper.manifest.find(tier="cold"))
+        manifest, policy = keeper.manifest, keeper.policy
         return {
-            "to cold": len(keeper.policy.to_compress(warm, now)),
-            "to remote": len(keeper.policy.to_ship(cold, now)),
+            "to cold": len(list(policy.to_compress(manifest.waiting("warm"), now))),
+            "to remote": len(list(policy.to_ship(manifest.waiting("cold"), now))),
         }
     return {
         "to warm": keeper.take_sealed(now),

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final, Self
 
@@ -41,6 +41,7 @@ from libchronicle.storage.rebuild import refresh
 from libchronicle.storage.remote import ship
 from libchronicle.storage.seekable import BLOCK_SIZE, LEVEL
 from libchronicle.storage.sources import QueueSource, queues_on_bus
+from libchronicle.storage.waiting import Waiting
 
 __all__ = ["Keeper", "Tally"]
 
@@ -60,6 +61,8 @@ class Tally(msgspec.Struct):
     waiting: int = 0  # sealed segments too young to be taken, at the last look
     swept: int = 0
 
+
+_MOVING: Final[tuple[Tier, ...]] = ("warm", "cold")
 
 Tell = Callable[[str, ChronicleError], object]
 """(what was being done, why it could not be)."""
@@ -89,6 +92,8 @@ class Keeper:
         self._lock = -1
         self.totals: dict[Tier, tuple[int, int]] = {}
         """Segments, and bytes of their files, by tier."""
+        self._waiting: dict[Tier, Waiting] = {}
+        self._foreign = 0
         self._passed: dict[Path, SegmentId] = {}  # of each queue, the last segment that is done with
 
     # ------------------------------------------------------------ life
@@ -102,7 +107,7 @@ class Keeper:
             self.manifest = Manifest(self.layout.manifest)
             refresh(self.layout, self.manifest, lambda seen: self._step("refresh"))
             self._finish_moves()
-            self.totals = self.manifest.totals()
+            self._look_anew()
         except BaseException:
             os.close(self._lock)
             raise
@@ -189,8 +194,35 @@ class Keeper:
             self._tell(f"archive {ref.path}", BadSegment(path=str(ref.path), reason=reason, offset=0, seq=-1))
 
     def _put(self, record: SegmentRecord) -> None:
+        self._count(self.manifest.get(record.id), -1)
         self.manifest.put(record)
+        self._count(record, 1)
+
+    def _count(self, record: SegmentRecord | None, sign: int) -> None:
+        """One segment more or less, in the totals and among those that wait."""
+        if record is None:
+            return
+        segments, size = self.totals.get(record.tier, (0, 0))
+        self.totals[record.tier] = segments + sign, size + sign * record.bytes
+        waiting = self._waiting.get(record.tier)
+        if waiting is not None and sign > 0:
+            waiting.put(record.waiting)
+        elif waiting is not None:
+            waiting.discard(record.id)
+
+    def _look_anew(self) -> None:
+        self._foreign = self.manifest.foreign_changes
         self.totals = self.manifest.totals()
+        self._waiting = {tier: self.manifest.waiting(tier) for tier in _MOVING}
+
+    def _due(self, choose: Callable[[], Iterator[SegmentId]], limit: int | None) -> Iterator[SegmentRecord]:
+        """Records of those chosen. What others (importers) wrote into the manifest is looked at first."""
+        if self.manifest.foreign_changes != self._foreign:
+            self._look_anew()
+        for segment in list(islice(choose(), limit)):
+            record = self.manifest.get(segment)
+            if record is not None:
+                yield record
 
     def _quarantine_hot(self, source: QueueSource, path: Path, error: ChronicleError) -> None:
         quarantine(self.layout, path, str(error), move=False, detail={"queue": str(source.path)})
@@ -214,10 +246,8 @@ class Keeper:
 
     def compress_due(self, now_ns: int, limit: int | None = None) -> int:
         """Compress what is due, the oldest first, or put aside what is not what it was; how many were done with."""
-        warm = list(self.manifest.find(tier="warm")) if self.policy.compress != "never" else []
-        due = self.policy.to_compress(warm, now_ns)
         done = 0
-        for record in due[:limit]:
+        for record in self._due(lambda: self.policy.to_compress(self._waiting["warm"], now_ns), limit):
             self._step(f"compress {record.id}")
             try:
                 cold = freeze(
@@ -264,7 +294,7 @@ class Keeper:
         if self._store is None or self.policy.remote_after_ns is None:
             return 0
         done = 0
-        for record in self.policy.to_ship(self.manifest.find(tier="cold"), now_ns)[:limit]:
+        for record in self._due(lambda: self.policy.to_ship(self._waiting["cold"], now_ns), limit):
             self._step(f"ship {record.id}")
             try:
                 shipped = ship(self.layout, record, self._store, step=self._step)
@@ -286,7 +316,7 @@ class Keeper:
         with contextlib.suppress(FileNotFoundError):
             quarantine(self.layout, path, str(error), move=True, detail={"segment": str(record.id)})
         self.manifest.remove(record.id)
-        self.totals = self.manifest.totals()
+        self._count(record, -1)
         self.tally.quarantined += 1
         self._tell(f"move {record.id}", error)
 

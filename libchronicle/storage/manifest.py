@@ -19,6 +19,7 @@ import msgspec
 from libchronicle.errors import ArchiveError
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import Partition, SegmentId, Tier
+from libchronicle.storage.waiting import Waiting, WaitingSegment
 
 __all__ = ["Manifest", "SegmentRecord"]
 
@@ -87,6 +88,10 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> SegmentId:
         return self.facts.id
+
+    @property
+    def waiting(self) -> WaitingSegment:
+        return WaitingSegment(self.id, self.partition, self.facts.last_ts, self.bytes)
 
 
 class Manifest:
@@ -203,6 +208,30 @@ class Manifest:
         return self._select(
             " AND ".join(clause for clause, _ in given) or "1", tuple(value for _, value in given)
         )
+
+    def waiting(self, tier: Tier) -> Waiting:
+        """All segments of a tier, by when they are due to move on."""
+        with self._guarded():
+            rows = self._db.execute(
+                "SELECT queue_id, number, venue, symbol, day, stream, last_ts, bytes FROM segments WHERE tier = ?",
+                (tier,),
+            )
+            return Waiting(
+                WaitingSegment(
+                    SegmentId(int(queue_id, 16), number),
+                    Partition(venue, symbol, date.fromisoformat(day), stream),
+                    last_ts,
+                    size,
+                )
+                for queue_id, number, venue, symbol, day, stream, last_ts, size in rows
+            )
+
+    @property
+    def foreign_changes(self) -> int:
+        """A number that is another one when anybody else has written since."""
+        with self._guarded():
+            found: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+            return found
 
     def totals(self) -> dict[Tier, tuple[int, int]]:
         """Segments, and bytes of their files, by tier."""

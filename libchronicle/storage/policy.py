@@ -4,7 +4,7 @@
     "never"       not at all
     "immediate"   at once
     "age"         when its last record is `cold_after` old
-    "idle"        when nothing has come into its partition for `idle`
+    "idle"        when nothing has come into its partition for `idle`: the one longest idle first
     "size"        when all that is warm exceeds `warm_bytes`: those with the oldest records, until it does not
 
 Ages are those of a segment's last record by ingest time, so what is imported is as old as it is, not as new as its file.
@@ -12,14 +12,14 @@ Ages are those of a segment's last record by ingest time, so what is imported is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
 from libchronicle.runtime.config import ArchiveConfig
-from libchronicle.storage.layout import Partition
-from libchronicle.storage.manifest import SegmentRecord
+from libchronicle.storage.layout import SegmentId
+from libchronicle.storage.waiting import Waiting
 
 __all__ = ["Compress", "TierPolicy", "policy_of"]
 
@@ -40,36 +40,23 @@ class TierPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """Should a sealed segment whose last record has that time be archived?"""
         return now_ns - last_ts >= self.warm_after_ns
 
-    def to_compress(self, warm: Iterable[SegmentRecord], now_ns: int) -> list[SegmentRecord]:
-        """Those of all warm segments that become cold now, the one with the oldest records first."""
-        oldest_first = sorted(warm, key=lambda record: (record.facts.last_ts, record.id))
-        if self.compress == "never":
-            return []
+    def to_compress(self, warm: Waiting, now_ns: int) -> Iterator[SegmentId]:
+        """Those of all warm segments that become cold now, in the order in which they are to."""
         if self.compress == "immediate":
-            return oldest_first
+            return warm.oldest()
         if self.compress == "age":
-            return [r for r in oldest_first if now_ns - r.facts.last_ts >= self.cold_after_ns]
+            return warm.oldest(now_ns - self.cold_after_ns)
         if self.compress == "idle":
-            newest: dict[Partition, int] = {}
-            for record in oldest_first:
-                newest[record.partition] = record.facts.last_ts
-            return [r for r in oldest_first if now_ns - newest[r.partition] >= self.idle_ns]
-        excess = sum(record.bytes for record in oldest_first) - self.warm_bytes
-        chosen = []
-        for record in oldest_first:
-            if excess <= 0:
-                break
-            chosen.append(record)
-            excess -= record.bytes
-        return chosen
+            return warm.idle(now_ns - self.idle_ns)
+        if self.compress == "size":
+            return warm.beyond(self.warm_bytes)
+        return iter(())
 
-    def to_ship(self, cold: Iterable[SegmentRecord], now_ns: int) -> list[SegmentRecord]:
+    def to_ship(self, cold: Waiting, now_ns: int) -> Iterator[SegmentId]:
         """Those of all cold segments that go to the object store now, oldest first."""
-        after = self.remote_after_ns
-        if after is None:
-            return []
-        oldest_first = sorted(cold, key=lambda record: (record.facts.last_ts, record.id))
-        return [r for r in oldest_first if now_ns - r.facts.last_ts >= after]
+        if self.remote_after_ns is None:
+            return iter(())
+        return cold.oldest(now_ns - self.remote_after_ns)
 
 
 def policy_of(archive: ArchiveConfig) -> TierPolicy:

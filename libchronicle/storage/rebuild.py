@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
 from libchronicle.errors import ArchiveError, ForeignFile, UnsupportedVersion
 from libchronicle.storage.facts import SegmentFacts
-from libchronicle.storage.layout import ArchiveLayout, Partition, SegmentId, StoredFile, day_of
+from libchronicle.storage.layout import ArchiveLayout, Partition, SegmentId, StoredFile, Tier, day_of
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.remote import Stub, read_stub
 from libchronicle.storage.seekable import open_seekable
 from libchronicle.storage.walk import SegmentSpan
 
-__all__ = ["Rebuilt", "rebuild", "record_of", "refresh"]
+__all__ = ["Rebuilt", "archived_rows", "rebuild", "record_of", "refresh"]
+
+_STORED: Final[tuple[Tier, ...]] = ("warm", "cold", "remote")
 
 Progress = Callable[[int], object]
 """Called with the number of segments seen so far."""
@@ -96,6 +99,26 @@ def refresh(layout: ArchiveLayout, manifest: Manifest, progress: Progress | None
     manifest.remove(*known)
     result.removed = len(known)
     return result
+
+
+def archived_rows(
+    layout: ArchiveLayout, manifest: Manifest, venue: str, symbol: str, stream: str
+) -> Iterator[SegmentRecord]:
+    """Segments of a stream that are in the archive, whatever the manifest knows: rows that it lacks are made from the files
+    and added to it; rows whose files are gone are passed over. Files that cannot be what their names say too."""
+    known = {record.id: record for record in manifest.find(venue, symbol, stream)}
+    for partition in layout.partitions(venue, symbol, stream):
+        for segment, file in _fastest(layout, partition).items():
+            record = known.pop(segment, None)
+            if record is None:
+                record = _try(layout, partition, file, Rebuilt())
+                if record is None:
+                    continue
+                manifest.put(record)
+            yield record
+    for record in known.values():  # on its way from tier to tier while its directory was listed
+        if any(layout.segment(record.partition, record.id, tier).exists() for tier in _STORED):
+            yield record
 
 
 def _fastest(layout: ArchiveLayout, partition: Partition) -> dict[SegmentId, StoredFile]:

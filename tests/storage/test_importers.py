@@ -183,6 +183,30 @@ def test_a_second_source_of_the_same_time_is_refused_and_one_of_another_time_is_
     assert len([r for r in read(layout, "deribit", "X", "trade") if isinstance(r, Trade)]) == 200
 
 
+@pytest.mark.parametrize("manifest", ["absent", "behind", "ahead"])
+def test_an_overlap_is_found_in_the_files_whatever_the_manifest_knows(
+    layout: ArchiveLayout, tmp_path: Path, manifest: str
+) -> None:
+    import_file(layout, trades_file(tmp_path / "a.csv", 100))
+    with Manifest(layout.manifest) as opened:
+        rows = opened.dump()
+        found = list(opened.find())
+        if manifest == "behind":
+            opened.remove(*(row.id for row in found))
+    if manifest == "absent":
+        layout.manifest.unlink()
+    if manifest == "ahead":
+        for row in found:
+            layout.segment(row.partition, row.id, "warm").unlink()
+        assert import_file(layout, trades_file(tmp_path / "b.csv", 150)).rows == 150
+        return
+    with pytest.raises(ImportRejected, match=r"deribit:X trade: the archive holds .* from .*a\.csv"):
+        import_file(layout, trades_file(tmp_path / "b.csv", 150))
+    with Manifest(layout.manifest) as opened:  # what it lacked was told it on the way, up to what refused
+        assert 0 < len(list(opened.find())) <= len(rows)
+        assert all(row in rows for row in opened.dump())
+
+
 def test_a_gap_in_the_source_shows_in_the_manifest(layout: ArchiveLayout, tmp_path: Path) -> None:
     rows = [
         f"deribit,X,{DAY_US + at},{DAY_US + at},{snapshot},{side},{price},1\n"

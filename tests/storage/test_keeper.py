@@ -18,7 +18,7 @@ from libchronicle.storage.catalog import queue_segments
 from libchronicle.storage.keeper import Keeper
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import Manifest
-from libchronicle.storage.policy import TierPolicy
+from libchronicle.storage.policy import Compress, TierPolicy
 from libchronicle.storage.rebuild import rebuild
 
 COUNT = 3000
@@ -53,6 +53,35 @@ def test_segments_move_at_the_thresholds_and_not_before(tmp_path: Path) -> None:
         assert keeper.compress_due(last + 7 * 24 * HOUR, 99) == 7
         assert tiers(paths) == ["cold"] * 7
     assert everything(paths) == expected(COUNT)
+
+
+@pytest.mark.parametrize("compress", ["immediate", "age", "idle", "size"])
+def test_a_pass_looks_at_what_is_due_and_not_at_all_that_waits(
+    tmp_path: Path, compress: Compress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = world(tmp_path, COUNT)
+
+    def no_look(*_: object, **__: object) -> None:
+        raise AssertionError("every row was looked at")
+
+    with quick(paths, TierPolicy(warm_after_ns=0, compress=compress)) as keeper:
+        for name in ("find", "waiting", "totals"):
+            monkeypatch.setattr(Manifest, name, no_look)
+        assert keeper.take_sealed(LATER) == 7
+        assert keeper.compress_due(LATER + 30 * 24 * HOUR, 3) == 3
+        assert keeper.compress_due(LATER + 30 * 24 * HOUR) == 4
+        monkeypatch.undo()
+        assert keeper.totals == keeper.manifest.totals()
+    assert tiers(paths) == ["cold"] * 7
+
+
+def test_segments_that_an_import_adds_meanwhile_are_compressed_too(tmp_path: Path) -> None:
+    paths = world(tmp_path, COUNT)
+    with quick(paths) as keeper, Manifest(keeper.layout.manifest) as other:
+        assert keeper.compress_due(LATER) == 0
+        other.put(*archive_up_to(paths, 2, retain=True))
+        assert keeper.compress_due(LATER) == 3
+        assert keeper.totals == keeper.manifest.totals()
 
 
 def test_a_warm_file_is_the_queues_own_bytes_under_another_name(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from libchronicle.storage.importers.staging import StagedQueue
 from libchronicle.storage.layout import ArchiveLayout, plain_stream
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.moves import adopt
+from libchronicle.storage.rebuild import archived_rows
 
 __all__ = ["ImportReport", "Staged", "import_key", "imports_dir", "run_import"]
 
@@ -134,7 +135,7 @@ def _refuse_overlaps(layout: ArchiveLayout, staged: Staged) -> None:
     """Two sources of one stream at one time would double its trades and mix up its book. Raises ImportRejected."""
     with Manifest(layout.manifest) as manifest:
         for queue in staged.queues:
-            for row in manifest.find(queue.venue, queue.symbol, plain_stream(queue.stream)):
+            for row in archived_rows(layout, manifest, queue.venue, queue.symbol, plain_stream(queue.stream)):
                 if row.facts.first_ts <= queue.last_ns and queue.first_ns <= row.facts.last_ts:
                     raise ImportRejected(
                         file=staged.report.file,
