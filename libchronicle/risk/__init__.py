@@ -1,16 +1,25 @@
-"""Pre-trade risk: limits and one table of checks, pure, the same in router, strategy host and backtest."""
+"""Pre-trade risk: limits, one table of checks, breakers, exits: native and pure, the same in router, strategy host and
+backtest."""
 
-from libchronicle.risk.bucket import TokenBucket
-from libchronicle.risk.checks import CHECKS, Breach, MarketView, Proposal, Situation, check
+from libchronicle.risk.breakers import Breakers, RoundTrips
+from libchronicle.risk.checks import MOST_OPEN_ORDERS, TokenBucket, check
+from libchronicle.risk.exits import Exit, Exits
+from libchronicle.risk.gate import RiskGate
 from libchronicle.risk.limits import ConfiguredLimits, RiskLimits, resolve
+from libchronicle.risk.situation import Breach, MarketView, Proposal, Situation
 
 __all__ = [
-    "CHECKS",
+    "MOST_OPEN_ORDERS",
     "Breach",
+    "Breakers",
     "ConfiguredLimits",
+    "Exit",
+    "Exits",
     "MarketView",
     "Proposal",
+    "RiskGate",
     "RiskLimits",
+    "RoundTrips",
     "Situation",
     "TokenBucket",
     "check",

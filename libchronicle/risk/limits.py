@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from libchronicle.portfolio import MONEY_EXPONENT, InstrumentTerms
@@ -30,6 +32,16 @@ class ConfiguredLimits(Protocol):
     def max_orders_per_s(self) -> int | None: ...
     @property
     def price_band_bps(self) -> int | None: ...
+    @property
+    def max_exposure(self) -> str | None: ...
+    @property
+    def max_data_age_ms(self) -> int | None: ...
+    @property
+    def max_drawdown(self) -> str | None: ...
+    @property
+    def max_daily_loss(self) -> str | None: ...
+    @property
+    def max_losses_in_a_row(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +54,17 @@ class RiskLimits:
     max_position_notional: int | None = None
     max_open_orders: int | None = None
     price_band_bps: int | None = None
+    max_exposure: int | None = None  # of all instruments settled in one currency
+    max_data_age_ns: int | None = None
+    allowed: bool = True
 
 
-def resolve(limits: ConfiguredLimits, terms: InstrumentTerms) -> RiskLimits:
-    """The limits at the instrument's exponents, rounded down: never wider than what was written. Raises
-    DecimalError."""
+def resolve(
+    limits: ConfiguredLimits, terms: InstrumentTerms, allowed: Iterable[str] | None = None
+) -> RiskLimits:
+    """The limits at the instrument's exponents, rounded down: never wider than what was written. `allowed`: patterns of
+    venue:SYMBOL, None = every instrument. Raises DecimalError."""
+    age_ms = limits.max_data_age_ms
     return RiskLimits(
         max_order_qty=_floor(limits.max_order_qty, terms.qty_exponent),
         max_order_notional=_floor(limits.max_order_notional, MONEY_EXPONENT),
@@ -54,6 +72,9 @@ def resolve(limits: ConfiguredLimits, terms: InstrumentTerms) -> RiskLimits:
         max_position_notional=_floor(limits.max_position_notional, MONEY_EXPONENT),
         max_open_orders=limits.max_open_orders,
         price_band_bps=limits.price_band_bps,
+        max_exposure=_floor(limits.max_exposure, MONEY_EXPONENT),
+        max_data_age_ns=None if age_ms is None else age_ms * 1_000_000,
+        allowed=allowed is None or any(fnmatchcase(terms.name, pattern) for pattern in allowed),
     )
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "HostConfig",
     "Limits",
     "MarketConfig",
+    "RiskConfig",
     "RouterConfig",
     "StrategiesConfig",
     "StrategyConfig",
@@ -138,6 +139,11 @@ class Limits(_Table, frozen=True, kw_only=True):
     price_band_bps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = (
         None  # a limit price's distance from the market
     )
+    max_exposure: Amount | None = None  # of the strategy, over all instruments settled in one currency
+    max_data_age_ms: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] | None = None
+    max_drawdown: Amount | None = None  # from the peak of its profit, settle currency
+    max_daily_loss: Amount | None = None  # since the UTC day began
+    max_losses_in_a_row: Count | None = None  # round trips
 
     def tightened(self, own: Limits) -> Limits:
         """These limits with `own` taking the place of each one it sets."""
@@ -151,6 +157,21 @@ class Limits(_Table, frozen=True, kw_only=True):
             if bound is not None and value is not None and Decimal(value) > Decimal(bound):
                 return name
         return None
+
+
+class RiskConfig(_Table, frozen=True, kw_only=True):
+    """What a strategy's risk does beside its limits."""
+
+    allowed: tuple[str, ...] | None = None  # patterns of venue:SYMBOL that may be traded; none = every one
+    on_trip: Literal["reject", "cancel", "flatten"] = "reject"  # when a breaker trips
+    breaker_reset: Literal["manual", "day", "cooldown"] = "manual"
+    breaker_cooldown_s: Age = 3600.0
+    stop_loss_bps: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None  # of the entry price
+    take_profit_bps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    stop_loss_atr: Amount | None = None  # multiples of the average true range
+    take_profit_atr: Amount | None = None
+    atr_bars: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 14
+    atr_bar_s: Annotated[float, msgspec.Meta(ge=0.001, le=86_400)] = 60.0
 
 
 class EtlConfig(_Table, frozen=True, kw_only=True):
@@ -256,6 +277,7 @@ class StrategyConfig(_Table, frozen=True, kw_only=True):
     account: str = "paper"
     params: dict[str, Any] = {}
     limits: Limits = Limits()
+    risk: RiskConfig = RiskConfig()
 
 
 # ---------------------------------------------------------------- loading

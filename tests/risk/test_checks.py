@@ -143,10 +143,10 @@ def test_a_bucket_never_gives_more_than_burst_plus_rate(rate, steps) -> None:
 def test_configured_limits_are_rounded_down_to_the_instruments_digits() -> None:
     configured = SimpleNamespace(
         max_order_qty="0.12345", max_order_notional="1000", max_position_qty=None, max_position_notional="0.5",
-        max_open_orders=3, max_orders_per_s=5, price_band_bps=None,
+        max_open_orders=3, max_orders_per_s=5, price_band_bps=None, max_exposure="7", max_data_age_ms=20,
     )  # fmt: skip
     limits = resolve(configured, TERMS)
-    assert limits == RiskLimits(123, 1000 * 10**8, None, 5 * 10**7, 3, None)
+    assert limits == RiskLimits(123, 1000 * 10**8, None, 5 * 10**7, 3, None, 7 * 10**8, 20_000_000)
 
 
 def test_a_bucket_whose_clock_stepped_back_is_empty_at_worst_and_fills_again() -> None:

@@ -44,7 +44,8 @@ DEFINITION = Instrument(
 )  # fmt: skip
 NO_LIMITS = SimpleNamespace(
     max_order_qty=None, max_order_notional=None, max_position_qty=None, max_position_notional=None,
-    max_open_orders=None, max_orders_per_s=None, price_band_bps=None,
+    max_open_orders=None, max_orders_per_s=None, price_band_bps=None, max_exposure=None, max_data_age_ms=None,
+    max_drawdown=None, max_daily_loss=None, max_losses_in_a_row=None,
 )  # fmt: skip
 START = SessionStart(mode=RunMode.PAPER, name="router")
 QUEUES = {"alpha": 0xA1, "beta": 0xB2}

@@ -14,7 +14,7 @@ from libchronicle.protocol import (
     Side,
     TimeInForce,
 )
-from libchronicle.risk.checks import MOST_OPEN_ORDERS
+from libchronicle.risk import MOST_OPEN_ORDERS
 from services.router.engine import Request
 from tests.services.router_world import BTC, World, audit, kinds, order
 

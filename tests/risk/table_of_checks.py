@@ -1,81 +1,18 @@
-"""Pre-trade checks as one table, the same in the router, a strategy's host and a backtest.
-
-Rules:
-- The checks run in the order of CHECKS; the first breach names the code. Order and codes are part of what
-  strategies rely on.
-- The first group is about validity and holds for every order. The second group is about size and is
-  skipped for an order that can only reduce a position: a limit must never lock a position in.
-- Positions count open orders: an order is judged as if everything open on its side had filled.
-- A market order is priced at the opposite best, a sell at no less than the best bid: what it would trade
-  at now.
-- Pure: the situation is passed in, and `check` changes nothing but takes a token from the bucket of an
-  order that passes everything else.
-"""
+"""The checks as a table in Python: the reference that the native ones are held to, code for code and number for number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from libchronicle.errors import FixedPointOverflow
-from libchronicle.portfolio import MONEY_EXPONENT, Holding, InstrumentTerms
+from libchronicle.portfolio import MONEY_EXPONENT
 from libchronicle.portfolio.fixed import rescale
 from libchronicle.protocol import OrderType, RejectCode
-from libchronicle.risk.bucket import TokenBucket
-from libchronicle.risk.limits import BPS, RiskLimits
+from libchronicle.risk import Breach, Proposal, Situation
+from libchronicle.risk.checks import MOST_OPEN_ORDERS
+from libchronicle.risk.limits import BPS
 
-__all__ = ["CHECKS", "MOST_OPEN_ORDERS", "Breach", "MarketView", "Proposal", "Situation", "check"]
-
-
-UNLIMITED = RiskLimits()
-MOST_OPEN_ORDERS = 10_000
-"""Of one strategy where nothing else is configured: the work of a market record grows with what rests."""
-
-
-class Breach(NamedTuple):
-    """Why an order is refused: the stable code, the limit and what was asked for."""
-
-    code: RejectCode
-    limit: int = 0
-    actual: int = 0
-
-
-class MarketView(NamedTuple):
-    """What is known of the market: best prices (0 = that side is empty) and a price to measure others
-    against."""
-
-    best_bid: int
-    best_ask: int
-    reference: int
-
-
-@dataclass(slots=True)
-class Proposal:
-    """An order that wants to be sent, or the terms a replace asks for."""
-
-    is_buy: bool
-    qty: int
-    price: int = 0
-    order_type: int = OrderType.LIMIT
-    reduce_only: bool = False
-    valid_until_ns: int = 0
-    replaces_leaves: int = 0  # leaves of the order it replaces: they no longer count as open
-    is_replace: bool = False
-
-
-@dataclass(slots=True)
-class Situation:
-    """Everything a check may look at."""
-
-    now_ns: int
-    killed: bool
-    terms: InstrumentTerms | None
-    market: MarketView | None  # None: lost, stale or without a valid book
-    holding: Holding | None = None
-    limits: RiskLimits = UNLIMITED
-    open_orders: int = 0
-    bucket: TokenBucket | None = None
+__all__ = ["CHECKS", "check"]
 
 
 def check(order: Proposal, now: Situation) -> Breach | None:
@@ -179,6 +116,22 @@ def _reduce_only(order: Proposal, now: Situation) -> Breach | None:
 # position
 
 
+def _tripped(_order: Proposal, now: Situation) -> Breach | None:
+    return now.tripped
+
+
+def _not_allowed(_order: Proposal, now: Situation) -> Breach | None:
+    return None if now.limits.allowed else Breach(RejectCode.NOT_ALLOWED)
+
+
+def _stale_market(_order: Proposal, now: Situation) -> Breach | None:
+    limit = now.limits.max_data_age_ns
+    if limit is None or not now.market or not now.market.ts_ns:
+        return None
+    age = now.now_ns - now.market.ts_ns
+    return Breach(RejectCode.STALE_MARKET, limit, age) if age > limit else None
+
+
 def _order_size(order: Proposal, now: Situation) -> Breach | None:
     limit = now.limits.max_order_qty
     return (
@@ -230,6 +183,15 @@ def _position_notional(order: Proposal, now: Situation) -> Breach | None:
     return Breach(RejectCode.NOTIONAL_LIMIT, limit, value) if value > limit else None
 
 
+def _exposure(order: Proposal, now: Situation) -> Breach | None:
+    limit = now.limits.max_exposure
+    if limit is None:
+        return None
+    assert now.terms is not None
+    total = now.terms.notional(_price_now(order, now), _position_after(order, now)) + now.exposure
+    return Breach(RejectCode.EXPOSURE_LIMIT, limit, total) if total > limit else None
+
+
 def _open_orders(order: Proposal, now: Situation) -> Breach | None:
     limit = now.limits.max_open_orders
     limit = MOST_OPEN_ORDERS if limit is None else limit
@@ -257,9 +219,13 @@ CHECKS: tuple[tuple[bool, Callable[[Proposal, Situation], Breach | None]], ...] 
     (True, _no_market),
     (True, _price_band),
     (True, _reduce_only),
+    (False, _tripped),
+    (False, _not_allowed),
+    (False, _stale_market),
     (False, _order_size),
     (False, _order_notional),
     (False, _position_qty),
     (False, _position_notional),
+    (False, _exposure),
     (False, _open_orders),
 )
