@@ -25,6 +25,7 @@ from libchronicle.cli.etl_commands import etl_app
 from libchronicle.cli.queue_commands import queue_app
 from libchronicle.cli.replay_check_command import replay_check
 from libchronicle.cli.replay_command import replay
+from libchronicle.cli.strategy_commands import strategy_app
 from libchronicle.errors import ChronicleError
 
 __all__ = ["app", "fail", "main"]
@@ -328,6 +329,7 @@ app.add_typer(queue_app, name="queue")
 app.add_typer(archive_app, name="archive")
 app.add_typer(etl_app, name="etl")
 app.add_typer(bus_app, name="bus")
+app.add_typer(strategy_app, name="strategy")
 
 
 _CLICK_USAGE = 2

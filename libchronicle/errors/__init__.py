@@ -66,6 +66,7 @@ from libchronicle.errors.queue import (
     WriterAlreadyActive,
 )
 from libchronicle.errors.trading import (
+    AlreadyThere,
     BacktestFailed,
     BadAmount,
     BadCombination,
@@ -75,6 +76,7 @@ from libchronicle.errors.trading import (
     BadRows,
     BookModeMismatch,
     CannotRerun,
+    CommandRefused,
     CorruptJournal,
     CorruptSession,
     DaemonsFailed,
@@ -87,8 +89,10 @@ from libchronicle.errors.trading import (
     InstrumentCollision,
     InvalidTransition,
     NoData,
+    NotAcknowledged,
     NotSubscribed,
     OrderError,
+    StrategyAway,
     StrategyFailed,
     StrategyFileError,
     StrategyHung,
@@ -106,6 +110,7 @@ from libchronicle.errors.tree import (
 
 __all__ = [
     "AlreadyRunning",
+    "AlreadyThere",
     "ArchiveBusy",
     "ArchiveError",
     "BacktestFailed",
@@ -124,6 +129,7 @@ __all__ = [
     "ChannelFull",
     "ChronicleError",
     "Closed",
+    "CommandRefused",
     "ConfigError",
     "ConnectFailed",
     "CoreUnavailable",
@@ -160,6 +166,7 @@ __all__ = [
     "NoData",
     "NoPermission",
     "NoSpace",
+    "NotAcknowledged",
     "NotReady",
     "NotReadyError",
     "NotRecorded",
@@ -178,6 +185,7 @@ __all__ = [
     "Rewound",
     "SecondProducer",
     "SegmentMoved",
+    "StrategyAway",
     "StrategyFailed",
     "StrategyFileError",
     "StrategyHung",

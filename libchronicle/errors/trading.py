@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libchronicle.errors.tree import CorruptError, InternalError, MisuseError
+from libchronicle.errors.tree import CorruptError, InternalError, MisuseError, NotReadyError
 
 # ---------------------------------------------------------------- messages
 
@@ -107,6 +107,13 @@ class BadParameter(MisuseError):
     wanted: str
 
 
+class AlreadyThere(MisuseError):
+    """A file that would have been overwritten."""
+
+    template = "{path}: is there already; take another name, or remove it first"
+    path: str
+
+
 class StrategyFileError(MisuseError):
     """A strategy file that cannot be loaded."""
 
@@ -131,6 +138,30 @@ class DaemonsFailed(MisuseError):
     template = "ended for good: {daemons}; `chronicle errors` says why, their logs are in {logs}"
     daemons: str
     logs: str
+
+
+class StrategyAway(NotReadyError):
+    """A command for a strategy that does not run."""
+
+    template = "strategy {strategy} does not run; known here: {known}. Start it with `chronicle up`, or change its TOML"
+    strategy: str
+    known: str
+
+
+class CommandRefused(MisuseError):
+    """The strategy's host could not obey."""
+
+    template = "strategy {strategy} refused: {reason}"
+    strategy: str
+    reason: str
+
+
+class NotAcknowledged(NotReadyError):
+    """Nobody said that a command was obeyed."""
+
+    template = "strategy {strategy} said nothing within {seconds:g} s; see `chronicle status`. The command stands for a minute"
+    strategy: str
+    seconds: float
 
 
 class StrategyHung(MisuseError):

@@ -17,7 +17,7 @@ from libchronicle.protocol import Command, ControlCommand
 from libchronicle.strategy.context import Context
 from libchronicle.strategy.lifecycle import Lifecycle
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "refusal_text"]
 
 
 class _Host(Protocol):
@@ -26,6 +26,12 @@ class _Host(Protocol):
     log: Any
 
     def ask_stop(self, reason: str) -> None: ...
+    def put_on_record(self, text: str) -> None: ...
+
+
+def refusal_text(command: ControlCommand) -> str:
+    """How the error log's line about a command begins that could not be obeyed; why follows."""
+    return f"command refused: {command.command.name} {command.target} {command.value}: "
 
 
 class Commands:
@@ -48,6 +54,7 @@ class Commands:
             self._do(command)
         except ChronicleError as error:
             self._host.log.warning("command refused", **told, error=str(error))
+            self._host.put_on_record(refusal_text(command) + str(error))
         else:
             self._host.log.info("command", **told)
 

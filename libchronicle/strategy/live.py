@@ -33,6 +33,7 @@ from libchronicle.bus.orders import (
 )
 from libchronicle.bus.paths import BusPaths
 from libchronicle.clock import monotonic_ns, now_ns
+from libchronicle.counters import ErrorLog
 from libchronicle.errors import ChronicleError, CorruptError, NotReadyError
 from libchronicle.protocol import (
     Parameter,
@@ -380,6 +381,13 @@ class LiveRunner:
     def ask_stop(self, reason: str) -> None:
         """End as on SIGTERM."""
         self._asked_stop = self._asked_stop or reason
+
+    def put_on_record(self, text: str) -> None:
+        """Into the error log; a disk that is full must not end the strategy for it."""
+        with contextlib.suppress(ChronicleError, OSError):
+            errors = ErrorLog(self.paths.errors(f"strategy-{self.config.id}"))
+            errors.record(text)
+            errors.close()
 
     def _stop_reason(self) -> str:
         return self._stopping() or self._asked_stop

@@ -5,6 +5,7 @@ from libchronicle.testing.clock import ManualClock
 from libchronicle.testing.conformance import QUEUE_CHECKS
 from libchronicle.testing.live_suite import LiveSuite, free_ports
 from libchronicle.testing.memory_bus import MemoryBus
+from libchronicle.testing.sample import sample_market
 
 __all__ = [
     "QUEUE_CHECKS",
@@ -14,4 +15,5 @@ __all__ = [
     "OrderAudit",
     "audit_orders",
     "free_ports",
+    "sample_market",
 ]

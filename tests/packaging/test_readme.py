@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from libchronicle.errors import NotReadyError
+from libchronicle.protocol import ExecutionReport
+from libchronicle.queue import Queue
+from libchronicle.testing.live_suite import BIN, LiveSuite
 
 FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -47,3 +55,41 @@ def test_both_commands_are_shown(project_root: Path) -> None:
     text = (project_root / "README.md").read_text()
     assert "make up" in text
     assert "make test" in text
+
+
+def test_the_path_of_a_first_strategy_from_new_to_paper_and_back(project_root: Path, tmp_path: Path) -> None:
+    lines = block(project_root, ".venv/bin/chronicle strategy new").splitlines()
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    with LiveSuite.of_deployment(tmp_path, project_root / "deploy") as suite:
+        suite.tables["strategies"]["dir"] = "deploy/strategies"
+        suite.write()
+        (tmp_path / "deploy").mkdir()
+        shutil.move(suite.strategies, tmp_path / "deploy" / "strategies")
+        (tmp_path / "deploy" / "host.toml").symlink_to(tmp_path / "host.toml")
+        environ = {
+            **os.environ,
+            "PYTHONSAFEPATH": "",
+        }  # as in a terminal: a script finds the modules beside it
+        said = {}
+        for line in lines:
+            command = shlex.split(line, comments=True)
+            if command[1:] == ["strategy", "list"] or command[1:2] == ["down"]:
+                suite.wait_until(lambda: trades(suite), "mine trades")
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+            said[" ".join(command[1:3])] = done.stdout
+    assert "<BacktestResult Mine:" in said["deploy/strategies/test_mine.py"]
+    assert "mine" in said["strategy list"]
+    assert "edge_bps=0.05 from" in said["strategy set"]
+    assert said["replay-check mine"].count("the same, message for message") >= 2
+
+
+def trades(suite: LiveSuite) -> bool:
+    """It has sent an order, and the router has answered."""
+    try:
+        with Queue.open_subscriber(suite.paths.orders_in("mine"), None, start="earliest") as reports:
+            return any(one.type_id == ExecutionReport.TEMPLATE_ID for one in reports)
+    except NotReadyError:
+        return False
