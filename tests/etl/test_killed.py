@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,10 +62,16 @@ class Zygote:
 
 
 @pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    made = Zygote()
+def zygotes() -> Iterator[list[Zygote]]:
+    made = [Zygote(), Zygote()]
     yield made
-    made.close()
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def zygote(zygotes: list[Zygote]) -> Zygote:
+    return zygotes[0]
 
 
 @pytest.fixture(scope="module")
@@ -102,24 +110,21 @@ def test_the_hard_day_is_hard(whole: Clean) -> None:
     assert sum(len(segments) for segments in whole.values()) > 100
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("group", ["-", "groups"])
-def test_killed_at_random_points_it_writes_the_same_records(
-    zygote: Zygote, raw: Path, whole: Clean, tmp_path: Path, group: str
-) -> None:
-    seed = int(os.environ.get("CHRONICLE_SEED", str(random.randrange(1 << 30))))
-    print(f"CHRONICLE_SEED={seed}")
+def kill_in_rounds(
+    zygote: Zygote, raw: Path, whole: Clean, top: Path, names: tuple[str, ...], wanted: int, seed: int
+) -> tuple[int, int]:
+    """(kills, rounds): at least that many; each round is one refinement, killed until it comes to its end."""
     rng = random.Random(seed)
     kills = rounds = 0
     longest_s = 0.002
-    wanted = KILLS if group == "-" else KILLS // 10
     while kills < wanted:
-        root = tmp_path / f"round{rounds}"
-        for name in ("-",) if group == "-" else ("one", "rest"):
+        root = top / f"round{rounds}"
+        for name in names:
             done = False
+            reader = f"{top.name}-r{rounds}{name.strip('-')}"
             while not done:
                 began = time.monotonic()
-                pid = zygote.start(raw, root, f"r{rounds}{name.strip('-')}", name, rng.randrange(1 << 30))
+                pid = zygote.start(raw, root, reader, name, rng.randrange(1 << 30))
                 if rng.random() < 0.95:
                     time.sleep(rng.random() * longest_s)
                     with contextlib.suppress(ProcessLookupError):  # it was done
@@ -129,8 +134,32 @@ def test_killed_at_random_points_it_writes_the_same_records(
                 if done:
                     longest_s = min(0.02, max(0.002, (time.monotonic() - began) / 4))
         same(clean(root), whole)
+        shutil.rmtree(root)
         rounds += 1
-    print(f"{kills} kills in {rounds} rounds")
+    return kills, rounds
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("names", "wanted"), [(("-",), KILLS), (("one", "rest"), KILLS // 10)], ids=["whole", "groups"]
+)
+def test_killed_at_random_points_it_writes_the_same_records(
+    zygotes: list[Zygote], raw: Path, whole: Clean, tmp_path: Path, names: tuple[str, ...], wanted: int
+) -> None:
+    """Two of them at a time: most of it is waiting."""
+    seed = int(os.environ.get("CHRONICLE_SEED", str(random.randrange(1 << 30))))
+    print(f"CHRONICLE_SEED={seed}")
+    with ThreadPoolExecutor(len(zygotes)) as pool:
+        share = -(-wanted // len(zygotes))
+        going = [
+            pool.submit(
+                kill_in_rounds, zygote, raw, whole, tmp_path / f"by{n}{len(names)}", names, share, seed + n
+            )
+            for n, zygote in enumerate(zygotes)
+        ]
+        done = [one.result() for one in going]
+    print(f"(kills, rounds): {done}")
+    assert sum(kills for kills, _ in done) >= wanted
 
 
 def test_two_groups_write_what_one_process_does(
