@@ -30,6 +30,7 @@ from libchronicle.errors.archive import (
     UnknownSymbol,
     VenueDataError,
 )
+from libchronicle.errors.models import BadModel, ModelMismatch
 from libchronicle.errors.queue import (
     AlreadyRunning,
     Broken,
@@ -116,6 +117,7 @@ __all__ = [
     "BacktestFailed",
     "BadAmount",
     "BadCombination",
+    "BadModel",
     "BadParameter",
     "BadPrice",
     "BadQuantity",
@@ -163,6 +165,7 @@ __all__ = [
     "InvalidName",
     "InvalidTransition",
     "MisuseError",
+    "ModelMismatch",
     "NoData",
     "NoPermission",
     "NoSpace",

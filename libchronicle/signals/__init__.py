@@ -16,6 +16,9 @@ from libchronicle.signals.ensemble import Ensemble, Regimes
 from libchronicle.signals.filters import MomentumFilter, SpreadFilter, VolatilityFilter
 from libchronicle.signals.generator import Filter, SignalGenerator, Values
 from libchronicle.signals.imbalance import ImbalanceSignal
+from libchronicle.signals.manifest import Manifest
+from libchronicle.signals.model import ModelReport, OnnxModel, check_model, package_model
+from libchronicle.signals.model_signal import ModelSignal
 from libchronicle.signals.outcomes import NoSignal, Outcome, Signal, Suppressed
 from libchronicle.signals.prices import Acceleration, AverageRange, Momentum, Volatility
 from libchronicle.signals.registry import BUILTIN, VECTOR, feature_named, features_named, vector_features
@@ -48,14 +51,18 @@ __all__ = [
     "Filter",
     "Imbalance",
     "ImbalanceSignal",
+    "Manifest",
     "Market",
     "Microprice",
     "Mid",
+    "ModelReport",
+    "ModelSignal",
     "Momentum",
     "MomentumFilter",
     "NoSignal",
     "NumericFeature",
     "OnEvent",
+    "OnnxModel",
     "OrderFlowImbalance",
     "Outcome",
     "PositionSizer",
@@ -80,8 +87,10 @@ __all__ = [
     "VwapDeviation",
     "WeightedImbalance",
     "ZScore",
+    "check_model",
     "feature_named",
     "features_named",
+    "package_model",
     "trigger_named",
     "vector_features",
 ]
