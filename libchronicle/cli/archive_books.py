@@ -10,8 +10,9 @@ import typer
 from libchronicle.book import L2Book
 from libchronicle.cli.archive_scope import open_archive, recorded_run
 from libchronicle.cli.context import print_json, split_instrument
-from libchronicle.cli.tables import render_table
+from libchronicle.cli.tables import render_table, seconds
 from libchronicle.protocol import BookMode, Instrument, format_decimal
+from libchronicle.storage.archive import to_ns
 from libchronicle.storage.book_at import BookAt
 from libchronicle.storage.reading import Times
 from libchronicle.storage.recorded import recorded_range, require_recorded
@@ -19,6 +20,7 @@ from libchronicle.storage.recorded import recorded_range, require_recorded
 __all__ = ["run_book", "utc"]
 
 EXIT_DATA = 65
+STALE_NS = 60_000_000_000  # a clean stream has a snapshot as often
 
 
 def run_book(
@@ -30,14 +32,19 @@ def run_book(
         require_recorded(archive, venue, symbol, ["book"])
         when: int | str = int(at) if at.isdigit() else at
         found = archive.find_book(instrument, when, time=cast("Times", time))
+        age_ns = None if found.last_ns is None else to_ns(when) - found.last_ns
         if as_json:
-            print_json(_facts(instrument, found, depth))
+            print_json(_facts(instrument, found, depth) | {"age_ns": age_ns})
         elif found.book is None:
             known = recorded_range(archive, venue, symbol, ["book"])
             since = f"; its records begin at {utc(known[0])}" if known else ""
             typer.echo(f"{instrument}: no book was recorded up to {at}{since}", err=True)
         else:
             _show(instrument, found, depth)
+        if age_ns is not None and age_ns > STALE_NS:
+            typer.echo(
+                f"its last record is {seconds(age_ns / 1e9)} older than that: nothing came since", err=True
+            )
     if found.book is None or not found.book.valid:
         raise typer.Exit(EXIT_DATA)
 

@@ -140,19 +140,22 @@ def tier(
     older_than: Annotated[
         str | None, typer.Option(metavar="AGE", help="With --to: only what is so old, e.g. 7d, 12h.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name what would be moved.")] = False,
     run: RunOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Move segments between tiers once, where no archive-tier daemon does it all the time.
 
+    --to warm also takes every sealed segment that is still in its queue.
+
     \b
     Examples:
+      chronicle archive tier --dry-run
       chronicle archive tier
       chronicle archive tier --to cold --older-than 2d
     """
-    from libchronicle.cli.archive_upkeep import run_tier
+    from libchronicle.cli.archive_moving import run_tier
 
     run_tier(to, older_than, run, config, dry_run=dry_run, as_json=as_json)
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import typer
 
-from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range
+from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range, say_waiting
 from libchronicle.cli.context import Run, print_json, print_ndjson, split_instrument
 from libchronicle.cli.records import Describer, utc
 from libchronicle.cli.tables import render_table, size
@@ -55,6 +55,7 @@ def run_ls(pattern: str | None, run: str | None, config: str | None, *, as_json:
     if pattern is not None and not found:
         _require(found_run, pattern)
     streams = [_stream_row(list(group)) for _, group in groupby(found, key=_stream)]
+    say_waiting(found_run, pattern)
     if as_json:
         print_json(streams)
         return
@@ -100,6 +101,7 @@ def run_info(
         typer.echo(
             f"nothing{f' of {day}' if day else ''} of {instrument} is archived in {layout.root}", err=True
         )
+        say_waiting(found_run, instrument)
     if as_json:
         print_json([_partition(one) for one in found])
         return

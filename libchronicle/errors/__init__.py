@@ -14,6 +14,7 @@ An error carries its facts as attributes; its message is rendered from them by `
 from libchronicle.errors.archive import (
     ArchiveBusy,
     ArchiveError,
+    BadQuery,
     BadSegment,
     BadSnapshot,
     ConnectFailed,
@@ -121,6 +122,7 @@ __all__ = [
     "BadParameter",
     "BadPrice",
     "BadQuantity",
+    "BadQuery",
     "BadRows",
     "BadSegment",
     "BadSnapshot",

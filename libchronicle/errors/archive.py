@@ -60,6 +60,15 @@ class ObjectStoreError(NotReadyError):
     reason: str
 
 
+class BadQuery(MisuseError):
+    """SQL that DuckDB does not take, at the place it says."""
+
+    template = "archive sql: {reason}\n{remedy}"
+    query: str
+    reason: str
+    remedy: str
+
+
 class SegmentMoved(NotReadyError):
     """A segment left its place while it was looked for, again and again."""
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from libchronicle.errors import ChronicleError, InvalidArgument
+from libchronicle.errors import BadQuery, ChronicleError
 from libchronicle.protocol import (
     BookDelta,
     BookSnapshot,
@@ -67,7 +67,7 @@ class _Part(NamedTuple):
 
 def query(archive: Archive, text: str) -> Any:
     """The result as a pyarrow Table; `lost` in its metadata counts the places, among all that was read, where records are
-    missing. Raises InvalidArgument for what DuckDB refuses; HostError where a library is missing."""
+    missing. Raises BadQuery for what DuckDB refuses; HostError where a library is missing."""
     duckdb = library("duckdb")
     missing: list[int] = []
     failures: list[ChronicleError] = []
@@ -79,14 +79,18 @@ def query(archive: Archive, text: str) -> Any:
     except duckdb.Error as error:
         if failures:
             raise failures[0] from None
-        raise InvalidArgument(
-            where="chronicle archive sql",
-            field="query",
-            value=text,
-            allowed=f"what DuckDB understands: {error}",
-        ) from None
+        raise BadQuery(query=text, reason=str(error), remedy=_remedy(type(error).__name__)) from None
     finally:
         connection.close()
+
+
+def _remedy(kind: str) -> str:
+    tables = ", ".join((*STREAM_OF, "segments"))
+    if kind in ("CatalogException", "BinderException"):
+        return f"the tables are {tables}; `chronicle archive sql 'describe trades'` lists the columns of one"
+    if kind == "ParserException":
+        return "write it in DuckDB's dialect: https://duckdb.org/docs/stable/sql/introduction"
+    return f"`chronicle archive sql 'describe trades'` lists columns and their types (tables: {tables})"
 
 
 def connect(

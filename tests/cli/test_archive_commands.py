@@ -58,6 +58,9 @@ def test_tier_moves_and_verify_finds_what_was_changed(root: Path) -> None:
     chronicle(root, "rebuild")
     dry = chronicle(root, "tier", "--to", "cold", "--dry-run")
     assert "to cold would be moved" in dry.stdout, dry.stderr
+    named = json.loads(chronicle(root, "tier", "--to", "cold", "--dry-run", "--json").stdout)["would_move"]
+    assert all(f"{one['segment']}: warm to cold\n" in dry.stdout for one in named)
+    assert f"{len(named)} to cold" in dry.stdout
     moved = chronicle(root, "tier", "--to", "cold")
     assert moved.returncode == 0, moved.stderr
     layout = ArchiveLayout.of(BusPaths(root))
@@ -71,6 +74,7 @@ def test_tier_moves_and_verify_finds_what_was_changed(root: Path) -> None:
     found = chronicle(root, "verify")
     assert found.returncode == 65
     assert files[0].path.name in found.stdout
+    assert "Put the same file back" in found.stderr
     files[0].path.write_bytes(good)
     assert chronicle(root, "tier", "--to", "warm").returncode == 0
     assert chronicle(root, "verify").returncode == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +11,10 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
 from libchronicle.errors import ChronicleError, NotRecorded
+from libchronicle.queue import Queue, QueueConfig
 from libchronicle.runtime.daemon import ExitCode, exit_code
 
 DAY_US = 1_585_699_200_000_000
@@ -135,9 +139,6 @@ def test_a_date_without_records_is_no_error(command: Command) -> None:
 
 
 def test_what_is_still_in_its_queue_was_recorded(command: Command, tmp_path: Path) -> None:
-    from libchronicle.bus.paths import BusPaths
-    from libchronicle.queue import Queue, QueueConfig
-
     path = BusPaths(tmp_path).clean("v", "S", "trade")
     with Queue.open_publisher(path, QueueConfig(prefault=False)) as writer:
         writer.append(200, b"1", 1_585_699_200 * 10**9)
@@ -146,3 +147,39 @@ def test_what_is_still_in_its_queue_was_recorded(command: Command, tmp_path: Pat
     result = command("archive", "read", "v:S", "trade", *LATER, root=tmp_path)
     assert "recorded from 2020-04-01T00:00:00.000000000Z" in result.err
     assert "near it: v:S" in str(command("archive", "read", "v:T", "trade", root=tmp_path).error)
+
+
+def test_what_waits_in_its_queue_is_told_and_can_be_taken_at_once(command: Command, tmp_path: Path) -> None:
+    path = BusPaths(tmp_path).clean("v", "S", "trade")
+    with Queue.open_publisher(path, QueueConfig(prefault=False, durable=("archive-tier",))) as writer:
+        writer.append(200, b"1", 1_585_699_200 * 10**9)
+        writer.roll()
+        writer.append(200, b"2", time.time_ns())
+    told = command("archive", "ls", root=tmp_path)
+    assert "2 segments not archived yet, of v:S trade" in told.err
+    assert "nothing is archived" in told.out
+    assert "2 segments" in command("archive", "info", "v:S", root=tmp_path).err
+    planned = command("archive", "tier", "--to", "warm", "--dry-run", root=tmp_path)
+    assert planned.out.splitlines()[-1] == "1 to warm would be moved"
+    assert "v/S/trade/000000000.q: hot to warm" in planned.out
+    assert command("archive", "tier", "--to", "warm", root=tmp_path).out == "1 to warm moved\n"
+    told = command("archive", "ls", root=tmp_path)
+    assert "1 segment not archived yet" in told.err
+    assert "v:S" in told.out
+
+
+def test_a_book_long_after_its_last_record_says_so(command: Command, tmp_path: Path) -> None:
+    rows = (
+        f"deribit,XY,{DAY_US},{DAY_US},true,{side},{price},1\n" for side, price in (("bid", 1), ("ask", 2))
+    )
+    file = tmp_path / "b.csv"
+    file.write_text(
+        "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n" + "".join(rows)
+    )
+    root = tmp_path / "run"
+    assert command("archive", "import", str(file), root=root).code == 0
+    assert command("archive", "book", "deribit:XY", "--at", "2020-04-01T00:00:30", root=root).err == ""
+    late = command("archive", "book", "deribit:XY", "--at", "2020-04-03", root=root)
+    assert (late.code, "2 d 00 h older" in late.err) == (0, True)
+    facts = command("archive", "book", "deribit:XY", "--at", "2020-04-03", "--json", root=root)
+    assert json.loads(facts.out)["age_ns"] == 2 * 86_400 * 10**9

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import CorruptError, InvalidArgument
+from libchronicle.errors import BadQuery, CorruptError
 from libchronicle.protocol import BookDelta, BookMode, BookSnapshot, Instrument, Trade, instrument_id
 from libchronicle.queue import Queue, QueueConfig
 from libchronicle.storage.archive import Archive
@@ -230,5 +230,12 @@ def test_an_empty_archive_has_empty_tables(tmp_path: Path) -> None:
 
 
 def test_what_duckdb_refuses_is_told(root: Path) -> None:
-    with pytest.raises(InvalidArgument, match="nosuch"):
-        ask(root, "select * from nosuch")
+    for text, place, remedy in (
+        ("select * from nosuch", "nosuch", "tables are trades, quotes, levels, orders, segments"),
+        ("select prize from trades", "prize", "describe trades"),
+        ("selekt 1", "LINE 1: selekt", "DuckDB's dialect"),
+    ):
+        with pytest.raises(BadQuery) as caught:
+            ask(root, text)
+        assert place in str(caught.value)
+        assert remedy in str(caught.value)
