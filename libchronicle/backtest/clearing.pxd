@@ -33,7 +33,7 @@ cdef class Clearing(Outbox):
     cdef chr_till till
     cdef uint32_t *moved         # slots whose position this step has changed
     cdef uint32_t moved_count
-    cdef int64_t sample_ns, next_sample_ns
+    cdef int64_t sample_ns, next_sample_ns, begin_ns    # begin_ns: INT64_MIN before the run
     cdef uint64_t next_exec_id
     cdef uint64_t rejects[64]
     cdef readonly uint64_t liquidations

@@ -11,11 +11,11 @@ Rules
   - Execution reports of a step come first, then the positions they changed, as the router sends them.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from libchronicle.backtest.outbox cimport Outbox, chr_equity_row, chr_fill_row, chr_order_row, chr_report, chr_rows_at
+from libchronicle.backtest.outbox cimport Outbox, chr_equity_row, chr_fill_row, chr_mark_row, chr_order_row, chr_report, chr_rows_at
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.portfolio.account cimport Account, chr_account_mark, chr_account_opened, chr_account_slot
@@ -100,6 +100,7 @@ cdef class Clearing(Outbox):
         self.latency.start(seed)
         self.sample_ns = sample_ns
         self.next_sample_ns = INT64_MAX
+        self.begin_ns = INT64_MIN
         self.account_name = account_name.encode()[:16]
 
     def __dealloc__(self):
@@ -134,6 +135,8 @@ cdef class Clearing(Outbox):
         self.asks_python = self.asks_python or isinstance(model, UserQueue)
         self.names.append(instrument.name)
         self.currencies.append(terms.settle_currency.encode()[:16])
+        if slot == 0 and self.begin_ns != INT64_MIN:
+            self.sample(self.begin_ns)
         return slot
 
     def _queue_of(self, Instrument instrument):
@@ -338,19 +341,23 @@ cdef class Clearing(Outbox):
     # ------------------------------------------------------------ equity
 
     cdef int sample(self, int64_t now) except -1:
-        """A row of the equity curve: every instrument at the middle of its book."""
+        """A row of the equity curve, every instrument at the middle of its book, and a row of marks for each."""
         cdef uint32_t slot
         cdef chr_level_t bid, ask
         cdef chr_account_slot *s
         cdef int64_t value
         cdef chr_equity_row *row
+        cdef chr_mark_row *mark
         if self.account.a.count == 0:
             return 0
         row = self.equity_row()
         row.ts_ns = now
         for slot in range(self.sim.slots_count):
             s = &self.account.a.slots[slot]
+            mark = self.mark_row()
+            mark.ts_ns, mark.instrument, mark.position = now, slot, s.position.qty
             if chr_l2_best(self.sim.slots[slot].book, CHR_BID, &bid) and chr_l2_best(self.sim.slots[slot].book, CHR_ASK, &ask):
+                mark.bid, mark.ask = bid.price, ask.price
                 overflow(min(0, chr_account_mark(&self.account.a, slot, bid.price + (ask.price - bid.price) // 2)))
             row.realized += s.position.realized
             row.fees += s.position.fees
@@ -365,7 +372,8 @@ cdef class Clearing(Outbox):
     # ------------------------------------------------------------ for the runner
 
     def begin_curve(self, int64_t now):
-        """The first sample; the next on the grid of `sample_ns`."""
+        """The first sample, which waits for the first instrument; the next on the grid of `sample_ns`."""
+        self.begin_ns = now
         self.sample(now)
         self.next_sample_ns = now - now % self.sample_ns + self.sample_ns if self.sample_ns > 0 else INT64_MAX
 

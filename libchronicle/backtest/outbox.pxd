@@ -46,6 +46,10 @@ cdef extern from "rows.h" nogil:
     ctypedef struct chr_equity_row:
         int64_t ts_ns, equity, cash, realized, fees, funding, exposure
 
+    ctypedef struct chr_mark_row:
+        int64_t ts_ns, bid, ask, position
+        uint32_t instrument
+
 
 cdef union chr_report_body:
     chr_execution_report_t execution
@@ -64,7 +68,7 @@ cdef struct chr_report:          # on its way to the strategy
 
 cdef class Outbox:
     cdef chr_ring reports
-    cdef chr_rows orders, fills, curve, rows_by_seq
+    cdef chr_rows orders, fills, curve, marks, rows_by_seq
     cdef LatencyModel latency
     cdef int64_t last_due
     cdef uint64_t hash, next_report
@@ -75,3 +79,4 @@ cdef class Outbox:
     cdef int64_t row_of(self, uint64_t seq) noexcept
     cdef chr_fill_row *fill_row(self) except NULL
     cdef chr_equity_row *equity_row(self) except NULL
+    cdef chr_mark_row *mark_row(self) except NULL

@@ -17,6 +17,7 @@ cdef class Outbox:
         chr_rows_init(&self.orders, sizeof(chr_order_row))
         chr_rows_init(&self.fills, sizeof(chr_fill_row))
         chr_rows_init(&self.curve, sizeof(chr_equity_row))
+        chr_rows_init(&self.marks, sizeof(chr_mark_row))
         chr_rows_init(&self.rows_by_seq, sizeof(uint64_t))
         if chr_ring_init(&self.reports, sizeof(chr_report)):
             raise MemoryError("no memory for reports")
@@ -26,6 +27,7 @@ cdef class Outbox:
         chr_rows_free(&self.orders)
         chr_rows_free(&self.fills)
         chr_rows_free(&self.curve)
+        chr_rows_free(&self.marks)
         chr_rows_free(&self.rows_by_seq)
 
     # ------------------------------------------------------------ reports
@@ -86,9 +88,17 @@ cdef class Outbox:
             raise MemoryError("no memory for the equity curve")
         return row
 
+    cdef chr_mark_row *mark_row(self) except NULL:
+        cdef chr_mark_row *row = <chr_mark_row *>chr_rows_add(&self.marks)
+        if row == NULL:
+            raise MemoryError("no memory for the equity curve")
+        return row
+
     def table(self, str name):
-        """The rows of `orders`, `fills` or `equity` as [bytes of one row, chunk, chunk, ...]."""
-        cdef chr_rows *rows = &self.orders if name == "orders" else &self.fills if name == "fills" else &self.curve
+        """The rows of `orders`, `fills`, `equity` or `marks` as [bytes of one row, chunk, chunk, ...]."""
+        cdef chr_rows *rows = &self.marks
+        if name != "marks":
+            rows = &self.orders if name == "orders" else &self.fills if name == "fills" else &self.curve
         cdef uint64_t first = 0, count
         found = [rows.size]
         while first < rows.count:

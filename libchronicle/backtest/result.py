@@ -80,6 +80,14 @@ EQUITY = (
     ("funding", "i8"),
     ("exposure", "i8"),
 )
+MARKS = (
+    ("ts_ns", "i8"),
+    ("bid", "i8"),
+    ("ask", "i8"),
+    ("position", "i8"),
+    ("instrument", "u4"),
+    ("_reserved", "u4"),
+)
 
 RULES = {
     0: "none",
@@ -132,6 +140,7 @@ class BacktestResult:
 
     orders, fills   a row per order sent that reached the venue, a row per fill
     equity          a row per `sample` interval and per step that filled: equity, cash, profit realized, fees, funding, exposure
+    marks           a row per sample and instrument: best bid and ask (0 none) and position then
     instruments     names; the tables' `instrument` is a place in it
     messages, rows  market records given after `start`; rows: price levels and trades in them
     wall_s          the run itself, without opening the data
@@ -151,6 +160,7 @@ class BacktestResult:
         self.settings: dict[str, Any] = facts["settings"]
         self.start_ns: int = facts["start_ns"]
         self.end_ns: int = facts["end_ns"]
+        self.sample_ns: int = facts["sample_ns"]
         self.messages: int = facts["messages"]
         self.rows: int = facts["rows"]
         self.wall_s: float = facts["wall_s"]
@@ -177,6 +187,10 @@ class BacktestResult:
     @cached_property
     def equity(self) -> Columns:
         return _columns(self._tables["equity"], EQUITY)
+
+    @cached_property
+    def marks(self) -> Columns:
+        return _columns(self._tables["marks"], MARKS)
 
     def explain(self, fill: int) -> str:
         """Why the fill in row `fill` happened, in a sentence. Raises InvalidArgument."""

@@ -82,6 +82,13 @@ typedef struct {
     int64_t equity, cash, realized, fees, funding, exposure; /* money */
 } chr_equity_row;
 
+typedef struct { /* an instrument at a sample of the equity curve */
+    int64_t ts_ns;
+    int64_t bid, ask; /* 0 none */
+    int64_t position;
+    uint32_t instrument, reserved;
+} chr_mark_row;
+
 enum { CHR_ORDER_SHOWN = offsetof(chr_order_row, seq) };
 
 #endif

@@ -241,7 +241,7 @@ class _Run:
             raise NoData(where=", ".join(missing), reason="no snapshot came, so there was no book to act on")
         _, _, rejects = self.venue.counts()
         return BacktestResult(
-            {name: self.venue.table(name) for name in ("orders", "fills", "equity")},
+            {name: self.venue.table(name) for name in ("orders", "fills", "equity", "marks")},
             strategy=type(self._strategy).__name__,
             instruments=self.venue.instruments(),
             definitions=self.venue.definitions,
@@ -250,6 +250,7 @@ class _Run:
             settings=self._settings.settings(),
             start_ns=start,
             end_ns=self.ctx.now_ns(),
+            sample_ns=self._settings._sample_ns,
             messages=engine.messages,
             rows=engine.rows,
             wall_s=wall_s,
