@@ -1,7 +1,8 @@
-"""The charts of a report, as Plotly figures. A chart never hides an extreme: what is thinned keeps the lowest and the highest of each stretch."""
+"""The charts of a report, as Plotly figures. None hides an extreme: what is thinned keeps the lowest and highest of each stretch."""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy
@@ -31,7 +32,7 @@ def thin(x: Array, y: Array, most: int = MOST_POINTS) -> tuple[Array, Array]:
     stretches = max(1, most // 2 - 1)
     edges = numpy.linspace(0, len(y), stretches + 1).astype(int)
     kept = {0, len(y) - 1}
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         part = y[start:end]
         kept |= {start + int(part.argmin()), start + int(part.argmax())}
     rows = numpy.array(sorted(kept))
@@ -90,10 +91,14 @@ def _equity(result: BacktestResult) -> Any:
     if not len(ts):
         return None
     fall = (equity - numpy.maximum.accumulate(equity)) * _MONEY
-    figure = _figure(420, yaxis2={"domain": [0, 0.26], "title": "drawdown", "gridcolor": "rgba(128,128,128,0.18)"})
+    figure = _figure(
+        420, yaxis2={"domain": [0, 0.26], "title": "drawdown", "gridcolor": "rgba(128,128,128,0.18)"}
+    )
     _line(figure, "equity", ts, equity * _MONEY, _BLUE)
     _line(figure, "drawdown", ts, fall, _RED, fill="tozeroy", yaxis="y2")
-    figure.update_layout(yaxis={"domain": [0.32, 1], "title": result.currency or "equity"}, xaxis={"anchor": "y2"})
+    figure.update_layout(
+        yaxis={"domain": [0.32, 1], "title": result.currency or "equity"}, xaxis={"anchor": "y2"}
+    )
     return figure
 
 
@@ -112,19 +117,33 @@ def _fills(result: BacktestResult, place: int, name: str) -> Any:
     _line(figure, "middle", marks["ts_ns"][seen], _price(result, name, middles), _GREY)
     for side, colour, symbol in ((Side.BUY, _GREEN, "triangle-up"), (Side.SELL, _RED, "triangle-down")):
         for liquidity, word in ((Liquidity.MAKER, "made"), (Liquidity.TAKER, "took")):
-            _marks(figure, result, place, name, side, liquidity, f"{side.name.lower()}, {word}", colour, symbol)
+            _marks(
+                figure, result, place, name, side, liquidity, f"{side.name.lower()}, {word}", colour, symbol
+            )
     return figure
 
 
 def _marks(
-    figure: Any, result: BacktestResult, place: int, name: str, side: Side, liquidity: Liquidity, label: str, colour: str, symbol: str
+    figure: Any,
+    result: BacktestResult,
+    place: int,
+    name: str,
+    side: Side,
+    liquidity: Liquidity,
+    label: str,
+    colour: str,
+    symbol: str,
 ) -> None:
     fills = result.fills
     mine = (fills["instrument"] == place) & (fills["side"] == side) & (fills["liquidity"] == liquidity)
     if not mine.any():
         return
     x, y = thin(fills["ts_ns"][mine], _price(result, name, fills["price"][mine]))
-    shape = {"color": colour, "symbol": symbol if liquidity == Liquidity.MAKER else f"{symbol}-open", "size": 7}
+    shape = {
+        "color": colour,
+        "symbol": symbol if liquidity == Liquidity.MAKER else f"{symbol}-open",
+        "size": 7,
+    }
     shown = f"{label} ({len(x):,} of {int(mine.sum()):,})" if len(x) < mine.sum() else f"{label} ({len(x):,})"
     figure.add_trace(_go().Scattergl(x=_times(x), y=y, name=shown, mode="markers", marker=shape))
 
@@ -150,7 +169,16 @@ def _split(split: dict[str, dict[str, float]]) -> Any:
         values = [-part[key] if key == "fees" else part[key] for key in parts]
         colours = [_GREEN if value >= 0 else _RED for value in values] if len(rows) == 1 else None
         texts = [f"{value:,.2f}" for value in values]
-        figure.add_trace(_go().Bar(name=name, x=list(parts), y=values, text=texts, textposition="outside", marker={"color": colours}))
+        figure.add_trace(
+            _go().Bar(
+                name=name,
+                x=list(parts),
+                y=values,
+                text=texts,
+                textposition="outside",
+                marker={"color": colours},
+            )
+        )
     return figure
 
 
@@ -166,6 +194,14 @@ def _latency(result: BacktestResult) -> Any:
     for (name, ns), colour in zip(series.items(), (_BLUE, _AMBER), strict=True):
         if len(ns):
             counts, edges = numpy.histogram(ns / 1e3, bins=60)
-            figure.add_trace(_go().Bar(x=(edges[:-1] + edges[1:]) / 2, y=counts, name=name, marker={"color": colour}, opacity=0.75))
+            figure.add_trace(
+                _go().Bar(
+                    x=(edges[:-1] + edges[1:]) / 2,
+                    y=counts,
+                    name=name,
+                    marker={"color": colour},
+                    opacity=0.75,
+                )
+            )
     figure.update_layout(hovermode="closest")
     return figure if figure.data else None

@@ -1,7 +1,7 @@
 """Figures of a run, from its tables alone.
 
-Formulas. E_k is equity on the sampling grid (interval d, the last value at or before each beat), year = 365 days (markets that never close; say
-`year_days=252` for others), n = year / d beats a year.
+Formulas. E_k is equity on the sampling grid (interval d, the last value at or before each beat); n = year / d beats a year, a year is 365
+days (markets that never close; say `year_days=252` for others).
 
     return       r_k = E_k / E_(k-1) - 1, while equity is positive
     sharpe       mean(r) / std(r, ddof 1) × sqrt(n), no risk-free rate             (Sharpe 1994, "The Sharpe Ratio")
@@ -10,14 +10,14 @@ Formulas. E_k is equity on the sampling grid (interval d, the last value at or b
     turnover     sum of the value of all fills; `turnover_times`: over the mean of equity
     fill ratio   quantity filled over quantity of the orders the venue accepted
     holding      2 × ∫|position| dt / quantity traded: the mean time a unit was held (Little's law), by the marks' grid
-    split        of profit, exact in units of money (1e-8): V(p, q) = value of a signed quantity q at price p, m = middle of the book,
-                 h = the horizon, T = the end
+    split        of profit, exact in units of money (1e-8). V(p, q): value of a signed quantity q at price p; m: middle of the book;
+                 h: the horizon; T: the end
                    spread    Σ V(m(t), q) - V(price, q)          what a fill earned against the middle when it happened
                    adverse   Σ V(m(t + h), q) - V(m(t), q)       what the middle did within the horizon after it
                    drift     Σ V(m(T), q) - V(m(t + h), q)       what it did after that, until the end
                    fees, funding                                 what they cost (a rebate is negative)
-                 profit = spread + adverse + drift - fees - funding + rest; `rest` is what rounding of average cost and what positions that
-                 were there before the first fill left: 0 in plain runs.
+                 profit = spread + adverse + drift - fees - funding + rest. `rest` is what the rounding of inverse contracts left, and
+                 positions from before the first fill: 0 in plain runs.
 m(t + h) is the middle at the first sample at or after t + h, or the last.
 """
 
@@ -83,7 +83,9 @@ def of(result: BacktestResult, *, year_days: float = 365.0, horizon_ns: int = HO
     figures |= _ratios(result, year_days)
     figures |= _activity(result, split)
     figures |= _latencies(result)
-    figures["split"] = {name: _split_figures(part) for name, part in zip(result.instruments, split, strict=True)}
+    figures["split"] = {
+        name: _split_figures(part) for name, part in zip(result.instruments, split, strict=True)
+    }
     return figures
 
 
@@ -111,12 +113,13 @@ def _profit(result: BacktestResult, equity: Ints, split: list[Split]) -> dict[st
         "max_drawdown_of_peak": deepest / highest if highest > 0 else None,
         "max_drawdown_s": longest_ns / 1e9,
         "realized": int(result.equity["realized"][-1]) * _MONEY,
-        "profit_split": {name: value * _MONEY for name, value in parts.items()} | {"rest": (profit - explained) * _MONEY},
+        "profit_split": {name: value * _MONEY for name, value in parts.items()}
+        | {"rest": (profit - explained) * _MONEY},
     }
 
 
 def drawdown(ts_ns: Ints, equity: Ints) -> tuple[int, int]:
-    """(the largest fall below the highest value so far, the longest time in ns between a high and the next one at least as high)."""
+    """(largest fall below the highest value so far, longest time in ns between a high and the next one at least as high)."""
     if not len(equity):
         return 0, 0
     peak = numpy.maximum.accumulate(equity)
@@ -221,7 +224,10 @@ def _quantiles(ns: Ints, unit: float = 1e3) -> dict[str, float] | None:
 
 
 def _split_figures(part: Split) -> dict[str, Any]:
-    money = {name: getattr(part, name) * _MONEY for name in ("profit", "spread", "adverse", "drift", "fees", "turnover")}
+    money = {
+        name: getattr(part, name) * _MONEY
+        for name in ("profit", "spread", "adverse", "drift", "fees", "turnover")
+    }
     return money | {"fills": part.fills, "maker_fills": part.maker_fills}
 
 

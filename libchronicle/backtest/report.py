@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from string import Template
@@ -48,12 +49,14 @@ def write(result: BacktestResult, directory: Path) -> Path:
 
         from libchronicle.backtest import charts
     except ImportError as error:
-        raise HostError(path=error.name or "plotly", reason="not installed: pip install 'libchronicle[research]'") from error
+        raise HostError(
+            path=error.name or "plotly", reason="not installed: pip install 'libchronicle[research]'"
+        ) from error
     directory.mkdir(parents=True, exist_ok=True)
     metrics = result.metrics
     for name in TABLES:
         table = getattr(result, name).to_arrow()
-        _put(directory / f"{name}.parquet", lambda path, table=table: pyarrow.parquet.write_table(table, path, compression="zstd"))
+        _put(directory / f"{name}.parquet", partial(pyarrow.parquet.write_table, table, compression="zstd"))
     _put_bytes(directory / "metrics.json", msgspec.json.format(msgspec.json.encode(metrics), indent=2))
     _put_bytes(directory / "plotly.min.js", get_plotlyjs().encode())
     drawn = charts.figures(result, metrics.get("split", {}))
@@ -73,13 +76,19 @@ def _put_bytes(path: Path, content: bytes) -> None:
 
 def _page(result: BacktestResult, metrics: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
     title = f"{result.strategy} on {', '.join(result.instruments)}"
-    failure = f"<section class=failed><h2>The strategy failed</h2><pre>{escape(result.failure)}</pre></section>" if result.failure else ""
+    failure = (
+        f"<section class=failed><h2>The strategy failed</h2><pre>{escape(result.failure)}</pre></section>"
+        if result.failure
+        else ""
+    )
     return Template(_PAGE.read_text()).substitute(
         title=escape(title),
         span=escape(f"{_time(result.start_ns)} to {_time(result.end_ns)} UTC"),
         tiles="".join(_tile(key, word, metrics.get(key)) for key, word in _HEAD),
         failure=failure,
-        charts="".join(_chart(number, heading, figure) for number, (heading, figure) in enumerate(drawn.items())),
+        charts="".join(
+            _chart(number, heading, figure) for number, (heading, figure) in enumerate(drawn.items())
+        ),
         tables="".join(_table(heading, rows) for heading, rows in _sections(metrics).items()),
     )
 
@@ -91,7 +100,13 @@ def _time(ns: int) -> str:
 
 
 def _tile(key: str, word: str, value: Any) -> str:
-    sign = "" if not isinstance(value, float) or key not in ("profit", "return", "sharpe", "sortino") else "up" if value >= 0 else "down"
+    sign = (
+        ""
+        if not isinstance(value, float) or key not in ("profit", "return", "sharpe", "sortino")
+        else "up"
+        if value >= 0
+        else "down"
+    )
     return f'<div class="tile {sign}"><span>{word}</span><b>{escape(_text(key, value))}</b></div>'
 
 
@@ -99,13 +114,22 @@ def _text(key: str, value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.2%}" if key in _PERCENT else f"{value:,.2f}" if abs(value) >= 0.005 or value == 0 else f"{value:.3g}"
+        return (
+            f"{value:.2%}"
+            if key in _PERCENT
+            else f"{value:,.2f}"
+            if abs(value) >= 0.005 or value == 0
+            else f"{value:.3g}"
+        )
     return f"{value:,}" if isinstance(value, int) and not key.endswith("_ns") else str(value)
 
 
 def _chart(number: int, heading: str, figure: Any) -> str:
     body = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=f"chart{number}", config={"displaylogo": False, "responsive": True}
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=f"chart{number}",
+        config={"displaylogo": False, "responsive": True},
     )
     return f"<section><h2>{escape(heading)}</h2>{body}</section>"
 
@@ -117,10 +141,21 @@ def _sections(metrics: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     for key, value in metrics.items():
         if isinstance(value, dict):
             for name, inner in value.items():
-                where = groups.setdefault(f"{_words(key)}: {name}" if isinstance(inner, dict) else _words(key), [])
-                where += [(_words(k), _text(k, v)) for k, v in inner.items()] if isinstance(inner, dict) else [(_words(name), _text(name, inner))]
+                where = groups.setdefault(
+                    f"{_words(key)}: {name}" if isinstance(inner, dict) else _words(key), []
+                )
+                where += (
+                    [(_words(k), _text(k, v)) for k, v in inner.items()]
+                    if isinstance(inner, dict)
+                    else [(_words(name), _text(name, inner))]
+                )
         elif key != "failure":
-            plain.append((_words(key), _text(key, value if not isinstance(value, list) else ", ".join(map(str, value)))))
+            plain.append(
+                (
+                    _words(key),
+                    _text(key, value if not isinstance(value, list) else ", ".join(map(str, value))),
+                )
+            )
     return {"All figures": plain} | groups
 
 
