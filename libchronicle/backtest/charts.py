@@ -1,4 +1,4 @@
-"""The charts of a report, as Plotly figures. None hides an extreme: what is thinned keeps the lowest and highest of each stretch."""
+"""The charts of a report, as Plotly figures. What is thinned keeps the lowest and highest of each stretch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Figures of a run, from its tables alone.
 
-Formulas. E_k is equity on the sampling grid (interval d, the last value at or before each beat); n = year / d beats a year, a year is 365
-days (markets that never close; say `year_days=252` for others).
+Formulas. E_k is equity on the sampling grid (interval d, the last value at or before each beat); n = year / d beats a year;
+a year is 365 days (markets that never close; say `year_days=252` for others).
 
     return       r_k = E_k / E_(k-1) - 1, while equity is positive
     sharpe       mean(r) / std(r, ddof 1) × sqrt(n), no risk-free rate             (Sharpe 1994, "The Sharpe Ratio")
@@ -10,14 +10,14 @@ days (markets that never close; say `year_days=252` for others).
     turnover     sum of the value of all fills; `turnover_times`: over the mean of equity
     fill ratio   quantity filled over quantity of the orders the venue accepted
     holding      2 × ∫|position| dt / quantity traded: the mean time a unit was held (Little's law), by the marks' grid
-    split        of profit, exact in units of money (1e-8). V(p, q): value of a signed quantity q at price p; m: middle of the book;
-                 h: the horizon; T: the end
+    split        of profit, exact in units of money (1e-8). V(p, q): value of a signed quantity q at price p; m: middle of
+                 the book; h: the horizon; T: the end
                    spread    Σ V(m(t), q) - V(price, q)          what a fill earned against the middle when it happened
                    adverse   Σ V(m(t + h), q) - V(m(t), q)       what the middle did within the horizon after it
                    drift     Σ V(m(T), q) - V(m(t + h), q)       what it did after that, until the end
                    fees, funding                                 what they cost (a rebate is negative)
-                 profit = spread + adverse + drift - fees - funding + rest. `rest` is what the rounding of inverse contracts left, and
-                 positions from before the first fill: 0 in plain runs.
+                 profit = spread + adverse + drift - fees - funding + rest. `rest` is what the rounding of inverse contracts
+                 left, and positions from before the first fill: 0 in plain runs.
 m(t + h) is the middle at the first sample at or after t + h, or the last.
 """
 
