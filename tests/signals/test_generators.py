@@ -295,6 +295,14 @@ def test_size_is_bounded_by_quantity_and_by_what_it_is_worth() -> None:
     assert PositionSizer(1_000, 10_000, max_qty=250).size(buy(1, 1), 0) == 250
     sizer = PositionSizer(1_000, 10_000, max_notional=60_000, lot=5)
     assert (sizer.size(buy(1, 1), 0, price=101), sizer.size(buy(1, 1), 0)) == (590, 1_000)
+    least = PositionSizer(1_000, 10_000, min_notional=50_000)
+    assert [least.size(buy(0.5, 1), 0, price=price) for price in (99, 100)] == [0, 500]
+
+
+def test_where_nothing_can_be_sold_short_no_more_is_sold_than_there_is() -> None:
+    sizer = PositionSizer(1_000, 10_000, short=False)
+    assert [sizer.size(sell(1, 1), position) for position in (5_000, 400, 0, -10)] == [1_000, 400, 0, 0]
+    assert sizer.size(buy(1, 1), 0) == 1_000
 
 
 def test_losses_in_a_row_halve_and_gains_take_halvings_back() -> None:
