@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from libchronicle.sim.instruments import SPOT, Instrument, exchange_info
+from libchronicle.sim.rest_answers import ApiError, Params, Response
 from libchronicle.sim.source import MarketSource, TickerView, TradeView
-
-Params = dict[str, str]
+from libchronicle.sim.trading_rest import SignedRoute, TradingApi
 
 SPOT_DEPTH_LIMITS = range(1, 5001)
 USDM_DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
@@ -24,23 +24,6 @@ MAX_TRADES = 1000
 
 _SYMBOL = re.compile(r"[A-Z0-9\-_.]{1,20}")
 _WINDOW_MS = 60_000
-
-
-class Response(NamedTuple):
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
-    content_type: str = "application/json;charset=UTF-8"
-
-
-class ApiError(Exception):
-    """An answer with an error code. It never leaves this module."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 class Route(NamedTuple):
@@ -56,12 +39,19 @@ def _illegal(name: str, pattern: str) -> ApiError:
 
 
 class RestApi:
-    """All endpoints of one market. `weight_limit` 0 counts used weight but never refuses."""
+    """All endpoints of one market; those of `trading` need a key. `weight_limit` 0 counts used weight but never refuses."""
 
-    def __init__(self, source: MarketSource, now_ms: Callable[[], int], weight_limit: int = 0) -> None:
+    def __init__(
+        self,
+        source: MarketSource,
+        now_ms: Callable[[], int],
+        weight_limit: int = 0,
+        trading: TradingApi | None = None,
+    ) -> None:
         self._source = source
         self._now_ms = now_ms
         self._weight_limit = weight_limit
+        self._trading = trading
         self._window = -1
         self._used_weight = 0
         self.depth_served: set[str] = set()
@@ -95,28 +85,49 @@ class RestApi:
             "/ticker/price": Route(self._price, 1, ("symbol",)),
         }
 
-    def respond(self, method: str, target: str, body: bytes = b"") -> Response:
-        """The answer to one request; never raises."""
+    def respond(self, method: str, target: str, body: bytes = b"", key: str = "") -> Response:
+        """The answer to one request; `key` is what X-MBX-APIKEY says. Never raises."""
         try:
             parts = urlsplit(target)
         except ValueError:  # //[x
             parts = urlsplit("")
-        if not parts.path.startswith(self._prefix + "/"):
+        signed = self._trading.routes.get((method, parts.path)) if self._trading is not None else None
+        if signed is None and not parts.path.startswith(self._prefix + "/"):
             return Response(404, b"<html><body>404 Not Found</body></html>", content_type="text/html")
-        route = self._routes.get(parts.path[len(self._prefix) :])
         try:
-            if route is None or method not in ("GET", "HEAD"):
-                raise ApiError(404 if route is None else 405, -1020, "This operation is not supported.")
-            params = self._params(parts.query, route)
-            self._charge(route.weight)
-            answer = msgspec.json.encode(route.handler(params))
-            return Response(200, answer, self._weight_headers())
+            if signed is not None:
+                found = self._signed(signed, parts.query, body, key)
+            else:
+                found = self._public(method, parts.path, parts.query)
+            return Response(200, msgspec.json.encode(found), self._weight_headers())
         except ApiError as error:
             answer = msgspec.json.encode({"code": error.code, "msg": error.message})
             headers = self._weight_headers()
             if error.status == 429:
                 headers += (("retry-after", str(60 - self._now_ms() // 1000 % 60)),)
             return Response(error.status, answer, headers)
+
+    def _public(self, method: str, path: str, query: str) -> Any:
+        route = self._routes.get(path[len(self._prefix) :])
+        if route is None or method not in ("GET", "HEAD"):
+            raise ApiError(404 if route is None else 405, -1020, "This operation is not supported.")
+        params = self._params(query, route)
+        self._charge(route.weight)
+        return route.handler(params)
+
+    def _signed(self, route: SignedRoute, query: str, body: bytes, key: str) -> Any:
+        """Parameters may stand in the query, in the body, or in both."""
+        assert self._trading is not None
+        text = query + body.decode("latin-1")
+        params: Params = {}
+        for part in (query, body.decode("latin-1")):
+            for name, value in parse_qsl(part, keep_blank_values=True):
+                if name in params:
+                    raise ApiError(400, -1101, f"Duplicate values for parameter '{name}'.")
+                params[name] = value
+        trader = self._trading.trader(route, key, params, text)
+        self._charge(route.weight)
+        return route.handler(trader, params)
 
     def _params(self, query: str, route: Route) -> Params:
         pairs = parse_qsl(query, keep_blank_values=True)

@@ -14,7 +14,7 @@ from libchronicle.sim.instruments import SPOT
 
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
-_ROUTED_PREFIXES = ("/public", "/market")
+_ROUTED_PREFIXES = ("/public", "/market", "/private")
 """USD-M also offers its streams below a path that names their class."""
 
 

@@ -19,7 +19,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from libchronicle.sim.faults import FaultInjector
-from libchronicle.sim.rest import Response
+from libchronicle.sim.rest_answers import Response
 from libchronicle.sim.streams import LIMITS, Subscriptions, parse_target
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._head = b""
         self._target = ""
         self._method = ""
+        self._key = ""
         self._body = b""
         self._ws: ServerProtocol | None = None
         self._fragments: list[bytes] = []
@@ -144,6 +145,9 @@ class Connection(asyncio.Protocol):
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 self._method, self._target = event.method.decode(), event.target.decode("latin-1")
+                self._key = next(
+                    (value.decode("latin-1") for name, value in event.headers if name == b"x-mbx-apikey"), ""
+                )
                 if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in event.headers):
                     self._upgrade()
                     return False
@@ -155,7 +159,7 @@ class Connection(asyncio.Protocol):
                     self.transport.close()
                     return False
             elif isinstance(event, h11.EndOfMessage):
-                self._answer(self.server.respond(self._method, self._target, self._body))
+                self._answer(self.server.respond(self._method, self._target, self._body, self._key))
                 if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                     self.transport.close()
                     return False

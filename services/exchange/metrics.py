@@ -13,6 +13,7 @@ EVENTS = {
     "messages": "stream messages queued to subscribers",
     "connections": "TCP connections accepted",
     "requests": "REST requests answered",
+    "order_events": "steps of clients' orders",
     "slow_consumer": "subscribers cut off because they did not read",
     "refused": "connections cut off because there were too many",
     "idle": "connections cut off because they asked nothing for a minute",

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from libchronicle.runtime.config import ExchangeConfig
+from libchronicle.sim.desk import Credentials
 from libchronicle.sim.faults import FaultPlan
 
 AtEnd = Literal["hold", "stop", "loop"]
@@ -47,6 +48,8 @@ class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True):
     weight_limit: int = 0
     """REST request weight per minute that gets 429; 0 = none."""
     faults: FaultPlan = FaultPlan()
+    accounts: tuple[Credentials, ...] = (Credentials(),)
+    """Who may trade."""
 
     @property
     def paced(self) -> bool:

@@ -8,11 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
+import msgspec
+
 from libchronicle.errors import HostError
+from libchronicle.sim.desk import Desk, DeskEvent
 from libchronicle.sim.faults import Fault, FaultInjector
 from libchronicle.sim.frames import Frame, stream_key
-from libchronicle.sim.rest import Response, RestApi
+from libchronicle.sim.rest import RestApi
+from libchronicle.sim.rest_answers import Response
 from libchronicle.sim.source import MarketSource
+from libchronicle.sim.trading_rest import TradingApi
 from services.exchange.connection import Connection, encode_message
 from services.exchange.options import ExchangeOptions
 
@@ -29,7 +34,9 @@ class MarketServer:
         self.source = source
         self.options = options
         self.market = source.market
-        self.rest = RestApi(source, wall_ms, options.weight_limit)
+        self.desk = Desk(source, options.accounts, seed=options.seed)
+        self.trading = TradingApi(self.desk, wall_ms, self.tell)
+        self.rest = RestApi(source, wall_ms, options.weight_limit, self.trading)
         self.now_ms = wall_ms
         self.counts: Counter[str] = Counter()
         self.fault_counts: Counter[Fault] = Counter()
@@ -116,15 +123,36 @@ class MarketServer:
 
     # ------------------------------------------------------------ traffic
 
-    def respond(self, method: str, target: str, body: bytes) -> Response:
+    def respond(self, method: str, target: str, body: bytes, key: str) -> Response:
         self.count("requests")
-        response = self.rest.respond(method, target, body)
+        response = self.rest.respond(method, target, body, key)
         if self.rest.depth_served:
             self.book_fetched.set()
         return response
 
     def broadcast(self, frames: Sequence[Frame]) -> None:
-        """Sends a batch in order: each frame encoded once per form, each connection written once."""
+        """Sends a batch of the market's stream, then what it did to clients' orders."""
+        self.send(frames)
+        self.count("frames", len(frames))
+        told = self.desk.on_frames(frames)
+        if told:
+            self.tell(told)
+
+    def tell(self, events: Sequence[DeskEvent]) -> None:
+        """Steps of clients' orders, to the user streams of those who have one open."""
+        self.count("order_events", len(events))
+        keys = {trader: key for key, trader in self.trading.streams.items()}
+        self.send(
+            [
+                Frame(event.order.update_ms * 1_000_000, key, key, msgspec.json.encode(message))
+                for event in events
+                if (key := keys.get(event.order.trader)) is not None
+                for message in self.trading.texts.events(event)
+            ]
+        )
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """In order: each frame encoded once per form, each connection written once."""
         touched: set[Connection] = set()
         messages = 0
         routes = self._routes
@@ -136,7 +164,6 @@ class MarketServer:
                     connection.send(payload, encoded)
                 touched.update(connections)
                 messages += len(connections)
-        self.count("frames", len(frames))
         self.count("messages", messages)
         limit = self.options.max_backlog_bytes if self.options.paced else 0
         for connection in touched:
