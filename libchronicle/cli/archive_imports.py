@@ -74,9 +74,9 @@ def _import_one(
     try:
         report = import_file(layout, Path(name), options, progress=progress, kinds=ALL_KINDS)
     except DuplicateImport as error:
-        return {"file": name, "state": "there already", "reason": str(error)}
+        return {"file": name, "state": "there already", "reason": f"imported from {error.source}"}
     except ImportRejected as error:
-        return {"file": name, "state": "refused", "reason": str(error)}
+        return {"file": name, "state": "refused", "place": error.place, "reason": error.reason}
     return {"file": name, "state": "imported", **_facts(report)}
 
 
@@ -88,10 +88,10 @@ def _facts(report: ImportReport) -> dict[str, Any]:
 
 def _say(result: dict[str, Any]) -> None:
     if result["state"] == "refused":
-        typer.echo(f"{result['file']}: refused: {result['reason']}", err=True)
+        typer.echo(f"{result['file']}: refused, {result['place']}: {result['reason']}", err=True)
         return
     if result["state"] != "imported":
-        typer.echo(f"{result['file']}: {result['state']}; nothing changed")
+        typer.echo(f"{result['file']}: {result['state']}, {result['reason']}; nothing changed")
         return
     head = f"{result['file']}: {result['kind']}, {result['rows']:,} rows"
     records = ", ".join(f"{count:,} {stream}" for stream, count in sorted(result["records"].items()))
@@ -104,6 +104,8 @@ def _say(result: dict[str, Any]) -> None:
         typer.echo(f"  {result['gaps']} gaps, marked in the book")
     for reason, count in result["skipped"].items():
         typer.echo(f"  left out: {count:,} {reason}")
+    for note in result["notes"]:
+        typer.echo(f"  {note}")
 
 
 @contextlib.contextmanager

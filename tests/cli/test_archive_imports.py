@@ -31,7 +31,8 @@ def test_good_files_are_imported_and_a_bad_one_is_refused_by_name(tmp_path: Path
     assert "bad.csv: refused" in result.output
     assert "line 102" in result.output
     assert "good.csv: tardis trades, 100 rows: 100 trade and 1 definition of deribit:X" in result.output
-    assert "there already; nothing changed" in result.output
+    assert result.output.count("bad.csv") == 1
+    assert f"there already, imported from {good}; nothing changed" in result.output
 
 
 def test_json_says_what_each_file_became(tmp_path: Path) -> None:
@@ -119,3 +120,42 @@ def test_a_recording_goes_under_the_name_asked_for(chronicle_data: Path, tmp_pat
         hashes.append(json.loads(runner.invoke(app, words).stdout)["bids"])
     assert name == "mine:OTHER"
     assert hashes[0] == hashes[1] != []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("x.csv", "", "the file is empty"),
+        ("x.csv", "a,b\n1,2\n", "begins with 'a,b': Tardis' begin with exchange,symbol"),
+        (
+            "MSFT_2012-06-21_34200000_57600000_orderbook_50.csv",
+            "1,2,3,4\n",
+            "import MSFT_2012-06-21_34200000_57600000_message_50.csv",
+        ),
+        (
+            "x.csv",
+            TRADES.replace("amount", "size"),
+            "unknown column 'size'; it is most like trades, whose columns are exchange",
+        ),
+        ("x.csv", TRADES.replace(",amount", ""), "column 'amount' is missing; it is most like trades"),
+    ],
+)
+def test_a_file_that_is_none_says_what_may_have_been_meant(
+    tmp_path: Path, name: str, text: str, hint: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    result = CliRunner().invoke(
+        app, ["archive", "import", str(tmp_path / name), "--run", str(tmp_path / "run")]
+    )
+    assert result.exit_code == 65
+    assert hint in result.output
+
+
+def test_lobster_without_its_order_book_file_says_how_the_book_begins(tmp_path: Path) -> None:
+    base = tmp_path / "MSFT_2012-06-21_34200000_57600000_message_1.csv"
+    base.write_text("34200.1,1,5,100,310000,1\n")
+    run = ["--run", str(tmp_path / "run")]
+    assert "the book begins empty" in CliRunner().invoke(app, ["archive", "import", str(base), *run]).output
+    base.with_name(base.name.replace("message", "orderbook")).write_text("9999999999,0,310000,100\n")
+    words = ["archive", "import", str(base), *run, "--symbol", "OTHER"]
+    assert "begins empty" not in CliRunner().invoke(app, words).output

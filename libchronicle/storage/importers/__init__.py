@@ -31,6 +31,7 @@ __all__ = [
     "run_import",
 ]
 
+_SHOWN: Final = 80
 Importer = tuple[Callable[[InputFile], bool], Callable[[InputFile, ImportOptions, ArchiveLayout], Plan]]
 
 KINDS: Final[dict[str, Importer]] = {
@@ -47,6 +48,24 @@ def kind_of(file: InputFile) -> str | None:
     return next((kind for kind, (fits, _) in KINDS.items() if fits(file)), None)
 
 
+def _unknown(file: InputFile, kinds: dict[str, Importer]) -> str:
+    """Why a file is of no kind, and what may have been meant."""
+    line, newline, _ = file.head(4096).partition(b"\n")
+    if not line and not newline:
+        return "the file is empty"
+    if "_orderbook_" in file.name:
+        message = file.name.replace("_orderbook_", "_message_")
+        return f"an order book file of LOBSTER; import {message}, which takes the first book from this one beside it"
+    known = f"no file of a kind that can be imported ({', '.join(kinds)}); give --kind"
+    if file.name.endswith(".csv") and line.isascii():
+        head = line.decode().strip()[:_SHOWN]
+        return (
+            f"a CSV file that begins with {head!r}: Tardis' begin with exchange,symbol,timestamp,local_timestamp, and "
+            f"LOBSTER's are named SYMBOL_DATE_START_END_message_LEVELS.csv; {known}"
+        )
+    return known
+
+
 def import_file(
     layout: ArchiveLayout,
     path: Path,
@@ -60,7 +79,6 @@ def import_file(
     file = InputFile(path, progress) if progress else InputFile(path)
     kind = options.kind or next((k for k, (fits, _) in kinds.items() if fits(file)), None)
     if kind not in kinds:
-        reason = f"no file of a kind that can be imported ({', '.join(kinds)}); give --kind"
-        raise ImportRejected(file=str(path), place="its first bytes", reason=reason)
+        raise ImportRejected(file=str(path), place="its first bytes", reason=_unknown(file, kinds))
     plan = kinds[kind][1](file, options, layout)
     return run_import(layout, plan.key, str(path), plan.stage)

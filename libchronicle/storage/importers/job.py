@@ -43,6 +43,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     definitions: int = 0  # at the head of each segment; the archive counts them as records too
     gaps: int = 0
     skipped: dict[str, int] = {}
+    notes: list[str] = []  # what a person should know of it
     segments: list[str] = []
     first_ns: int | None = None
     last_ns: int | None = None

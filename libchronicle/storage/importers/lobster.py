@@ -22,6 +22,7 @@ from libchronicle.venues.lobster import LobsterParser
 __all__ = ["is_lobster", "plan"]
 
 KIND = "lobster"
+_NO_BOOK = "no order book file lies beside it: the book begins empty, without the orders from before the file"
 _NAME = re.compile(r"(?P<symbol>[A-Z.\-]+)_(?P<day>\d{4}-\d{2}-\d{2})_\d+_\d+_message_\d+\.csv")
 
 
@@ -68,6 +69,7 @@ def plan(file: InputFile, options: ImportOptions, layout: ArchiveLayout) -> Plan
                 instruments=[f"{venue}:{symbol}"],
                 skipped={"orders from before the file": parser.unknown} if parser.unknown else {},
                 last_ns=parser.last_ns,
+                notes=[] if book else [_NO_BOOK],
             )
 
         return stage_batches(work, batches(), report)

@@ -92,12 +92,15 @@ def _snapshot(names: list[str], own: list[str], file: str) -> Layout:
 
 def _difference(own: list[str]) -> str:
     """Names the odd column of the type that comes nearest."""
-    near = min(FIELDS.values(), key=lambda fields: len(set(fields[4:]) ^ set(own)))
+    kind, near = min(FIELDS.items(), key=lambda pair: len(set(pair[1][4:]) ^ set(own)))
+    like = f"it is most like {kind.name.lower()}, whose columns are {', '.join(near)}"
     unknown = [name for name in own if name not in near]
     if unknown:
-        return f"unknown column {unknown[0]!r}; known types: {', '.join(kind.name.lower() for kind in Kind)}"
+        return (
+            f"unknown column {unknown[0]!r}; {like}; known types: {', '.join(k.name.lower() for k in Kind)}"
+        )
     missing = [name for name in near[4:] if name not in own]
-    return f"column {missing[0]!r} is missing"
+    return f"column {missing[0]!r} is missing; {like}"
 
 
 def _rejected(file: str, reason: str) -> ImportRejected:
