@@ -3,6 +3,7 @@ backtest."""
 
 from libchronicle.risk.breakers import Breakers, RoundTrips
 from libchronicle.risk.checks import MOST_OPEN_ORDERS, TokenBucket, check
+from libchronicle.risk.configured import ConfiguredBreakers, ConfiguredExits, breakers_of, exits_of
 from libchronicle.risk.exits import Exit, Exits
 from libchronicle.risk.gate import RiskGate
 from libchronicle.risk.limits import ConfiguredLimits, RiskLimits, resolve
@@ -12,6 +13,8 @@ __all__ = [
     "MOST_OPEN_ORDERS",
     "Breach",
     "Breakers",
+    "ConfiguredBreakers",
+    "ConfiguredExits",
     "ConfiguredLimits",
     "Exit",
     "Exits",
@@ -22,6 +25,8 @@ __all__ = [
     "RoundTrips",
     "Situation",
     "TokenBucket",
+    "breakers_of",
     "check",
+    "exits_of",
     "resolve",
 ]

@@ -47,7 +47,7 @@ static inline int chr_breakers_trip(chr_breakers *b, int code, int64_t limit, ch
 /* Time has come to `now`: a new day, an end of the cool-down. The code that holds, 0 = armed. */
 static inline int chr_breakers_at(chr_breakers *b, int64_t now) {
     int64_t day = now / CHR_DAY_NS;
-    if (b->seen && day > b->day) {
+    if ((b->seen || b->tripped) && day > b->day) {
         b->day = day;
         b->day_start = b->equity;
         if (b->tripped && b->reset == CHR_RESET_DAY) chr_breakers_reset(b);
@@ -60,7 +60,7 @@ static inline int chr_breakers_at(chr_breakers *b, int64_t now) {
 static inline int chr_breakers_equity(chr_breakers *b, int64_t equity, int64_t now) {
     if (!b->seen) {
         b->seen = 1;
-        b->day = now / CHR_DAY_NS;
+        if (!b->tripped) b->day = now / CHR_DAY_NS; /* what a restart has interrupted has a day already */
         b->equity = b->peak = b->day_start = equity;
     }
     chr_breakers_at(b, now);

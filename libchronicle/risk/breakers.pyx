@@ -58,6 +58,24 @@ cdef class Breakers:
     def trip(self, code, int64_t limit, int64_t actual, int64_t now_ns):
         """Take up what a restart has interrupted."""
         self.b.tripped, self.b.limit, self.b.actual, self.b.tripped_at = code, limit, actual, now_ns
+        self.b.day = now_ns // (86_400 * 1_000_000_000)
+
+    def take_over(self, Breakers other not None):
+        """Go on from what another one with other limits has measured; what it has tripped stays tripped."""
+        self.b.equity, self.b.peak, self.b.losses = other.b.equity, other.b.peak, other.b.losses
+        self.b.day, self.b.day_start, self.b.seen = other.b.day, other.b.day_start, other.b.seen
+        self.b.tripped, self.b.tripped_at = other.b.tripped, other.b.tripped_at
+        self.b.limit, self.b.actual = other.b.limit, other.b.actual
+
+    @property
+    def tripped_at(self):
+        """When, ns; of the last one that tripped."""
+        return self.b.tripped_at
+
+    @property
+    def has_begun(self):
+        """Whether it has been told an equity."""
+        return bool(self.b.seen)
 
     def _breach(self):
         return Breach(RejectCode(self.b.tripped), self.b.limit, self.b.actual)
@@ -73,17 +91,21 @@ cdef class Breakers:
 
 
 cdef class RoundTrips:
-    """Results of round trips, from what a position was and is."""
+    """Results of round trips by key (an instrument), from what each position has come to."""
 
-    cdef dict _bases
+    cdef dict _known  # key -> (quantity, realised less fees when the round trip began)
 
     def __init__(self):
-        self._bases = {}
+        self._known = {}
 
-    def filled(self, key, int64_t before, int64_t after, int64_t net):
-        """A fill took a position from `before` to `after`; `net` is realised less fees so far. The result, if a round trip ended."""
-        cdef int64_t base = self._bases.get(key, 0), result = 0
-        if not chr_round_trip(before, after, net, &base, &result):
-            return None
-        self._bases[key] = base
-        return result
+    def begin(self, key, int64_t qty, int64_t net):
+        """Go on from here: nothing before counts."""
+        self._known[key] = (qty, net)
+
+    def moved(self, key, int64_t qty, int64_t net):
+        """A position has come to `qty`, `net` is realised less fees so far. The result, if a round trip ended."""
+        before, start = self._known.get(key, (0, 0))
+        cdef int64_t base = start, result = 0
+        ended = chr_round_trip(before, qty, net, &base, &result)
+        self._known[key] = (qty, base)
+        return result if ended else None

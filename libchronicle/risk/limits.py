@@ -10,7 +10,12 @@ from typing import Protocol
 from libchronicle.portfolio import MONEY_EXPONENT, InstrumentTerms
 from libchronicle.protocol import parse_decimal
 
-__all__ = ["BPS", "ConfiguredLimits", "RiskLimits", "resolve"]
+__all__ = [
+    "BPS",
+    "ConfiguredLimits",
+    "RiskLimits",
+    "resolve",
+]
 
 BPS = 10_000
 

@@ -21,6 +21,11 @@ SET_BY = {
     RejectCode.POSITION_LIMIT: ("max_position_qty",),
     RejectCode.NOTIONAL_LIMIT: ("max_order_notional", "max_position_notional"),
     RejectCode.RATE_LIMIT: ("max_orders_per_s",),
+    RejectCode.EXPOSURE_LIMIT: ("max_exposure",),
+    RejectCode.STALE_MARKET: ("max_data_age_ms",),
+    RejectCode.DRAWDOWN_LIMIT: ("max_drawdown",),
+    RejectCode.DAILY_LOSS_LIMIT: ("max_daily_loss",),
+    RejectCode.LOSS_STREAK: ("max_losses_in_a_row",),
     RejectCode.OPEN_ORDERS_LIMIT: ("max_open_orders",),
 }
 WHERE = "[limits] of the strategy's TOML or [router.limits] of host.toml"

@@ -23,7 +23,7 @@ from libchronicle.bus.scanner import RemoteDiscovery
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, instrument_id
 from libchronicle.queue import Publisher, Queue, Subscriber
 from libchronicle.risk import ConfiguredLimits
-from libchronicle.runtime.config import HostConfig, load_strategy
+from libchronicle.runtime.config import HostConfig, RiskConfig, load_strategy
 from libchronicle.sim.paper_feed import MarketReader
 from services.router.journal import Record
 from services.router.recovery import last_delivered
@@ -57,6 +57,7 @@ class ClientAttachment:
     delivered: int  # last execId in orders_in
     limits: ConfiguredLimits
     account: str
+    risk: RiskConfig
 
 
 @dataclass(slots=True)
@@ -81,13 +82,13 @@ def close_handle(handle: Handle) -> None:
         handle.reader.close()
 
 
-def limits_of(config: HostConfig, strategy: str) -> tuple[ConfiguredLimits, str]:
-    """A strategy's limits and account as its TOML says; the host's where it has none. Raises ConfigError."""
+def limits_of(config: HostConfig, strategy: str) -> tuple[ConfiguredLimits, str, RiskConfig]:
+    """A strategy's limits, account and risk as its TOML says; the host's where it has none. Raises ConfigError."""
     toml = config.strategies.path / f"{strategy}.toml"
     if not toml.exists():
-        return config.router.limits, DEFAULT_ACCOUNT
+        return config.router.limits, DEFAULT_ACCOUNT, RiskConfig()
     found = load_strategy(toml, config)
-    return found.limits, found.account
+    return found.limits, found.account, found.risk
 
 
 class Opener:
@@ -122,7 +123,7 @@ class Opener:
     def client(self, name: str) -> ClientAttachment:
         """A strategy's queues. Raises NotReady while its orders_out is not there, ConfigError for a bad
         TOML, and what queues raise."""
-        limits, account = limits_of(self._config, name)
+        limits, account, risk = limits_of(self._config, name)
         path = self._paths.orders_out(name)
         requests = Queue.open_subscriber(path, ROUTER_READER, start="earliest")
         try:
@@ -131,7 +132,9 @@ class Opener:
         except BaseException:
             requests.close()
             raise
-        return ClientAttachment(name, requests, reports, last_delivered(self._tail(name)), limits, account)
+        return ClientAttachment(
+            name, requests, reports, last_delivered(self._tail(name)), limits, account, risk
+        )
 
     def feed(self, name: str) -> FeedAttachment:
         """A feed's raw queue with its books rebuilt, muted. Raises NotReady while it is not there, and

@@ -1,7 +1,7 @@
 """Commands of people to the router, from its control queue. `target` is a strategy, empty = all of them.
 
 pause, kill     new orders and replaces are rejected KILLED, over restarts too; kill also cancels what is open
-resume, unkill  they pass again
+resume, unkill  they pass again, and breakers that have tripped start anew
 cancel_all      cancels what is open
 stop            as SIGTERM
 """
@@ -67,6 +67,8 @@ class Commands:
 
     def _pause(self, client: Client, paused: bool, cancel: bool, now_ns: int) -> None:
         client.paused = paused
+        if not paused:
+            client.wires.resume()
         events = self._engine.gateway.cancel_all(client.name, code=RejectCode.KILLED) if cancel else []
         cause = Parameter(now_ns=now_ns, name=pause_name(client.name), value=str(int(paused)))
         self._engine.on_event(events, cause, now_ns)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from libchronicle.book import L2Book
-from libchronicle.errors import ChronicleError, DecodeError
-from libchronicle.portfolio import FeeSchedule, Order, OrderKey
+from libchronicle.errors import ChronicleError, DecodeError, FixedPointOverflow
+from libchronicle.portfolio import FeeSchedule, InstrumentTerms, Order, OrderKey
 from libchronicle.protocol import (
     CancelAll,
     CancelOrder,
@@ -24,18 +24,28 @@ from libchronicle.protocol import (
     RiskEvent,
     Side,
     Submitted,
+    TimerFired,
 )
 from libchronicle.protocol.codec import SbeMessage
 from libchronicle.risk import Breach, MarketView, Proposal, RiskLimits, Situation, check
 from libchronicle.runtime.config import RouterConfig
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 from services.router.journal import Journal
-from services.router.reports import account_report, execution_report, open_order, position_report, refusal
+from services.router.reports import (
+    account_report,
+    execution_report,
+    open_order,
+    position_report,
+    refusal,
+    risk_event,
+)
+from services.router.riskwatch import RiskWatch
 from services.router.state import Client, State, order_of
 
-__all__ = ["Engine", "Markets", "Request", "make_engine"]
+__all__ = ["LOOK", "Engine", "Markets", "Request", "make_engine"]
 
 _GATEWAY = "paper"
+LOOK = "risk"  # the timer of a look at the marks
 _UNLIMITED = RiskLimits()
 _LARGEST = (1 << 63) - 1
 
@@ -85,10 +95,12 @@ class Engine:
         self.journal = journal
         self.markets = markets
         self.killed = killed
+        self.watch = RiskWatch(state.ledger, markets.view)
         self.valid_for_ns = valid_for_ns
         self.fills = 0
         self.broken: dict[str, ChronicleError] = {}  # strategies whose orders_in took no report
         self._out: list[tuple[Client, int, bytes]] = []
+        self._told: list[tuple[Client, bytes]] = []  # risk events for strategies
         self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
         self._handlers = {
             NewOrder.TEMPLATE_ID: self._new,
@@ -160,9 +172,8 @@ class Engine:
             return
         order = order_of(message, key, client, request.ts_ns)
         valid_until = message.valid_until_ns or request.ts_ns + self.valid_for_ns
-        proposal = Proposal(
-            order.is_buy, order.qty, order.price, order.order_type, order.reduce_only, valid_until
-        )
+        price = order.stop_price if order.order_type == OrderType.STOP_MARKET else order.price
+        proposal = Proposal(order.is_buy, order.qty, price, order.order_type, order.reduce_only, valid_until)
         breach = check(proposal, self._situation(client, order.instrument_id, now_ns))
         if breach is not None:
             self._note_breach(client, order.instrument_id, breach, now_ns)
@@ -234,16 +245,27 @@ class Engine:
         ledger = self.state.ledger
         terms = ledger.terms.get(instrument_id)
         known = terms is not None
+        limits = client.limits_for(terms) if terms is not None else _UNLIMITED
         return Situation(
             now_ns=now_ns,
             killed=client.paused or self.killed(),
             terms=terms,
             market=self.markets.view(instrument_id),
             holding=ledger.holding(client.name, instrument_id) if known else None,
-            limits=client.limits_for(terms) if terms is not None else _UNLIMITED,
+            limits=limits,
             open_orders=ledger.open_count.get(client.name, 0),
             bucket=client.bucket,
+            exposure=self._exposure(client, terms)
+            if limits.max_exposure is not None and terms is not None
+            else 0,
+            tripped=self.watch.tripped(client, terms.settle_currency, now_ns) if terms is not None else None,
         )
+
+    def _exposure(self, client: Client, terms: InstrumentTerms) -> int:
+        try:
+            return self.watch.exposure(client.name, terms)
+        except FixedPointOverflow:
+            return _LARGEST
 
     # ------------------------------------------------------------ outcome
 
@@ -317,15 +339,32 @@ class Engine:
         self._refuse_change(kind, client, key, request, RejectCode.MALFORMED, now_ns, None)
 
     def _note_breach(self, client: Client, instrument_id: int, breach: Breach, now_ns: int) -> None:
-        event = RiskEvent(
-            instrument_id=instrument_id,
-            ts=now_ns,
-            limit_value=breach.limit,
-            actual_value=min(breach.actual, _LARGEST),
-            code=breach.code,
-            strategy=client.name,
+        event = risk_event(client.name, instrument_id, breach, now_ns)
+        self.journal.note(RiskEvent.TEMPLATE_ID, event.encode())
+
+    # ------------------------------------------------------------ breakers
+
+    def is_at_risk(self) -> bool:
+        """Whether a look at the marks could trip anything."""
+        return any(self.watch.is_at_risk(client) for client in self.state.clients.values())
+
+    def look_at_risk(self, cause: TimerFired, now_ns: int) -> None:
+        """A step: what open positions are worth now."""
+        self._begin(now_ns)
+        for client in self.state.clients.values():
+            for instrument_id, breach in self.watch.look(client, now_ns):
+                self._trip(client, instrument_id, breach, now_ns)
+        self._finish(cause, now_ns)
+
+    def _trip(self, client: Client, instrument_id: int, breach: Breach, now_ns: int) -> None:
+        """A breaker has tripped: the strategy is told, and its open orders go unless it only refuses."""
+        event = risk_event(
+            client.name, instrument_id, breach, now_ns, f"breaker tripped: {client.risk.on_trip}"
         )
         self.journal.note(RiskEvent.TEMPLATE_ID, event.encode())
+        self._told.append((client, event.encode()))
+        if client.risk.on_trip != "reject":
+            self._report(self.gateway.cancel_all(client.name, code=breach.code), now_ns)
 
     def _emit(self, client: Client, report: ExecutionReport) -> None:
         payload = report.encode()
@@ -334,12 +373,20 @@ class Engine:
 
     def _finish(self, cause: SbeMessage, now_ns: int) -> None:
         """Commit, then deliver."""
+        for name, instrument_id in list(self._moved):
+            client = self.state.clients[name]
+            breach = self.watch.moved(client, instrument_id, now_ns)
+            if breach is not None:
+                self._trip(client, instrument_id, breach, now_ns)
         self.journal.commit(cause)
+        told, self._told = self._told, []
         out, self._out = self._out, []
         moved, self._moved = self._moved, {}
         for client, exec_id, payload in out:
             if not self._deliver(client, ExecutionReport.TEMPLATE_ID, payload):
                 client.undelivered.append((exec_id, payload))
+        for client, payload in told:
+            self._deliver(client, RiskEvent.TEMPLATE_ID, payload)
         for name, instrument_id in moved:
             self.send_position(self.state.clients[name], instrument_id, now_ns)
 

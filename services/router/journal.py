@@ -30,7 +30,7 @@ Rules:
 - The journal alone, with the queues it names, gives every step again (rerun.py): so nothing that changes an outcome may come
   from elsewhere. A SessionSource of an orders_in says where the router's reports begin in it.
 - A session begins with a checkpoint: SessionStart, definitions, strategies with the place they are read
-  from, positions, open orders, undecided requests, and a StateChange to READY that commits it. Recovery
+  from, positions, tripped breakers, open orders, undecided requests, and a StateChange to READY that commits it. Recovery
   reads from the last committed checkpoint. A SessionStart voids the uncommitted tail before it.
 - After power loss queues may have lost different tails. orders_in ahead of the journal: its reports are
   taken up as a step. Requests are compared by (epoch, seq), so records that reuse a lost seq are new ones.
@@ -52,6 +52,7 @@ from libchronicle.protocol import (
     Parameter,
     PositionReport,
     ReportFlags,
+    RiskEvent,
     SessionSource,
     SessionStart,
     SessionStop,
@@ -60,7 +61,7 @@ from libchronicle.protocol import (
     TimerFired,
 )
 from libchronicle.protocol.codec import SbeMessage
-from services.router.reports import open_order, position_report
+from services.router.reports import open_order, position_report, tripped
 from services.router.state import Sink, State
 
 __all__ = [
@@ -147,6 +148,8 @@ def write_checkpoint(journal: Journal, state: State, start: SessionStart, now_ns
         for (owner, instrument_id), holding in state.ledger.holdings.items():
             if owner == client.name:
                 put(position_report(client, instrument_id, holding.position, now_ns, ReportFlags.CARRY_OVER))
+        for event in tripped(client, state, now_ns):
+            put(event)
     for order in state.ledger.open_orders.values():
         put(open_order(order))
     for key, template in state.undecided.items():
@@ -216,6 +219,8 @@ class Replay:
             self._parameter(state, Parameter.decode(payload))
         elif type_id == PositionReport.TEMPLATE_ID:
             state.carry_position(state.clients[self._client], PositionReport.decode(payload))
+        elif type_id == RiskEvent.TEMPLATE_ID:
+            state.carry_trip(RiskEvent.decode(payload))
         elif type_id == OpenOrder.TEMPLATE_ID:
             state.carry_order(OpenOrder.decode(payload))
         elif type_id == Submitted.TEMPLATE_ID:
@@ -242,7 +247,10 @@ class Replay:
         elif parameter.name == "last_exec_id":
             state.clients[self._client].last_exec_id = int(parameter.value)
         elif parameter.name.startswith(_PAUSED):
-            state.client(parameter.name.removeprefix(_PAUSED)).paused = parameter.value == "1"
+            client = state.client(parameter.name.removeprefix(_PAUSED))
+            client.paused = parameter.value == "1"
+            if not client.paused:
+                client.wires.resume()
 
     def _commit(self, type_id: int, payload: bytes) -> None:
         pending, self._pending = self._pending, []
@@ -268,6 +276,8 @@ class Replay:
                     self.on_report(report, data)
             elif kind == Instrument.TEMPLATE_ID:
                 state.define(Instrument.decode(data))
+            elif kind == RiskEvent.TEMPLATE_ID:
+                state.carry_trip(RiskEvent.decode(data))
         if type_id == Dispatch.TEMPLATE_ID:
             self._dispatched(state, Dispatch.decode(payload))
 

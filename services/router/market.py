@@ -61,7 +61,7 @@ class MarketData:
         bid, ask = book.best_bid, book.best_ask
         best_bid, best_ask = bid[0] if bid else 0, ask[0] if ask else 0
         reference = (best_bid + best_ask) // 2 if best_bid and best_ask else best_bid or best_ask
-        return MarketView(best_bid, best_ask, reference)
+        return MarketView(best_bid, best_ask, reference, book.recv_ts)
 
     def dispatches(self, now_ns: int) -> list[Dispatch]:
         """What was read of all feeds since the journal was last told."""

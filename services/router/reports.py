@@ -15,15 +15,26 @@ from libchronicle.protocol import (
     PositionReport,
     RejectCode,
     ReportFlags,
+    RiskEvent,
     Side,
     StpMode,
     TimeInForce,
 )
+from libchronicle.risk import Breach
 from libchronicle.sim.paper import VenueEvent
-from services.router.state import Client
+from services.router.state import Client, State
 
-__all__ = ["account_report", "execution_report", "open_order", "position_report", "refusal"]
+__all__ = [
+    "account_report",
+    "execution_report",
+    "open_order",
+    "position_report",
+    "refusal",
+    "risk_event",
+    "tripped",
+]
 
+_LARGEST = (1 << 63) - 1
 _NO_FLAGS = ReportFlags(0)
 
 
@@ -144,6 +155,34 @@ def account_report(client: Client, ledger: Ledger, currency: str, now_ns: int) -
         account=client.account,
         currency=currency,
     )
+
+
+def risk_event(strategy: str, instrument_id: int, breach: Breach, now_ns: int, text: str = "") -> RiskEvent:
+    """A limit that an order, or a position, has hit."""
+    return RiskEvent(
+        instrument_id=instrument_id,
+        ts=now_ns,
+        limit_value=min(breach.limit, _LARGEST),
+        actual_value=min(breach.actual, _LARGEST),
+        code=breach.code,
+        strategy=strategy,
+        text=text,
+    )
+
+
+def tripped(client: Client, state: State, now_ns: int) -> list[RiskEvent]:
+    """Breakers of a strategy that hold, each with an instrument of its currency; a checkpoint carries them on."""
+    events = list(client.wires.carried.values())
+    for currency, breakers in client.wires.breakers.items():
+        breach = breakers.tripped(now_ns)
+        instruments = [
+            terms.instrument_id for terms in state.ledger.terms.values() if terms.settle_currency == currency
+        ]
+        if breach is not None and instruments:
+            events.append(
+                risk_event(client.name, instruments[0], breach, breakers.tripped_at, "tripped before")
+            )
+    return events
 
 
 def open_order(order: Order) -> OpenOrder:

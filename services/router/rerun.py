@@ -48,7 +48,7 @@ from libchronicle.runtime.config import HostConfig
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.storage.archive import Archive
 from services.router.attach import limits_of
-from services.router.engine import Request, make_engine
+from services.router.engine import LOOK, Request, make_engine
 from services.router.journal import (
     CAUSES,
     READY,
@@ -208,6 +208,8 @@ class _Rerun:
                 self.killed = bool(cause.killed)
                 events = self.engine.gateway.cancel_all(None, code=RejectCode.KILLED) if self.killed else []
                 self.engine.on_event(events, cause, now_ns)
+            case TimerFired() if cause.name == LOOK:
+                self.engine.look_at_risk(cause, now_ns)
             case TimerFired():
                 gateway = self.engine.gateway
                 events = gateway.expire(now_ns) if cause.name == "gtd" else gateway.expire_immediate()
@@ -280,6 +282,7 @@ class _Rerun:
         state = self.engine.state
         client = state.client(name)
         client.set_limits(*limits_of(self.config, name))
+        self.engine.watch.begin(client)
         if client.queue_id != told.queue_id:
             state.attach_queue(client, told.queue_id, (0, -1))
         if notes:
@@ -343,6 +346,8 @@ class _Rerun:
             events = self.engine.gateway.cancel_all(name)
         elif parameter.name == pause_name(name) and name in clients:
             clients[name].paused = parameter.value == "1"
+            if not clients[name].paused:
+                clients[name].wires.resume()
             if cancelled:
                 events = self.engine.gateway.cancel_all(name, code=RejectCode.KILLED)
         self.engine.on_event(events, parameter, parameter.now_ns)

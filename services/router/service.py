@@ -49,7 +49,7 @@ from services.router.attach import (
     close_handle,
 )
 from services.router.commands import Commands
-from services.router.engine import Engine, Request, make_engine
+from services.router.engine import LOOK, Engine, Request, make_engine
 from services.router.feeds import Feeds
 from services.router.history import reports_after, session_records
 from services.router.journal import Journal, orders_path, reports_path, write_checkpoint
@@ -62,6 +62,7 @@ from services.router.state import State
 __all__ = ["RouterService"]
 
 SHARE_OF_A_TURN = 16  # requests of one strategy
+LOOK_NS = 1_000_000_000  # between two looks at what open positions are worth
 IDLE_S = 0.02  # the kill word wakes nobody: it is seen within this
 SESSION = QueueConfig(segment_size=16 << 20, durable=(ARCHIVE_READER,), prefault=False)
 CHECKPOINT_EVERY = 100_000  # journal records: what a restart has to replay at most
@@ -82,6 +83,7 @@ class RouterService:
         self.requests = FanIn()
         self.attached: dict[str, ClientAttachment] = {}
         self.was_killed = False
+        self._looked_ns = 0
         self.commands: Commands | None = None
         self.retry = Retry()
         self.markets, self.engine = self._recover()
@@ -219,6 +221,7 @@ class RouterService:
         self._watch_clients()
         if self.commands is not None:
             self.commands.poll(now_ns())
+        self._look_at_risk()
         self.session.heartbeat()
         for feed in self.markets.feeds.values():
             try:
@@ -229,6 +232,13 @@ class RouterService:
         if self.session.next_seq >= self._next_checkpoint:
             self._checkpoint_again()
         self.metrics.publish(self.engine, self.markets, self.was_killed)
+
+    def _look_at_risk(self) -> None:
+        """Once a second, and only where a breaker could trip: each look is a record of the journal."""
+        now = now_ns()
+        if now - self._looked_ns >= LOOK_NS and self.engine.is_at_risk():
+            self._looked_ns = now
+            self.engine.look_at_risk(TimerFired(now_ns=now, name=LOOK), now)
 
     def _sleep(self) -> None:
         readers: list[Subscriber] = [feed.reader.reader for feed in self.markets.feeds.values()]
@@ -320,7 +330,8 @@ class RouterService:
         """Level with the journal, and told where it stands; how many reports that moved."""
         state, journal = self.engine.state, self.engine.journal
         client = state.client(found.name)
-        client.set_limits(found.limits, found.account)
+        client.set_limits(found.limits, found.account, found.risk)
+        self.engine.watch.begin(client)
         client.reports = found.reports
         if client.queue_id != found.requests.queue_id:
             state.attach_queue(client, found.requests.queue_id, (0, -1))

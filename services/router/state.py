@@ -19,12 +19,18 @@ from libchronicle.protocol import (
     OpenOrder,
     OrderFlags,
     PositionReport,
+    RejectCode,
+    RiskEvent,
 )
 from libchronicle.risk import ConfiguredLimits, RiskLimits, TokenBucket, resolve
+from libchronicle.runtime.config import RiskConfig
+from services.router.riskwatch import Tripwires
 
 __all__ = ["Client", "Sink", "State", "order_of"]
 
 
+NO_RISK = RiskConfig()
+BREAKERS = (RejectCode.DRAWDOWN_LIMIT, RejectCode.DAILY_LOSS_LIMIT, RejectCode.LOSS_STREAK)
 _MOST_UNDELIVERED = 4096  # in memory; what is older is found in the journal
 
 
@@ -50,6 +56,8 @@ class Client:
     paused: bool = False  # by a person: its orders are refused as if killed
     account: str = "paper"
     limits: ConfiguredLimits | None = None
+    risk: RiskConfig = NO_RISK
+    wires: Tripwires = field(default_factory=Tripwires)
     bucket: TokenBucket | None = None
     reports: Sink | None = None  # orders_in; None until it is attached
     undelivered: deque[tuple[int, bytes]] = field(
@@ -61,13 +69,16 @@ class Client:
         """This strategy's limits in an instrument."""
         found = self.resolved.get(terms.instrument_id)
         if found is None:
-            found = resolve(self.limits, terms) if self.limits is not None else RiskLimits()
+            found = (
+                resolve(self.limits, terms, self.risk.allowed) if self.limits is not None else RiskLimits()
+            )
             self.resolved[terms.instrument_id] = found
         return found
 
-    def set_limits(self, limits: ConfiguredLimits, account: str) -> None:
-        """Limits as configured; a bucket that runs keeps its tokens over a change of nothing."""
-        self.limits, self.account = limits, account
+    def set_limits(self, limits: ConfiguredLimits, account: str, risk: RiskConfig = NO_RISK) -> None:
+        """Limits as configured; what its breakers have measured and tripped stays."""
+        self.limits, self.account, self.risk = limits, account, risk
+        self.wires.configure(limits, risk)
         self.resolved.clear()
         rate = limits.max_orders_per_s
         self.bucket = TokenBucket(rate) if rate else None
@@ -150,6 +161,12 @@ class State:
         order.advance(report.exec_type)
         if order.state in TERMINAL:
             self.ledger.leave(order, leaves)
+
+    def carry_trip(self, event: RiskEvent) -> None:
+        """A breaker that tripped, by the journal."""
+        terms = self.ledger.terms.get(event.instrument_id)
+        if event.code in BREAKERS and terms is not None:
+            self.client(event.strategy).wires.carried[terms.settle_currency] = event
 
     def carry_position(self, client: Client, report: PositionReport) -> None:
         """Take up a carried-over position. Raises UnknownInstrument."""

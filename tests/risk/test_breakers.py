@@ -78,18 +78,39 @@ def test_it_trips_exactly_when_the_peak_is_that_far_above(moves, limit) -> None:
 
 def test_a_round_trip_ends_flat_or_where_the_position_turns() -> None:
     trips = RoundTrips()
-    #       before, after, net so far, result
-    steps = [
-        (0, 5, -1, None),
-        (5, 8, -2, None),
-        (8, 3, 10, None),
-        (3, 0, 12, 12),
-        (0, -4, 11, None),
-        (-4, 2, 5, -7),
-        (2, 0, 9, 4),
-    ]
-    for before, after, net, result in steps:
-        assert trips.filled("x", before, after, net) == result
+    #       position, net so far, result
+    steps = [(5, -1, None), (8, -2, None), (3, 10, None), (0, 12, 12), (-4, 11, None), (2, 5, -7), (0, 9, 4)]
+    for qty, net, result in steps:
+        assert trips.moved("x", qty, net) == result
+    trips.begin("y", 5, 100)
+    assert trips.moved("y", 0, 90) == -10
+    assert trips.moved("x", 0, 9) is None
+
+
+def test_what_a_restart_has_interrupted_stays_tripped_until_its_policy_says() -> None:
+    for reset, cooldown_s, until in (
+        ("manual", 0, None),
+        ("day", 0, 6 * DAY),
+        ("cooldown", 60, 5 * DAY + 70 * S),
+    ):
+        b = Breakers(max_drawdown=100, reset=reset, cooldown_s=cooldown_s)
+        b.trip(RejectCode.DRAWDOWN_LIMIT, 5, 7, 5 * DAY + 10 * S)
+        assert b.tripped(5 * DAY + 20 * S) == Breach(RejectCode.DRAWDOWN_LIMIT, 5, 7)
+        assert b.equity(money(3), 5 * DAY + 30 * S) is None
+        assert b.tripped(until - 1 if until else 99 * DAY) is not None
+        assert until is None or b.tripped(until) is None
+
+
+def test_other_limits_take_over_what_was_measured() -> None:
+    former, later = Breakers(max_drawdown=100), Breakers(max_drawdown=50)
+    former.equity(money(500), 1)
+    former.equity(money(460), 2)
+    later.take_over(former)
+    assert later.peak == money(500)
+    assert later.equity(money(450), 3) == Breach(RejectCode.DRAWDOWN_LIMIT, money(50), money(50))
+    again = Breakers(max_drawdown=500)
+    again.take_over(later)
+    assert again.tripped(9) is not None
 
 
 def test_a_gate_trips_on_equity_and_still_lets_a_position_go() -> None:

@@ -25,6 +25,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### `[exporter]`": config.ExporterConfig,
     "### `[strategies]`": config.StrategiesConfig,
     "## A strategy's TOML": config.StrategyConfig,
+    "### `[risk]` of a strategy": config.RiskConfig,
 }
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \|", re.MULTILINE)
 

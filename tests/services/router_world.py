@@ -84,6 +84,8 @@ class FixedMarkets:
         self.update_id = 0
         self.show([(9_990, 5), (9_980, 10)], [(10_010, 5), (10_020, 10), (10_030, 20)])
         self.lost = False
+        self.reference = 10_000
+        self.heard = 0  # when, ns; 0 = not known
         self.pending: list[Dispatch] = []
 
     def show(self, bids, asks) -> None:
@@ -98,7 +100,7 @@ class FixedMarkets:
         if self.lost or instrument_id != BTC or not self.l2.valid:
             return None
         bid, ask = self.l2.best_bid, self.l2.best_ask
-        return MarketView(bid[0] if bid else 0, ask[0] if ask else 0, 10_000)
+        return MarketView(bid[0] if bid else 0, ask[0] if ask else 0, self.reference, self.heard)
 
     def dispatches(self, now_ns):
         pending, self.pending = self.pending, []
