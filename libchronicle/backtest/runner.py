@@ -30,6 +30,7 @@ from libchronicle.storage.archive import Time, to_ns
 from libchronicle.strategy.base import Strategy
 from libchronicle.strategy.context import KINDS, Context
 from libchronicle.strategy.dispatch import Dispatcher
+from libchronicle.strategy.guard import Action, Finding, Guard, source_of
 from libchronicle.strategy.lifecycle import Lifecycle
 from libchronicle.strategy.recorder import Recorder
 
@@ -57,6 +58,7 @@ class BacktestRunner:
     gaps         stop | resync | quarantine | ignore
     seed         of everything random
     sample_ms    interval of the equity curve
+    guard        raise | warn | off: what becomes of a callback that sleeps, does I/O or takes what cannot be repeated
 
     Raises InvalidArgument, BadAmount, NoData.
     """
@@ -79,6 +81,7 @@ class BacktestRunner:
         gaps: GapPolicy | str = GapPolicy.RESYNC,
         seed: int = 1,
         sample_ms: int = 1000,
+        guard: Action = "raise",
         log: Any = None,
     ) -> None:
         self._data = open_data(data, definition)
@@ -92,6 +95,7 @@ class BacktestRunner:
         self._policy = _policy(gaps)
         self._seed = seed
         self._sample_ns = sample_ms * 1_000_000
+        self._guard: Action = guard
         self._log = Log("backtest") if log is None else log
         Account(**self._money)
 
@@ -106,7 +110,11 @@ class BacktestRunner:
         Raises NoData, ReplayGap; and BacktestFailed, which holds the result, when the strategy raises. With `keep_failure` the
         result is returned instead and its `failure` is the traceback.
         """
-        return _Run(self, strategy, state).run(keep_failure)
+        with Guard(source_of(strategy), self._guard, self._found):
+            return _Run(self, strategy, state).run(keep_failure)
+
+    def _found(self, finding: Finding) -> None:
+        self._log.warning("guard", finding=str(finding))
 
 
 def _policy(gaps: GapPolicy | str) -> int:

@@ -164,6 +164,16 @@ class NotAcknowledged(NotReadyError):
     seconds: float
 
 
+class GuardTripped(MisuseError):
+    """A callback did what it must not: see `libchronicle.strategy.guard`."""
+
+    template = "{place} {what} ({call}): {remedy}"
+    place: str
+    what: str
+    call: str
+    remedy: str
+
+
 class StrategyHung(MisuseError):
     """A stop was asked for and the strategy's code did not return; it was interrupted."""
 

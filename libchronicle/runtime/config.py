@@ -258,6 +258,12 @@ class HostConfig(_Table, frozen=True, kw_only=True):
     strategies: StrategiesConfig = StrategiesConfig()
 
 
+class GuardConfig(_Table, frozen=True, kw_only=True):
+    """What becomes of a callback that sleeps, does I/O, reads the wall clock or takes unseeded random numbers."""
+
+    action: Literal["off", "warn", "raise"] = "off"
+
+
 class StrategyConfig(_Table, frozen=True, kw_only=True):
     """One strategy process: deploy/strategies/<id>.toml."""
 
@@ -276,6 +282,7 @@ class StrategyConfig(_Table, frozen=True, kw_only=True):
     )
     account: str = "paper"
     params: dict[str, Any] = {}
+    guard: GuardConfig = GuardConfig()
     limits: Limits = Limits()
     risk: RiskConfig = RiskConfig()
 

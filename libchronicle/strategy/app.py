@@ -15,6 +15,7 @@ from libchronicle.runtime.daemon import Daemon, pin_to_core
 from libchronicle.runtime.logging import Log
 from libchronicle.strategy.base import Strategy
 from libchronicle.strategy.crashes import place_of
+from libchronicle.strategy.guard import Finding, Guard
 from libchronicle.strategy.live import LiveRunner
 from libchronicle.strategy.stopguard import CallbackHung, StopGuard
 
@@ -85,8 +86,13 @@ def run_live(strategy: Strategy, config: StrategyConfig, paths: BusPaths, log: L
         )
         guard.last_words, guard.progress = runner.last_words, runner.progress
         daemon.on_stop(runner.hurry)
+
+        def found(finding: Finding) -> None:
+            log.warning("guard", finding=str(finding))
+            runner.put_on_record(f"guard: {finding}")
+
         try:
-            with runner:
+            with Guard(config.file, config.guard.action, found), runner:
                 try:
                     runner.run()
                 finally:

@@ -14,7 +14,7 @@ of state and each timer against the journal, byte for byte; the first that diffe
 
 A host that was killed wrote no last records, so requests may stand in orders_out that no journal record explains: these
 are counted as unchecked. What the strategy takes from elsewhere (a clock, random numbers, files) is not recorded: it is what
-differences come from.
+differences come from, and the guard notes where it does.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from libchronicle.strategy.base import Strategy
 from libchronicle.strategy.carryover import Carried, adopt
 from libchronicle.strategy.context import Context
 from libchronicle.strategy.dispatch import Dispatcher
+from libchronicle.strategy.guard import Finding, Guard
 from libchronicle.strategy.identity import code_version, config_hash
 from libchronicle.strategy.lifecycle import Lifecycle
 from libchronicle.strategy.recorder import MemoryRecorder
@@ -75,10 +76,11 @@ def rerun_strategy(
     Raises CorruptSession for a journal that lacks what a rerun needs, and what reading queues and archive raises.
     """
     rerun = _Rerun(archive, session, kind, config)
-    try:
-        return rerun.run()
-    finally:
-        rerun.close()
+    with Guard(config.file, "warn", rerun.noticed):
+        try:
+            return rerun.run()
+        finally:
+            rerun.close()
 
 
 class _Market:
@@ -201,6 +203,10 @@ class _Rerun:
             again={"message": "exception", "raised": again},
             fields=("raised",),
         )
+
+    def noticed(self, finding: Finding) -> None:
+        """The guard saw the strategy take what no record holds."""
+        self.verdict.notes.append(str(finding))
 
     def close(self) -> None:
         for source in self._sources.values():

@@ -159,6 +159,28 @@ def check(scene: Scene, *flags: str) -> Result:
     return CliRunner().invoke(app, ["replay-check", "probe", *where, *flags], catch_exceptions=False)
 
 
+def test_a_strategy_that_reads_the_wall_clock_differs_and_the_note_names_the_line(scene: Scene) -> None:
+    scene.begin(
+        """
+        import time
+        class Probe(Strategy):
+            def on_trade(self, ctx, trade):
+                ctx.send(trade.instrument.limit(Side.BUY, 1 + time.time_ns() % 1_000_000, 1000))
+        """
+    )
+    scene.until_trading()
+    for _ in range(5):
+        scene.feed.trade()
+    scene.until(lambda: len(scene.router.orders()) == 5)
+    assert scene.host.stop() == 0
+    verdict = rerun(scene)
+    assert verdict.difference is not None
+    assert verdict.difference.fields == ("price",)
+    assert verdict.notes == [
+        "probe.py:12 in on_trade reads the wall clock (time.time_ns): take ctx.now_ns(), which is the same in every run"
+    ]
+
+
 def test_a_callback_that_raised_raises_again(scene: Scene) -> None:
     scene.begin(
         """

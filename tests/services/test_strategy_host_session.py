@@ -11,9 +11,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
 
-from host_harness import ETH, SENDER, Scene
+from host_harness import ETH, SENDER, Scene, wait_for
 
 from libchronicle.bus.control import send_command
+from libchronicle.counters import read_errors
 from libchronicle.protocol import (
     Command,
     ControlCommand,
@@ -62,6 +63,33 @@ def test_a_parameter_changes_between_callbacks_and_is_recorded(scene: Scene) -> 
     scene.until(lambda: "command refused" in scene.host.log())
     recorded = [(one.name, one.value) for one in scene.host.session() if isinstance(one, Parameter)]
     assert recorded == [("pace", "3"), ("pace", "11")]
+
+
+CARELESS = """
+import time
+class Probe(Strategy):
+    def on_start(self, ctx):
+        ctx.set_timer("beat", every_ms=20)
+    def on_timer(self, ctx, name):
+        time.sleep(0.001)
+        ctx.log.info("slept")
+"""
+
+
+def test_a_guard_that_warns_tells_the_line_once_and_goes_on(scene: Scene) -> None:
+    scene.begin(CARELESS, params='[guard]\naction = "warn"')
+    scene.until(lambda: scene.host.log().count("event=slept") > 3)
+    told = [line for line in scene.host.log().splitlines() if "event=guard" in line]
+    assert len(told) == 1
+    assert "probe.py:14 in on_timer sleeps (time.sleep): set a timer" in told[0]
+    (recorded,) = read_errors(scene.host.paths.errors("strategy-probe"))
+    assert recorded.text.startswith("guard: probe.py:14 in on_timer sleeps")
+
+
+def test_a_guard_that_raises_ends_the_host_as_any_exception_does(scene: Scene) -> None:
+    host = scene.begin(CARELESS, params='[guard]\naction = "raise"')
+    wait_for(lambda: not host.running)
+    assert "probe.py:14 in on_timer sleeps (time.sleep)" in host.log()
 
 
 def test_pause_refuses_orders_and_resume_lets_them_pass(scene: Scene) -> None:
