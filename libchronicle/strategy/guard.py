@@ -236,23 +236,19 @@ class Guard:
                 self._set(vars(module), name, stand_in)
 
         for name in _CLOCKS:
-            replace(time, name, lambda f, name=name: self._watched(f, f"time.{name}", CLOCK))
-        replace(time, "sleep", lambda f: self._watched(f, "time.sleep", SLEEP, anywhere=True))
+            replace(time, name, self._watch(f"time.{name}", CLOCK))
+        replace(time, "sleep", self._watch("time.sleep", SLEEP, anywhere=True))
         for name in ("localtime", "gmtime", "ctime"):
-            replace(
-                time, name, lambda f, name=name: self._watched(f, f"time.{name}", CLOCK, unless_given=True)
-            )
+            replace(time, name, self._watch(f"time.{name}", CLOCK, unless_given=True))
         replace(datetime, "datetime", lambda kind: _guarded_time(kind, self, ("now", "utcnow", "today")))
         replace(datetime, "date", lambda kind: _guarded_time(kind, self, ("today",)))
         for name in _DRAWS:
-            replace(
-                random, name, lambda f, name=name: self._watched(f, f"random.{name}", CHANCE, seedable=True)
-            )
+            replace(random, name, self._watch(f"random.{name}", CHANCE, seedable=True))
         replace(random, "seed", self._seeding)
         replace(random, "Random", lambda kind: _guarded_random(kind, self))
-        replace(os, "urandom", lambda f: self._watched(f, "os.urandom", CHANCE))
+        replace(os, "urandom", self._watch("os.urandom", CHANCE))
         for name in ("uuid1", "uuid4"):
-            replace(uuid, name, lambda f, name=name: self._watched(f, f"uuid.{name}", CHANCE))
+            replace(uuid, name, self._watch(f"uuid.{name}", CHANCE))
         for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and self._is_strategys(os.path.abspath(file)):
@@ -264,22 +260,26 @@ class Guard:
         self._undo.append((names, name, names[name]))
         names[name] = value
 
-    def _watched(
+    def _watch(
         self,
-        function: Callable[..., Any],
         call: str,
         verdict: tuple[str, str],
         *,
         anywhere: bool = False,
         unless_given: bool = False,
         seedable: bool = False,
-    ) -> Callable[..., Any]:
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            if not ((unless_given and args) or (seedable and self._seeded)):
-                self.called(call, verdict, anywhere=anywhere)
-            return function(*args, **kwargs)
+    ) -> Callable[[Any], Any]:
+        """Makes of a function one that first asks who called it."""
 
-        return watched
+        def watch(function: Callable[..., Any]) -> Callable[..., Any]:
+            def watched(*args: Any, **kwargs: Any) -> Any:
+                if not ((unless_given and args) or (seedable and self._seeded)):
+                    self.called(call, verdict, anywhere=anywhere)
+                return function(*args, **kwargs)
+
+            return watched
+
+        return watch
 
     def _seeding(self, seed: Callable[..., Any]) -> Callable[..., Any]:
         def seeding(a: Any = None, version: int = 2) -> None:
