@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 from libchronicle.protocol import Instrument
@@ -25,6 +26,9 @@ class TapeSource(FrameSource):
 
     tape: Tape
     def __init__(self, tape: Tape) -> None: ...
+
+def records_of(tape: Tape) -> Iterator[tuple[int, bytes, int]]:
+    """The records of a tape: (type_id, payload, ts_ns)."""
 
 def tape_of_rows(
     instrument: Instrument,

@@ -28,7 +28,7 @@ from libchronicle.replay.source cimport SOURCE_FRAME, SOURCE_NONE, FrameSource
 from libchronicle.errors import BadRows
 from libchronicle.protocol import Instrument
 
-__all__ = ["Tape", "TapeSource", "tape_of_rows"]
+__all__ = ["Tape", "TapeSource", "records_of", "tape_of_rows"]
 
 cdef enum:
     BLOCK = 4 << 20
@@ -131,6 +131,14 @@ cdef class TapeSource(FrameSource):
             self.at = base + (-<uint64_t>base & (ALIGN - 1))
             self.end = base + <uint64_t>self.tape.used[self.block]
             return 1
+
+
+def records_of(Tape tape not None):
+    """The records of a tape: (type_id, payload, ts_ns)."""
+    cdef TapeSource source = TapeSource(tape)
+    cdef chr_frame f
+    while source.next(&f) == SOURCE_FRAME:
+        yield f.type_id, <bytes>f.payload[: f.size], f.ts_ns
 
 
 # ------------------------------------------------------------ rows of numbers

@@ -226,6 +226,9 @@ def bench(
     peer: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="peers: only this one and ours; may be repeated.")
     ] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="backtest: other engines too, on the same rows.")
+    ] = False,
     python: Annotated[
         list[str] | None,
         typer.Option(
@@ -240,6 +243,7 @@ def bench(
       chronicle bench --list
       chronicle bench latency --json
       chronicle bench peers --python /opt/peers/bin/python --json
+      chronicle bench backtest --peers --python /opt/peers/bin/python --json
     """
     from libchronicle.cli.benching import run_benchmark
 
@@ -253,7 +257,7 @@ def bench(
         directory=directory,
         data=data,
         seconds=seconds,
-        peers=tuple(peer or ()),
+        peers=("all",) if peers and name == "backtest" else tuple(peer or ()),
         pythons=tuple(python or ()),
     )
 
