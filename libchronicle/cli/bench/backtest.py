@@ -1,12 +1,13 @@
-"""Backtests of one recorded instrument (W1), a plain Python strategy each; the engine is fed from memory, a queue and an archive.
+"""Backtests of one recorded instrument (W1), a plain Python strategy each; fed from memory, a queue and an archive.
 
     feed     no orders, a callback per message
     mm100    quotes both sides on a 100 ms timer
     mmfeed   quotes both sides on every message
 
-`*_rows_per_s`: price levels and trades over the wall time of the run, opening the data apart (`load_s`: of the rows into memory); medians.
-`rss_mb`, `rss_mb_tenfold`: most memory of a process of its own that runs `mm100` from a queue, and from one of ten times the rows.
-With --peer NAME or --peers: other engines on the same rows and the same quoting rule, in the same run; `*_ratio`: ours over theirs.
+`*_rows_per_s`: price levels and trades over the wall time of the run; opening the data apart (`load_s`: of the rows into
+memory). Medians. `rss_mb`, `rss_mb_tenfold`: most memory of a process that runs `mm100` from a queue, and from one of ten times
+the rows. With --peers, or --peer NAME: other engines on the same rows and the same quoting rule, in the same run;
+`*_ratio`: ours over the fastest of theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from libchronicle.backtest import Tape
+from libchronicle.backtest import BacktestResult, Tape
 from libchronicle.cli.bench._backtest import runner_over
 from libchronicle.cli.bench._backtest.peers import measure_peers
 from libchronicle.cli.bench._backtest.rows import fill_archive, fill_queue, load_rows, tape_of
@@ -48,6 +49,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
 def _measure(sources: dict[str, Any], options: BenchOptions) -> dict[str, Any]:
     repeats = 1 if options.tiny else max(LEAST_REPEATS, options.repeats)
     figures: dict[str, Any] = {}
+    runs: list[BacktestResult] = []
     with undisturbed(options.pair()[0]):
         for workload, strategy in WORKLOADS.items():
             for suffix, data in sources.items():

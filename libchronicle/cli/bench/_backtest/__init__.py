@@ -1,7 +1,8 @@
 """What the bench `backtest` is made of: the rows, the quoting rule, a process of its own for memory, and the peers.
 
-The quoting rule, for every engine alike: on each side one post-only order of 0.01 at the touch while the position is within ±0.1. An order in
-flight is left alone; one that stands away from the touch is cancelled and its successor sent at once. 5 ms to the venue, 5 ms back.
+The quoting rule, for every engine alike: on each side one post-only order of 0.01 at the touch while the position is
+within ±0.1. An order in flight is left alone; one that stands away from the touch is cancelled and its successor sent at
+once. 5 ms to the venue, 5 ms back.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
 """hftbacktest on the rows of a file, both of its books; run by an interpreter that has the package: ROWS REPEATS.
 
-Each row is one event, as the package has it; messages are not known to it, so `feed` steps from event to event. The snapshot is set as its first
-rows. Times of the wall, compilation apart (`hft_compile_s`).
+Each row is one event, as the package has it; messages are not known to it, so `feed` steps from event to event. Times of the
+wall, compilation apart (`hft_compile_s`).
 """
+
+# mypy: ignore-errors
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
 
 import json
 import sys
@@ -11,7 +14,6 @@ from time import perf_counter
 
 import numpy as np
 from hftbacktest import (
-    BUY,
     BUY_EVENT,
     DEPTH_EVENT,
     DEPTH_SNAPSHOT_EVENT,
@@ -19,7 +21,6 @@ from hftbacktest import (
     GTX,
     LIMIT,
     LOCAL_EVENT,
-    SELL,
     SELL_EVENT,
     TRADE_EVENT,
     BacktestAsset,
@@ -38,7 +39,10 @@ def read_rows(path):
     with open(path, "rb") as file:
         head = json.loads(file.readline())
         count = head["count"]
-        return {name: np.frombuffer(file.read(count * np.dtype(code).itemsize), code) for name, code in head["columns"].items()}
+        return {
+            name: np.frombuffer(file.read(count * np.dtype(code).itemsize), code)
+            for name, code in head["columns"].items()
+        }
 
 
 def events_of(rows):

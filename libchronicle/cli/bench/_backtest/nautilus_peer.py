@@ -1,7 +1,10 @@
 """nautilus_trader on the rows of a file; run by an interpreter that has the package: ROWS REPEATS.
 
-Rows of one message are one OrderBookDeltas or a TradeTick. Risk engine, logging and event analysis are off. Times of `engine.run()` alone.
+Rows of one message are one OrderBookDeltas or a TradeTick. Risk engine, logging and analysis are off. Times of `engine.run()`.
 """
+
+# mypy: ignore-errors
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
 
 import json
 import sys
@@ -31,19 +34,34 @@ def read_rows(path):
     with open(path, "rb") as file:
         head = json.loads(file.readline())
         count = head["count"]
-        return {name: np.frombuffer(file.read(count * np.dtype(code).itemsize), code) for name, code in head["columns"].items()}
+        return {
+            name: np.frombuffer(file.read(count * np.dtype(code).itemsize), code)
+            for name, code in head["columns"].items()
+        }
 
 
 def messages_of(rows):
     """Deltas and trades, in order."""
     key, found = INSTRUMENT.id, []
-    kind, message, ts, side, px, qty = (rows[name].tolist() for name in ("kind", "msg_id", "local_ns", "side", "px", "qty"))
+    kind, message, ts, side, px, qty = (
+        rows[name].tolist() for name in ("kind", "msg_id", "local_ns", "side", "px", "qty")
+    )
     at, count = 0, len(kind)
     while at < count:
         end = at + 1
         if kind[at] == 3:
             taker = AggressorSide.BUYER if side[at] > 0 else AggressorSide.SELLER
-            found.append(TradeTick(key, Price(px[at], 1), Quantity(qty[at], 3), taker, TradeId(str(message[at])), ts[at], ts[at]))
+            found.append(
+                TradeTick(
+                    key,
+                    Price(px[at], 1),
+                    Quantity(qty[at], 3),
+                    taker,
+                    TradeId(str(message[at])),
+                    ts[at],
+                    ts[at],
+                )
+            )
             at = end
             continue
         while end < count and message[end] == message[at] and kind[end] == kind[at]:
@@ -51,8 +69,15 @@ def messages_of(rows):
         deltas = [OrderBookDelta.clear(key, 0, ts[at], ts[at])] if kind[at] == 1 else []
         for row in range(at, end):
             action = BookAction.UPDATE if qty[row] else BookAction.DELETE
-            order = BookOrder(OrderSide.BUY if side[row] > 0 else OrderSide.SELL, Price(px[row], 1), Quantity(qty[row], 3), 0)
-            deltas.append(OrderBookDelta(key, action, order, 128 if row == end - 1 else 0, 0, ts[row], ts[row]))
+            order = BookOrder(
+                OrderSide.BUY if side[row] > 0 else OrderSide.SELL,
+                Price(px[row], 1),
+                Quantity(qty[row], 3),
+                0,
+            )
+            deltas.append(
+                OrderBookDelta(key, action, order, 128 if row == end - 1 else 0, 0, ts[row], ts[row])
+            )
         found.append(OrderBookDeltas(key, deltas))
         at = end
     return found
@@ -121,7 +146,9 @@ class QuoteOnTimer(Quoter):
 
 def run(strategy, messages):
     config = BacktestEngineConfig(
-        logging=LoggingConfig(bypass_logging=True), risk_engine=RiskEngineConfig(bypass=True), run_analysis=False
+        logging=LoggingConfig(bypass_logging=True),
+        risk_engine=RiskEngineConfig(bypass=True),
+        run_analysis=False,
     )
     engine = BacktestEngine(config)
     engine.add_venue(
@@ -152,7 +179,9 @@ def main(path, repeats):
     found = {}
     for workload, strategy in {"feed": Feed, "mm100": QuoteOnTimer, "mmfeed": QuoteEveryMessage}.items():
         runs = [run(strategy, messages) for _ in range(min(repeats, REPEATS))]
-        found[f"nautilus_{workload}_rows_per_s"] = round(len(rows["kind"]) / median(spent for spent, _ in runs))
+        found[f"nautilus_{workload}_rows_per_s"] = round(
+            len(rows["kind"]) / median(spent for spent, _ in runs)
+        )
         found[f"nautilus_{workload}_fills"] = runs[0][1]
     print(json.dumps(found))
 

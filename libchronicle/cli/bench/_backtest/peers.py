@@ -18,7 +18,9 @@ PATIENCE_S = 900
 WORKLOADS = ("feed", "mm100", "mmfeed")
 
 
-def measure_peers(root: Path, rows: dict[str, Any], ours: dict[str, Any], options: BenchOptions) -> dict[str, Any]:
+def measure_peers(
+    root: Path, rows: dict[str, Any], ours: dict[str, Any], options: BenchOptions
+) -> dict[str, Any]:
     """Figures of the peers asked for (`all` = each there is), and ours over the fastest of them."""
     chosen = list(PEERS) if "all" in options.peers else [name for name in PEERS if name in options.peers]
     if not chosen:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from libchronicle.strategy import Book, Context, Refusal, Side, Strategy, Trade
 
 __all__ = ["WORKLOADS", "Feed", "QuoteEveryMessage", "QuoteOnTimer"]
 
 QTY = 1_000_000  # 0.01 at 1e-8
 LIMIT = 10_000_000
-BUY, SELL = int(Side.BUY), int(Side.SELL)
+BUY, SELL = Side.BUY, Side.SELL
 
 
 class Feed(Strategy):
@@ -41,7 +43,7 @@ class _Quoter(Strategy):
 
     def quote(self, ctx: Context) -> None:
         book, held = self.book, self.position.qty
-        price = book.bid_price
+        price: Any = book.bid_price  # a book of two sides: the workloads quote only when there is one
         order = ctx.order(self.bid)
         if order is None:
             if held < LIMIT:
@@ -81,4 +83,8 @@ class QuoteEveryMessage(_Quoter):
         self.quote(ctx)
 
 
-WORKLOADS: dict[str, type[Feed] | type[_Quoter]] = {"feed": Feed, "mm100": QuoteOnTimer, "mmfeed": QuoteEveryMessage}
+WORKLOADS: dict[str, type[Feed] | type[_Quoter]] = {
+    "feed": Feed,
+    "mm100": QuoteOnTimer,
+    "mmfeed": QuoteEveryMessage,
+}
