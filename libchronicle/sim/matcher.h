@@ -289,6 +289,7 @@ static inline int chr_sim_trade_slowly(chr_sim *m, chr_sim_slot *s, int64_t pric
 static inline int chr_sim_trade(chr_sim *m, uint32_t slot, int64_t price, int64_t qty, uint8_t aggressor, uint64_t seq, int64_t now) {
     (void)now;
     chr_sim_slot *s = &m->slots[slot];
+    if (__builtin_expect(qty <= 0, 0)) return 0; /* nothing traded */
     s->last_trade = price;
     s->has_trade = 1;
     s->last_seq = seq;

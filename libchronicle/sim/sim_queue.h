@@ -130,7 +130,7 @@ static inline int64_t chr_sim_queue_trade(const chr_sim_slot *s, chr_sim_order *
         return o->ahead ? 0 : qty - used;
     }
     o->ahead -= used;
-    o->traded += qty;
+    if (__builtin_add_overflow(o->traded, qty, &o->traded)) o->traded = INT64_MAX;
     return qty - used;
 }
 
