@@ -6,8 +6,11 @@ latency = ConstantLatency(entry_us=50, response_us=50)
 result = BacktestRunner("archive", start="2024-08-08", latency=latency, fees=MakerTaker(1, 5)).run(Quoter())
 """
 
+from libchronicle.backtest.envelope import Envelope, envelope
+from libchronicle.backtest.plan import Plan
 from libchronicle.backtest.result import BacktestResult, Columns
 from libchronicle.backtest.runner import BacktestRunner
+from libchronicle.backtest.sweep import Point, sweep
 from libchronicle.backtest.tape import Tape, tape_of_rows
 from libchronicle.portfolio import FeeSchedule, FlatFees, MakerTaker, TieredFees
 from libchronicle.sim.latency import (
@@ -33,6 +36,7 @@ __all__ = [
     "BacktestRunner",
     "Columns",
     "ConstantLatency",
+    "Envelope",
     "FeeSchedule",
     "FifoQueue",
     "FillChances",
@@ -42,6 +46,8 @@ __all__ = [
     "LatencyModel",
     "LogProbQueue",
     "MakerTaker",
+    "Plan",
+    "Point",
     "ProbQueue",
     "PythonLatency",
     "QueueModel",
@@ -50,5 +56,7 @@ __all__ = [
     "Tape",
     "TieredFees",
     "UserQueue",
+    "envelope",
+    "sweep",
     "tape_of_rows",
 ]

@@ -47,6 +47,10 @@ class Data(Protocol):
         """Time of the first record; None when there is none."""
         ...
 
+    def holds(self) -> frozenset[str] | None:
+        """Names of the instruments in it; None where only reading it would tell."""
+        ...
+
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         """Sources that hold the records of these instruments, those that warm the books before `start_ns` included."""
         ...
@@ -89,6 +93,9 @@ class _TapeData:
     def first_ns(self) -> int | None:
         return self._tape.first_ns if self._tape.records else None
 
+    def holds(self) -> frozenset[str] | None:
+        return None
+
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         return [Opened(self._tape.source(), self._tape.feed)]
 
@@ -103,6 +110,9 @@ class _QueueData:
         with Queue.open_subscriber(self._path, None, start="earliest") as reader:
             first = reader.next()
             return None if first is None else first.ts_ns
+
+    def holds(self) -> frozenset[str] | None:
+        return None
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         spans = (SegmentSpan.open_file(ref.path) for ref in queue_segments(self._path))
@@ -125,6 +135,10 @@ class _ArchiveData:
         known = [one for one in self._archive.streams() if one.stream in _STREAMS.values()]
         firsts = [self._first_of(one.venue, one.symbol, one.stream) for one in known]
         return min((one for one in firsts if one is not None), default=None)
+
+    def holds(self) -> frozenset[str] | None:
+        known = (one for one in self._archive.streams() if one.stream in _STREAMS.values())
+        return frozenset(f"{one.venue}:{one.symbol}" for one in known)
 
     def _first_of(self, venue: str, symbol: str, stream: str) -> int | None:
         for message in self._archive.read(venue, symbol, stream):
@@ -164,6 +178,11 @@ class _Several:
 
     def first_ns(self) -> int | None:
         return min((ns for part in self._parts if (ns := part.first_ns()) is not None), default=None)
+
+    def holds(self) -> frozenset[str] | None:
+        parts = [part.holds() for part in self._parts]
+        known = [one for one in parts if one is not None]
+        return frozenset().union(*known) if len(known) == len(parts) else None
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         return [opened for part in self._parts for opened in part.open(wanted, start_ns, end_ns)]

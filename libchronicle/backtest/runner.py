@@ -46,7 +46,8 @@ class BacktestRunner:
 
     data         an archive, queue, recorded file, rows or records: see `libchronicle.backtest.data`
     start, end   ns, ISO 8601 text or datetime; given are start <= time < end, records before `start` warm the books
-    instruments  names (`venue:SYMBOL`) subscribed in addition to what on_start subscribes
+    instruments  names (`venue:SYMBOL`) subscribed beside what on_start subscribes, or their kinds (book, trade, quote) by name
+    missing      refuse | skip: what to do with an instrument that the data does not hold
     definition   what rows are of (a protocol Instrument)
     latency      ConstantLatency(entry_us, response_us) or another model; None: none
     queue        a QueueModel, or one by instrument; None: RiskAverseQueue()
@@ -69,7 +70,8 @@ class BacktestRunner:
         *,
         start: Time | None = None,
         end: Time | None = None,
-        instruments: Iterable[str] = (),
+        instruments: Iterable[str] | Mapping[str, Iterable[str]] = (),
+        missing: str = "refuse",
         definition: Definition | None = None,
         latency: Any = None,
         queue: Any = None,
@@ -87,7 +89,8 @@ class BacktestRunner:
         self._data = open_data(data, definition)
         self._start = None if start is None else to_ns(start)
         self._end = None if end is None else to_ns(end)
-        self._instruments = (instruments,) if isinstance(instruments, str) else tuple(instruments)
+        self._instruments = _kinds_by_name(instruments)
+        self._skips = _skips(missing)
         self._latency = latency
         self._queue, self._chances = queue, chances
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
@@ -115,6 +118,18 @@ class BacktestRunner:
 
     def _found(self, finding: Finding) -> None:
         self._log.warning("guard", finding=str(finding))
+
+
+def _kinds_by_name(instruments: Iterable[str] | Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    if isinstance(instruments, Mapping):
+        return {name: tuple(kinds) for name, kinds in instruments.items()}
+    return dict.fromkeys((instruments,) if isinstance(instruments, str) else instruments, KINDS)
+
+
+def _skips(missing: str) -> bool:
+    if missing not in ("refuse", "skip"):
+        raise InvalidArgument(where="BacktestRunner", field="missing", value=missing, allowed="refuse, skip")
+    return missing == "skip"
 
 
 def _policy(gaps: GapPolicy | str) -> int:
@@ -183,17 +198,26 @@ class _Run:
         start = first if settings._start is None else settings._start
         self.ctx.set_now(start)
         self.sink.tell_time(start)
-        self._subscribed: dict[str, tuple[str, ...]] = dict.fromkeys(settings._instruments, KINDS)
+        self._subscribed = self._held(settings._instruments)
         self.dispatcher.subscribe(self._subscribed)
         if self._state is not None:
             self._strategy.on_load(self.ctx, self._state)
         self._strategy.on_start(self.ctx)
-        self._subscribed |= self.ctx.close_subscriptions()
+        self._subscribed |= self._held(self.ctx.close_subscriptions())
         self.dispatcher.subscribe(self._subscribed)
         if not self._subscribed:
             reason = "the strategy listens to nothing: name instruments=, or ctx.subscribe in on_start"
             raise NoData(where="BacktestRunner", reason=reason)
         return start
+
+    def _held(self, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """Those that the data holds. Raises NoData for another one."""
+        held = self._settings._data.holds()
+        absent = [] if held is None else sorted(name for name in wanted if name not in held)
+        if absent and not self._settings._skips:
+            there = ", ".join(sorted(held or ())) or "nothing"
+            raise NoData(where=", ".join(absent), reason=f"the data does not hold it; there is {there}")
+        return {name: kinds for name, kinds in wanted.items() if name not in absent}
 
     def _open(self, start: int) -> BacktestEngine:
         settings = self._settings

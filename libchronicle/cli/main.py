@@ -20,6 +20,7 @@ from libchronicle.cli.arguments import (
     SymbolsOption,
     VenueOption,
 )
+from libchronicle.cli.backtest_commands import backtest_app
 from libchronicle.cli.bus_commands import bus_app
 from libchronicle.cli.etl_commands import etl_app
 from libchronicle.cli.model_commands import model_app
@@ -333,6 +334,7 @@ app.command("replay-check")(replay_check)
 app.add_typer(queue_app, name="queue")
 app.add_typer(archive_app, name="archive")
 app.add_typer(etl_app, name="etl")
+app.add_typer(backtest_app, name="backtest")
 app.add_typer(model_app, name="model")
 app.add_typer(bus_app, name="bus")
 app.add_typer(strategy_app, name="strategy")

@@ -1,0 +1,157 @@
+"""One plan over a grid of values: many runs, over processes or a cluster, that can be stopped and taken up again.
+
+    rows = sweep(plan, {"params.edge_bps": [1, 2, 4], "queue": ["risk-averse", "prob:2"]}, "out/sweep", workers=2)
+
+Each point is one file, `<key>.json`, written whole under another name and renamed: a point that is there is done, whoever is
+killed meanwhile, and the next call does the rest. The key is that of the point's plan (settings, strategy file, data), so a
+changed strategy runs anew. Rows come in the order of the grid, whoever ran them.
+
+`executor`: "processes" (workers of this machine), "dask" (a Dask cluster: pass `client`, or one is started here; extra
+[cluster]). A run that fails is a row with `failure`; it is tried again at the next call.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from libchronicle.backtest.plan import Plan
+from libchronicle.errors import ChronicleError, HostError, InvalidArgument
+
+__all__ = ["EXECUTORS", "Point", "grid_of", "run_plan", "sweep"]
+
+EXECUTORS: Final = ("processes", "dask")
+_MOST_POINTS: Final = 1_000_000
+
+Progress = Callable[[int, int], None]  # done, of
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a sweep: what was set, and the figures (`BacktestResult.metrics`) or why there are none."""
+
+    key: str
+    changes: dict[str, Any]
+    metrics: dict[str, Any] = {}
+    failure: str = ""
+
+
+def grid_of(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every combination, the last name running fastest. Raises InvalidArgument."""
+    for name, choices in values.items():
+        if isinstance(choices, str) or not choices:
+            raise InvalidArgument(
+                where="sweep", field=name, value=choices, allowed="a list of one value or more"
+            )
+    points = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
+    if len(points) > _MOST_POINTS:
+        raise InvalidArgument(
+            where="sweep", field="grid", value=len(points), allowed=f"at most {_MOST_POINTS:,} points"
+        )
+    return points
+
+
+def sweep(
+    plan: Plan,
+    values: Mapping[str, Sequence[Any]],
+    directory: str | os.PathLike[str],
+    *,
+    workers: int = 0,
+    executor: str = "processes",
+    client: Any = None,
+    progress: Progress | None = None,
+) -> list[Point]:
+    """Run what is not done yet, and return all points. `workers` 0: one a core. Raises InvalidArgument, HostError, OSError."""
+    if executor not in EXECUTORS:
+        raise InvalidArgument(where="sweep", field="executor", value=executor, allowed=", ".join(EXECUTORS))
+    where = Path(directory)
+    where.mkdir(parents=True, exist_ok=True)
+    plans = [(changes, plan.with_(changes)) for changes in grid_of(values)]
+    keys = [one.key() for _, one in plans]
+    done = {key: found for key in keys if (found := _stored(where / f"{key}.json")) is not None}
+    waiting = {
+        key: (one, changes) for key, (changes, one) in zip(keys, plans, strict=True) if key not in done
+    }
+    if progress is not None:
+        progress(len(done), len(keys))
+    work = _over_dask if executor == "dask" else _over_processes
+    for point in work(waiting, workers, client):
+        _store(where, point)
+        done[point.key] = point
+        if progress is not None:
+            progress(len(done), len(keys))
+    return [done[key] for key in keys]
+
+
+def run_plan(key: str, plan: Plan, changes: dict[str, Any]) -> Point:
+    """One point, in whatever process. A run that fails is a point too."""
+    try:
+        metrics = plan.run().metrics
+    except ChronicleError as error:
+        return Point(key=key, changes=changes, failure=f"{type(error).__name__}: {error}")
+    return Point(key=key, changes=changes, metrics=metrics)
+
+
+Waiting = Mapping[str, tuple[Plan, dict[str, Any]]]
+
+
+def _over_processes(waiting: Waiting, workers: int, _client: Any) -> Iterator[Point]:
+    count = min(workers or len(os.sched_getaffinity(0)), len(waiting))
+    if count <= 1:
+        yield from (run_plan(key, plan, changes) for key, (plan, changes) in waiting.items())
+        return
+    # spawn: a worker begins with nothing of ours, so a run does not depend on what ran here before
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield from _gathered(
+            pool.submit(run_plan, key, plan, changes) for key, (plan, changes) in waiting.items()
+        )
+
+
+def _gathered(futures: Iterable[Any]) -> Iterator[Point]:
+    for future in as_completed(list(futures)):
+        yield future.result()
+
+
+def _over_dask(waiting: Waiting, workers: int, client: Any) -> Iterator[Point]:
+    try:
+        import distributed
+    except ImportError as error:
+        raise HostError(
+            path="distributed", reason="not installed: pip install 'libchronicle[cluster]'"
+        ) from error
+    dask: Any = distributed  # it has no types
+    if client is not None:
+        yield from (one.result() for one in dask.as_completed(_submitted(client, waiting)))
+        return
+    count = workers or len(os.sched_getaffinity(0))
+    cluster = dask.LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+    with cluster, dask.Client(cluster) as local:
+        yield from (one.result() for one in dask.as_completed(_submitted(local, waiting)))
+
+
+def _submitted(client: Any, waiting: Waiting) -> list[Any]:
+    return [
+        client.submit(run_plan, key, plan, changes, key=key, pure=False)
+        for key, (plan, changes) in waiting.items()
+    ]
+
+
+def _stored(path: Path) -> Point | None:
+    """A point that is done; None for one that is not, failed, or cannot be read, as it costs no more than to run it again."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Point)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return found if not found.failure and found.key == path.stem else None
+
+
+def _store(where: Path, point: Point) -> None:
+    part = where / f".{point.key}.{os.getpid()}.part"
+    part.write_bytes(msgspec.json.encode(point))
+    os.replace(part, where / f"{point.key}.json")

@@ -1,0 +1,116 @@
+"""`chronicle backtest`: the command as people type it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "backtest"))
+from made_market import NAME, archive, market
+
+from libchronicle.backtest import Plan
+
+STRATEGIES = Path(__file__).parents[2] / "deploy" / "strategies"
+
+
+def chronicle(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("chronicle")), "backtest", *words],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(archive(tmp_path_factory.mktemp("data") / "archive", market(3000, seed=8)))
+
+
+def quoter(*more: str) -> tuple[str, ...]:
+    return (str(STRATEGIES / "quoter.toml"), *more, "-i", NAME, "-p", "requote_ms=20")
+
+
+def test_run_prints_the_figures_and_writes_the_report(data: str, tmp_path: Path) -> None:
+    done = chronicle(
+        "run", *quoter("-d", data, "--fees=-0.1,2", "--queue", "prob:2", "--out", str(tmp_path / "out"))
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Quoter on {NAME}" in done.stdout
+    assert str(tmp_path / "out" / "report.html") in done.stdout
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert figures["fills"] > 10
+    assert figures["hash"] in done.stdout
+
+
+def test_run_as_json_is_the_plan_of_python(data: str) -> None:
+    done = chronicle("run", *quoter("-d", data, "--json"))
+    plan = Plan.of_toml(
+        STRATEGIES / "quoter.toml",
+        data=(data,),
+        instruments={NAME: ("book", "trade", "quote")},
+        params={"requote_ms": 20},
+        latency="constant:500,500",
+    )
+    assert json.loads(done.stdout)["hash"] == plan.run().hash
+
+
+def test_sweep_prints_the_best_first_and_runs_nothing_twice(data: str, tmp_path: Path) -> None:
+    words = quoter(
+        "-d", data, "--grid", "requote_ms=20,200", "--grid", "queue=risk-averse,log", "--out", str(tmp_path)
+    )
+    first = chronicle("sweep", *words)
+    assert first.returncode == 0, first.stderr
+    header, *rows = first.stdout.splitlines()
+    assert header.split()[:2] == ["requote_ms", "queue"]
+    profits = [float(row.split()[2].replace(",", "")) for row in rows]
+    assert len(rows) == 4
+    assert profits == sorted(profits, reverse=True)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert chronicle("sweep", *words).stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
+
+
+def test_the_envelope_says_between_what_the_truth_lies(data: str, tmp_path: Path) -> None:
+    done = chronicle("run", *quoter("-d", data, "--envelope", "--workers", "1", "--out", str(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    assert "one number misleads" in done.stdout
+    assert (tmp_path / "envelope.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--queue", "psychic"), 64, "risk-averse"),
+        (("--param", "novalue"), 64, "KEY=VALUE"),
+        (("--data", "/nowhere"), 64, "/nowhere: no archive, queue or recording"),
+    ],
+)
+def test_what_cannot_be_done_names_place_and_remedy(
+    data: str, words: tuple[str, ...], code: int, told: str
+) -> None:
+    done = chronicle("run", *quoter("-d", data), *words)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_strategy_that_raises_ends_with_69_and_its_traceback(data: str, tmp_path: Path) -> None:
+    lines = ["from libchronicle.strategy import Strategy", "", "class Fails(Strategy):"]
+    lines += ["    def on_book(self, ctx, book):", "        raise ValueError('no')"]
+    (tmp_path / "fails.py").write_text("\n".join(lines))
+    (tmp_path / "fails.toml").write_text(
+        f'version = 1\nid = "fails"\nfile = "fails.py"\nclass = "Fails"\nsubscribe = ["{NAME}"]\n'
+    )
+    for file in tmp_path.iterdir():
+        file.chmod(0o644)
+    done = chronicle("run", str(tmp_path / "fails.toml"), "-d", data, "--out", str(tmp_path / "out"))
+    assert done.returncode == 69
+    assert "ValueError: no" in done.stderr
+    assert "fails.py" in done.stderr
+    assert "ValueError: no" in (tmp_path / "out" / "report.html").read_text()
