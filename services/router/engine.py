@@ -174,7 +174,9 @@ class Engine:
         valid_until = message.valid_until_ns or request.ts_ns + self.valid_for_ns
         price = order.stop_price if order.order_type == OrderType.STOP_MARKET else order.price
         proposal = Proposal(order.is_buy, order.qty, price, order.order_type, order.reduce_only, valid_until)
-        breach = check(proposal, self._situation(client, order.instrument_id, now_ns))
+        breach = check(proposal, self._situation(client, order.instrument_id, now_ns)) or self._bad_stop(
+            order
+        )
         if breach is not None:
             self._note_breach(client, order.instrument_id, breach, now_ns)
             self._refuse_new(client, key, message, request, breach.code, now_ns)
@@ -185,6 +187,15 @@ class Engine:
         place = 1 + book.qty_at(Side(order.side), order.price)
         self._submitted(client, key, order.instrument_id, request, place)
         self._report(self.gateway.submit(order, book, now_ns), now_ns)
+
+    def _bad_stop(self, order: Order) -> Breach | None:
+        """A stop-limit order has two prices; the checks know of its limit."""
+        tick = self.state.ledger.terms[order.instrument_id].tick_size
+        if order.order_type != OrderType.STOP_LIMIT or (
+            order.stop_price > 0 and not (tick and order.stop_price % tick)
+        ):
+            return None
+        return Breach(RejectCode.BAD_PRICE, tick, order.stop_price)
 
     def _cancel(self, client: Client, request: Request, now_ns: int) -> None:
         message = CancelOrder.decode(request.payload)
@@ -208,10 +219,11 @@ class Engine:
                 ExecType.REPLACE_REJECT, client, key, request, RejectCode.UNKNOWN_ORDER, now_ns, None
             )
             return
+        waits = order.order_type == OrderType.STOP_MARKET  # it has no other price than that
         proposal = Proposal(
             order.is_buy,
             message.qty - order.cum,
-            message.price,
+            order.stop_price if waits else message.price,
             OrderType.LIMIT,
             order.reduce_only,
             message.valid_until_ns or request.ts_ns + self.valid_for_ns,

@@ -9,9 +9,11 @@ from libchronicle.protocol import (
     CancelAll,
     CancelOrder,
     OrderFlags,
+    OrderType,
     PositionReport,
     ReplaceOrder,
     Side,
+    StpMode,
     TimeInForce,
 )
 from libchronicle.risk import MOST_OPEN_ORDERS
@@ -174,3 +176,43 @@ class Full:
 
     def append(self, type_id: int, payload: bytes, ts_ns: int | None = None, /) -> int:
         raise QueueFull(path="orders_in", limit_bytes=len(payload))
+
+
+# ---------------------------------------------------------------- stops
+
+
+def test_a_stop_waits_and_takes_once_the_market_has_come_to_it(world: World) -> None:
+    stop = order(Side.SELL, 3, 0, order_type=OrderType.STOP_MARKET, stop_price=9_980)
+    assert kinds(world.send("alpha", stop)) == ["ACK"]
+    world.trade(9_990, 1)
+    world.trade(9_980, 1)
+    assert kinds(world.reports("alpha")) == ["ACK", "FILL"]
+    assert world.reports("alpha")[-1].last_price == 9_990
+    audit(world)
+
+
+def test_a_stop_limit_needs_both_its_prices(world: World) -> None:
+    bad = order(price=10_020, order_type=OrderType.STOP_LIMIT, stop_price=0)
+    assert kinds(world.send("alpha", bad)) == ["REJECT BAD_PRICE"]
+    good = order(price=10_020, order_type=OrderType.STOP_LIMIT, stop_price=10_015)
+    assert kinds(world.send("alpha", good)) == ["ACK"]
+    audit(world)
+
+
+def test_a_stop_that_waits_can_be_made_smaller_and_survives_a_restart(world: World) -> None:
+    stop = order(Side.SELL, 3, 0, order_type=OrderType.STOP_MARKET, stop_price=9_980)
+    world.send("alpha", stop)
+    smaller = ReplaceOrder(instrument_id=BTC, order_seq=0, order_epoch=1, price=0, qty=2)
+    assert kinds(world.send("alpha", smaller)) == ["REPLACED"]
+    world.start()
+    world.trade(9_985, 1)
+    world.trade(9_970, 1)
+    assert kinds(world.reports("alpha")) == ["ACK", "REPLACED", "FILL"]
+    audit(world)
+
+
+def test_self_trade_prevention_is_reported_with_its_code(world: World) -> None:
+    world.send("alpha", order(Side.SELL, 2, 10_000))
+    told = world.send("alpha", order(Side.BUY, 2, 10_000, stp_mode=StpMode.EXPIRE_BOTH))
+    assert kinds(told) == ["ACK", "EXPIRED SELF_TRADE", "EXPIRED SELF_TRADE"]
+    audit(world)
