@@ -3,13 +3,14 @@ backtest."""
 
 from libchronicle.risk.breakers import Breakers, RoundTrips
 from libchronicle.risk.checks import MOST_OPEN_ORDERS, TokenBucket, check
-from libchronicle.risk.configured import ConfiguredBreakers, ConfiguredExits, breakers_of, exits_of
+from libchronicle.risk.configured import BREAKERS, ConfiguredBreakers, ConfiguredExits, breakers_of, exits_of
 from libchronicle.risk.exits import Exit, Exits
 from libchronicle.risk.gate import RiskGate
 from libchronicle.risk.limits import ConfiguredLimits, RiskLimits, resolve
 from libchronicle.risk.situation import Breach, MarketView, Proposal, Situation
 
 __all__ = [
+    "BREAKERS",
     "MOST_OPEN_ORDERS",
     "Breach",
     "Breakers",

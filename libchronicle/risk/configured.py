@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from libchronicle.protocol import RejectCode
 from libchronicle.risk.breakers import Breakers
 from libchronicle.risk.exits import Exits
 from libchronicle.risk.limits import ConfiguredLimits
 
-__all__ = ["ConfiguredBreakers", "ConfiguredExits", "breakers_of", "exits_of"]
+__all__ = ["BREAKERS", "ConfiguredBreakers", "ConfiguredExits", "breakers_of", "exits_of"]
+
+
+BREAKERS = (RejectCode.DRAWDOWN_LIMIT, RejectCode.DAILY_LOSS_LIMIT, RejectCode.LOSS_STREAK)
+"""Codes of what has tripped."""
 
 
 class ConfiguredBreakers(Protocol):

@@ -34,6 +34,7 @@ cdef class Context:
     cdef Counter orders_refused
     cdef Histogram tick_to_trade
     cdef tuple refusals
+    cdef object exits                   # how positions are left (ConfiguredExits), or None
     cdef Trace trace                    # None but in benchmarks
 
     cdef object refuse(self, int why)
@@ -41,3 +42,4 @@ cdef class Context:
     cdef int ask_cancel(self, uint64_t id, uint64_t instrument_id) except -1
     cdef Instrument find(self, object key)
     cdef Instrument make(self, object key)
+    cdef int leave(self, Instrument instrument, int why) except -1

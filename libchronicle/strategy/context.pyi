@@ -2,6 +2,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from libchronicle.counters import Counter, Histogram
+from libchronicle.risk import ConfiguredExits
 from libchronicle.signals import Feature, FeatureSet
 from libchronicle.strategy.bookview import Book
 from libchronicle.strategy.instrument import Amount, Instrument
@@ -31,6 +32,7 @@ class Context:
         log: Any = ...,
         account: str = ...,
         max_open_orders: int = ...,
+        exits: ConfiguredExits | None = ...,
     ) -> None: ...
     def now_ns(self) -> int: ...
     def set_timer(self, name: str, *, every_ms: int = ..., after_ms: int = ..., at_ns: int = ...) -> None: ...

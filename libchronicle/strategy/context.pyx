@@ -21,6 +21,7 @@ from libchronicle.protocol.layout cimport (
     chr_replace_order_t,
 )
 from libchronicle.signals.vector cimport FeatureSet
+from libchronicle.risk.exits cimport CHR_EXIT_STOP_LOSS
 from libchronicle.strategy.instrument cimport Instrument
 from libchronicle.strategy.order cimport Order
 from libchronicle.strategy.sink cimport OrderSink
@@ -28,8 +29,9 @@ from libchronicle.strategy.timers cimport Timers
 from libchronicle.strategy.trace cimport Trace
 from libchronicle.strategy.tracker cimport Tracker, WorkingOrder, order_id
 
-from libchronicle.errors import BadCombination, MisuseError, NotSubscribed
+from libchronicle.errors import BadCombination, MisuseError, NotSubscribed, OrderError
 from libchronicle.protocol import instrument_id
+from libchronicle.risk import exits_of
 from libchronicle.strategy.params import Params
 from libchronicle.strategy.refusal import Refusal
 
@@ -46,7 +48,7 @@ assert (Refusal.NOT_SYNCED, Refusal.TOO_MANY_ORDERS) == (NOT_SYNCED, TOO_MANY_OR
 cdef class Context:
     """Handed to every callback. Built by the runner."""
 
-    def __init__(self, OrderSink sink not None, *, params=None, log=None, str account="", int max_open_orders=10_000):
+    def __init__(self, OrderSink sink not None, *, params=None, log=None, str account="", int max_open_orders=10_000, exits=None):
         cdef bytes raw = account.encode()
         if len(raw) > sizeof(self.account):
             raise MisuseError(reason=f"account {account!r} is longer than 16 bytes")
@@ -63,6 +65,7 @@ cdef class Context:
         self.gate = Refusal.NOT_TRADING
         self.max_open_orders = max_open_orders
         self.refusals = tuple(sorted(Refusal, reverse=True))
+        self.exits = exits
 
     # ------------------------------------------------------------ time
 
@@ -97,7 +100,8 @@ cdef class Context:
     cdef Instrument make(self, object key):
         """The handle, made when it is not there yet: for subscriptions."""
         if type(key) is not Instrument and key not in self.instruments:
-            self.instruments[key] = Instrument(key)
+            self.instruments[key] = made = Instrument(key)
+            (<Instrument> made).exits = None if self.exits is None else exits_of(self.exits)
         return self.find(key)
 
     def instrument(self, str name not None):
@@ -270,6 +274,21 @@ cdef class Context:
         if qty == 0:
             return None
         return self.submit(found.market(CHR_SIDE_SELL if qty > 0 else CHR_SIDE_BUY, abs(qty), reduce_only=True))
+
+    cdef int leave(self, Instrument instrument, int why) except -1:
+        """Stop-loss or take-profit: the instrument's orders go, then its position."""
+        cdef int64_t qty = instrument._position.qty
+        cdef str name = "stop-loss" if why == CHR_EXIT_STOP_LOSS else "take-profit"
+        self.cancel_all(instrument)
+        try:
+            sent = self.submit(
+                instrument.market(CHR_SIDE_SELL if qty > 0 else CHR_SIDE_BUY, abs(qty), reduce_only=True, tag=name)
+            )
+        except OrderError as error:  # less than a lot: there is no order for it
+            sent = error
+        if self.log is not None:
+            self.log.warning(name, instrument=instrument.name, position=instrument.format_qty(qty), order=str(sent))
+        return 0
 
     # ------------------------------------------------------------ for the runner
 

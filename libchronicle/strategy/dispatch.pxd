@@ -36,6 +36,7 @@ cdef class Dispatcher:
     cdef Instrument find(self, uint64_t id)
     cdef int market(self, const chr_frame *f, uint64_t queue_id, bint muted) except -1
     cdef int book_record(self, Instrument instrument, const chr_frame *f, uint64_t queue_id, bint muted) except -1
+    cdef int look_at_exits(self, Instrument instrument, const chr_frame *f, uint64_t queue_id) except -1
     cdef int rare(self, const chr_frame *f, bint muted) except -1
     cdef int report(self, const chr_frame *f, uint64_t queue_id, bint muted) except -1
     cdef int executed(self, const chr_frame *f, uint64_t queue_id, bint muted) except -1

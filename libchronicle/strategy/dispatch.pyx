@@ -16,7 +16,7 @@ None for all, reason), venue_status(VenueStatus), risk_event(RiskEvent), rejecte
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from libchronicle.book.l2 cimport CHR_L2_APPLIED, chr_l2_apply, chr_l2_reason
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, chr_l2, chr_l2_apply, chr_l2_best, chr_l2_reason
 from libchronicle.native.hot cimport chr_frame, chr_now_ns
 from libchronicle.protocol.layout cimport (
     CHR_BEST_BID_ASK,
@@ -42,6 +42,7 @@ from libchronicle.protocol.layout cimport (
     chr_best_bid_ask_t,
     chr_execution_report_t,
     chr_instrument_t,
+    chr_level_t,
     chr_position_report_t,
     chr_trade_t,
 )
@@ -200,12 +201,27 @@ cdef class Dispatcher:
             self.listener.book_synced(instrument)
         if instrument.watched is not None and instrument.synced and not muted:
             instrument.watched.take(f, instrument._book.inner)
+        if instrument.exits is not None and self.live and instrument.synced and not muted:
+            self.look_at_exits(instrument, f, queue_id)
         if self.on_book is None or muted or not (self.live and instrument.synced and instrument.kinds & KIND_BOOK):
             return told
         self.cause(f, queue_id)
         self.callbacks += 1
         self.on_book(self.ctx, instrument._book)
         return 1
+
+    cdef int look_at_exits(self, Instrument instrument, const chr_frame *f, uint64_t queue_id) except -1:
+        """Stop-loss and take-profit of the position come before what the strategy makes of the record."""
+        cdef chr_level_t bid, ask
+        cdef const chr_l2 *book = instrument._book.b
+        cdef int why = instrument.exits.look(
+            bid.price if chr_l2_best(book, CHR_BID, &bid) else 0, ask.price if chr_l2_best(book, CHR_ASK, &ask) else 0,
+            instrument._position.qty, instrument._position.avg_price, self.ctx.now,
+        )
+        if why:
+            self.cause(f, queue_id)
+            self.ctx.leave(instrument, why)
+        return 0
 
     cdef int rare(self, const chr_frame *f, bint muted) except -1:
         """Definitions, gaps, resets, the venue's state: a few a minute."""

@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 
 from libchronicle.protocol.layout cimport chr_instrument_t
 from libchronicle.signals.vector cimport FeatureSet
+from libchronicle.risk.exits cimport Exits
 from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.order cimport Order
 from libchronicle.strategy.tracker cimport Position
@@ -24,6 +25,7 @@ cdef class Instrument:
     cdef Book _book
     cdef Position _position
     cdef FeatureSet watched        # features that are kept up to date, or None
+    cdef Exits exits               # stop-loss and take-profit of its position, or None
 
     cdef int watch(self, FeatureSet features) except -1
     cdef int define(self, const chr_instrument_t *definition) except -1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from libchronicle.errors import OrderError
 from libchronicle.protocol import KillChange, Parameter, StateChange, VenueState, VenueStatus
+from libchronicle.risk import BREAKERS
 from libchronicle.runtime.config import Limits
 from libchronicle.strategy.params import str_of
 from libchronicle.strategy.refusal import Refusal
@@ -59,6 +60,7 @@ class Lifecycle:
         cancel_on_stop: bool = True,
         log: Any = None,
         limits: Limits | None = None,
+        flatten_on_trip: bool = False,
     ) -> None:
         self.ctx = ctx
         self.recorder = recorder
@@ -73,6 +75,7 @@ class Lifecycle:
         self._instruments: dict[str, list[Instrument]] = {}
         self._venue_down: set[str] = set()
         self._flatten = flatten
+        self._flatten_on_trip = flatten_on_trip
         self._cancel_on_stop = cancel_on_stop
         self._log = log
         self.rejections = Rejections(Limits() if limits is None else limits)
@@ -178,6 +181,10 @@ class Lifecycle:
     def risk_event(self, event: RiskEvent) -> None:
         if self._log is not None:
             self._log.warning("risk", code=event.code.name, text=event.text)
+        if self._flatten_on_trip and event.code in BREAKERS:
+            self.dispatcher.no_cause()
+            self.ctx.order_cancel_all(0, "breaker")
+            self._send_flat()
 
     def rejected(self, instrument: Instrument, code: int, text: str) -> None:
         """The router refused an order."""

@@ -141,7 +141,7 @@ class LiveRunner:
         self._closers.append(self.recorder.release)
         self.sink = sink = QueueSink(self._orders)
         self._closers.append(sink.release)
-        self.ctx = Context(sink, params=config.params, account=config.account)
+        self.ctx = Context(sink, params=config.params, account=config.account, exits=config.risk)
         self.said = self._keep_log(DeferredLog(self.log, self.ctx.now_ns))
         self.ctx.count(self.metrics.orders, self.metrics.refused, self.metrics.tick_to_trade)
         self.lifecycle = Lifecycle(
@@ -152,6 +152,7 @@ class LiveRunner:
             cancel_on_stop=config.on_stop == "cancel",
             log=self.log,
             limits=config.limits,
+            flatten_on_trip=config.risk.on_trip == "flatten",
         )
         self.lifecycle.on_host_state = self._host_state
         self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, self.strategy, self.lifecycle)

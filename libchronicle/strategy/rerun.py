@@ -230,7 +230,9 @@ class _Rerun:
         """The strategy and what it is driven by, as the live runner makes them."""
         config = self.config
         self.sink = MemorySink(self._sent_ns, orders_out.queue_id, orders_out.epoch, orders_out.start_seq)
-        self.ctx = Context(self.sink, params=config.params, account=config.account, log=_Silence())
+        self.ctx = Context(
+            self.sink, params=config.params, account=config.account, log=_Silence(), exits=config.risk
+        )
         self.ctx.set_now(self.session.start.realtime_ns)
         self.strategy = self._kind()
         self.recorder = MemoryRecorder()
@@ -242,6 +244,7 @@ class _Rerun:
             flatten=config.on_disconnect == "flatten",
             cancel_on_stop=config.on_stop == "cancel",
             limits=config.limits,
+            flatten_on_trip=config.risk.on_trip == "flatten",
         )
         self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, self.strategy, self.lifecycle)
         self._subscribed: dict[str, tuple[str, ...]] = dict.fromkeys(config.subscribe, config.kinds)

@@ -19,10 +19,9 @@ from libchronicle.protocol import (
     OpenOrder,
     OrderFlags,
     PositionReport,
-    RejectCode,
     RiskEvent,
 )
-from libchronicle.risk import ConfiguredLimits, RiskLimits, TokenBucket, resolve
+from libchronicle.risk import BREAKERS, ConfiguredLimits, RiskLimits, TokenBucket, resolve
 from libchronicle.runtime.config import RiskConfig
 from services.router.riskwatch import Tripwires
 
@@ -30,7 +29,6 @@ __all__ = ["Client", "Sink", "State", "order_of"]
 
 
 NO_RISK = RiskConfig()
-BREAKERS = (RejectCode.DRAWDOWN_LIMIT, RejectCode.DAILY_LOSS_LIMIT, RejectCode.LOSS_STREAK)
 _MOST_UNDELIVERED = 4096  # in memory; what is older is found in the journal
 
 

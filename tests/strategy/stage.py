@@ -71,12 +71,13 @@ class Stage:
         trading: bool = True,
         params: Any = None,
         sink: OrderSink | None = None,
+        exits: Any = None,
         **options: Any,
     ) -> None:
         self.names = names or (BTC,)
         self.now = 1_000_000_000
         self.sink = MemorySink(lambda: self.now)
-        self.ctx = Context(sink or self.sink, params=params, account="paper")
+        self.ctx = Context(sink or self.sink, params=params, account="paper", exits=exits)
         self.ctx.set_now(self.now)
         self.journal = Journal()
         self.strategy = strategy or Strategy()
