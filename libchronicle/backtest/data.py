@@ -1,6 +1,7 @@
 """What a backtest reads: anything that holds market records, as sources of frames.
 
-archive     an Archive, the directory of one, or a run directory: clean streams book, trade, quote of each instrument
+archive     an Archive, the directory of one, or a run directory: clean streams book, trade, quote of each instrument; the raw
+            queues of a run directory that refined nothing
 queue       the directory of one queue (raw or clean)
 file        of any kind that `chronicle archive import` knows: a Binance recording, Tardis or LOBSTER CSV, ITCH, npz
 rows        a `.parquet` file or a mapping of columns as `tape_of_rows` takes them, with `definition`
@@ -78,7 +79,11 @@ def _of_path(path: Path, definition: Instrument | None) -> Data:
     if (path / "control.meta").is_file():
         return _QueueData(path)
     if (path / "v1").is_dir() or (path / "archive").is_dir() or (path / "market_data").is_dir():
-        return _ArchiveData(Archive(path))
+        refined = _ArchiveData(Archive(path))
+        raw: list[Data] = [
+            _QueueData(one.parent) for one in sorted(path.glob("market_data/queue/*/control.meta"))
+        ]
+        return refined if refined.holds() or not raw else _Several(raw)
     if path.suffix == ".parquet" and path.is_file():
         return _TapeData(_rows(_parquet(path), definition))
     if path.is_file():
