@@ -125,6 +125,7 @@ def generator(params: Any) -> SignalGenerator:
         threshold=params.threshold,
         persist_ms=params.persist_ms,
         hold_ms=params.hold_ms,
+        min_strength=params.min_strength,
         min_confidence=params.min_confidence,
         filters=filters,
     )

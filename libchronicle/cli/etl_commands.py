@@ -59,7 +59,10 @@ def extract(
         str, typer.Option("--out", "-o", metavar="PATH", help="Directory; of csv: the file's directory.")
     ] = "features",
     features: Annotated[
-        str, typer.Option(metavar="A,B", help="Built-in ones, or FILE.py:Class. See --list.")
+        str,
+        typer.Option(
+            metavar="A,B", help="Built-in ones, `vector` for 13 at once, or FILE.py:Class. See --list."
+        ),
     ] = "",
     trigger: Annotated[
         str,
@@ -87,6 +90,7 @@ def extract(
     Examples:
       chronicle etl extract binance-spot:BTCUSDT --trigger bar:1s --out features
       chronicle etl extract --features mid,imbalance:5,mine.py:Momentum --trigger trade --start 2024-08-08T23:55
+      chronicle etl extract --features vector --trigger book
       chronicle etl extract --list
     """
     from libchronicle.cli.extracting import ExtractArguments, list_features, run_extract

@@ -24,7 +24,7 @@ from libchronicle.etl.extract import (
     features_named,
 )
 from libchronicle.etl.sinks import CsvSink, NullSink, ParquetSink, RowSink
-from libchronicle.signals import BUILTIN, FeatureBatch, trigger_named
+from libchronicle.signals import BUILTIN, FeatureBatch, trigger_named, vector_features
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.layout import RAW_VENUE
 from libchronicle.storage.recorded import require_recorded
@@ -155,6 +155,7 @@ def _sink(arguments: ExtractArguments, venue: str, symbol: str) -> RowSink:
 
 def list_features(*, as_json: bool) -> None:
     rows = [(name, column.name, column.kind) for name, kind in BUILTIN.items() for column in kind().columns]
+    rows += [("vector", column.name, column.kind) for one in vector_features() for column in one.columns]
     if as_json:
         print_json([dict(zip(("feature", "column", "kind"), row, strict=True)) for row in rows])
     else:

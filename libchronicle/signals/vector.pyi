@@ -26,7 +26,8 @@ class FeatureSet:
     def scale(self, price_exponent: int, qty_exponent: int) -> None:
         """What mantissas stand for, where no Instrument record tells it."""
     def feed(self, type_id: int, payload: Buffer, ts_ns: int) -> None:
-        """A record as bytes, into a book of its own: outside a strategy."""
+        """A record as bytes, into a book of its own: outside a strategy. Records of another instrument than the book's are
+        left out."""
     def feed_all(self, records: Iterable[tuple[int, bytes, int]], *, each: bool = False) -> int:
         """`feed` for each (type_id, payload, ts_ns); how many. `each`: compute the values after every one."""
     def forget(self) -> None:

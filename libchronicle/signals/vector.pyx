@@ -12,6 +12,7 @@ from libc.string cimport memset
 from libchronicle.book.l2 cimport L2Book, chr_l2_apply
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.layout cimport CHR_BOOK_RESET, CHR_GAP, CHR_INSTRUMENT
+from libchronicle.protocol.sbe cimport chr_instrument_of
 from libchronicle.signals.core cimport Feature, Market, NumericFeature
 
 import array
@@ -125,8 +126,11 @@ cdef class FeatureSet:
 
     cdef int feed_bytes(self, int type_id, const unsigned char *payload, Py_ssize_t size, int64_t ts_ns) except -1:
         cdef chr_frame frame
+        cdef uint64_t id = chr_instrument_of(<uint16_t>type_id, payload, <uint32_t>size)
         if self.own is None:
             self.own = L2Book()
+        if id and self.own.b.instrument_id and id != self.own.b.instrument_id:
+            return 0
         memset(&frame, 0, sizeof(frame))
         frame.payload = payload
         frame.size = <uint32_t>size

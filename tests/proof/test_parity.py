@@ -1,6 +1,6 @@
 """What a strategy did on paper comes again from its session and the queues, message for message, whatever the seed.
 
-Each run: the embedded exchange with a seed of its own, a feed, the router and three strategies as processes; then
+Each run: the embedded exchange with a seed of its own, a feed, the router and four strategies as processes; then
 `chronicle replay-check` for every strategy and for the router.
 """
 
@@ -95,6 +95,22 @@ seed = {seed}
 """
 
 
+# The example of features and signals, made to trade within seconds: no window that has to fill first.
+LEAN = {
+    "threshold": 0.0,
+    "persist_ms": 0,
+    "min_strength": 1e-4,
+    "min_confidence": 0.0,
+    "max_spread_bps": 1e4,
+    "max_volatility": 0.0,
+    "against_bps": 0.0,
+    "hold_ms": 200,
+    "pause_ms": 20,
+    "qty": "5",
+    "max_position": "9",
+}
+
+
 class Suite:
     """One run directory and its daemons."""
 
@@ -123,6 +139,10 @@ class Suite:
         for name in ("imbalance_taker", "quoter"):
             for kind in ("py", "toml"):
                 shutil.copy(deploy / "strategies" / f"{name}.{kind}", self.strategies)
+        lean = read_toml(deploy / "examples/lean.toml")
+        lean["params"] |= LEAN
+        shutil.copy(deploy / "examples/lean.py", self.strategies)
+        (self.strategies / "lean.toml").write_text(write_toml(lean))
         (self.strategies / "mixer.py").write_text(MIXER)
         (self.strategies / "mixer.toml").write_text(MIXER_TOML.format(seed=seed))
         KillWord(self.paths).initialise()
@@ -211,6 +231,7 @@ def test_paper_sessions_come_again_message_for_message(
         suite = suites(rng.randrange(1 << 30))
         suite.start()
         suite.until(lambda suite=suite: suite.fills("mixer") >= FILLS, "enough fills")
+        suite.until(lambda suite=suite: suite.fills("lean") >= 2, "fills of the example")
         suite.stop()
         # the router's session is checked with each strategy's; once is enough
         verdicts = suite.check("mixer") + [
