@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
 from libchronicle.errors import InvalidArgument
-from libchronicle.etl.extract import extract, features_named
+from libchronicle.etl.extract import DEFAULT_FEATURES, extract, features_named
 from libchronicle.etl.recordings import ALL_KINDS
 from libchronicle.etl.sinks import CsvSink, NullSink, ParquetSink
 from libchronicle.protocol import Trade
 from libchronicle.queue import Queue, QueueConfig
 from libchronicle.signals import Column, Feature, Mid, TimeBar, trigger_named
+from libchronicle.signals.registry import BUILTIN
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.importers import import_file
 from libchronicle.storage.layout import ArchiveLayout
@@ -210,3 +211,12 @@ def test_a_feature_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("X = 3\n")
     with pytest.raises(InvalidArgument, match="derived from Feature"):
         features_named(f"{tmp_path}/a.py:X")
+
+
+def test_the_page_on_research_names_every_feature_and_what_is_taken_by_default(project_root: Path) -> None:
+    told = (project_root / "docs" / "research.md").read_text() + (
+        project_root / "docs" / "signals.md"
+    ).read_text()
+    missing = [name for name in BUILTIN if f"`{name}" not in told]
+    assert missing == []
+    assert f"`{DEFAULT_FEATURES}`" in told
