@@ -119,7 +119,7 @@ static inline int chr_no_market(const chr_proposal *o, const chr_situation *s, c
 
 static inline int chr_price_band(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t band = s->limits->price_band_bps, reference = s->reference;
-    if (band < 0 || o->type == CHR_ORDER_TYPE_MARKET || !reference) return 0;
+    if (band < 0 || o->type == CHR_ORDER_TYPE_MARKET || o->type == CHR_ORDER_TYPE_STOP_MARKET || !reference) return 0;
     chr_i128 away = (chr_i128)o->price - reference;
     if (away < 0) away = -away;
     return away * CHR_BPS > (chr_i128)reference * band && chr_breached(b, CHR_REJECT_CODE_BAD_PRICE, reference, o->price);
@@ -234,8 +234,12 @@ static const struct {
 static inline int chr_risk_check(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     b->code = 0;
     b->limit = b->actual = 0;
+    int asked = 0;
     for (size_t i = 0; i < sizeof(CHR_CHECKS) / sizeof(CHR_CHECKS[0]); i++) {
-        if (!CHR_CHECKS[i].always && chr_only_reduces(o, s)) return 0;
+        if (!CHR_CHECKS[i].always && !asked) {
+            if (chr_only_reduces(o, s)) return 0;
+            asked = 1;
+        }
         if (CHR_CHECKS[i].violated(o, s, b)) return b->code;
     }
     if (s->bucket && s->bucket->cost_ns && !chr_bucket_take(s->bucket, s->now_ns)) b->code = CHR_REJECT_CODE_RATE_LIMIT;

@@ -96,7 +96,8 @@ def _no_market(order: Proposal, now: Situation) -> Breach | None:
 
 def _price_band(order: Proposal, now: Situation) -> Breach | None:
     band = now.limits.price_band_bps
-    if band is None or order.order_type == OrderType.MARKET or not now.market or not now.market.reference:
+    no_limit = order.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
+    if band is None or no_limit or not now.market or not now.market.reference:
         return None
     reference = now.market.reference
     if abs(order.price - reference) * BPS > reference * band:
