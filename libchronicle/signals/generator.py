@@ -99,8 +99,9 @@ class SignalGenerator:
         if type(outcome) is not Signal:
             return outcome
         for one in self.filters:
-            if any(values.get(name) is None for name in one.needs):
-                return Suppressed(f"{one.name} unknown", outcome)
+            for name in one.needs:
+                if values.get(name) is None:
+                    return Suppressed(f"{one.name} unknown", outcome)
             if one.blocks(outcome, values):
                 return Suppressed(one.name, outcome)
         return outcome

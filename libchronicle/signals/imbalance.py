@@ -33,6 +33,7 @@ from libchronicle.signals.outcomes import NoSignal, Outcome, Signal, Suppressed
 __all__ = ["ImbalanceSignal"]
 
 _MS = 1_000_000
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class ImbalanceSignal(SignalGenerator):
@@ -86,7 +87,7 @@ class ImbalanceSignal(SignalGenerator):
             return NoSignal("weak")
         if strength < self.min_strength:
             return NoSignal("decayed")
-        side = Side.BUY if self._side > 0 else Side.SELL
+        side = _BUY if self._side > 0 else _SELL
         return self._held_back(Signal(side, strength, self._past.confidence(self._side), now_ns, self.name))
 
     def _lean(self, x: float, now_ns: int) -> None:
@@ -100,7 +101,7 @@ class ImbalanceSignal(SignalGenerator):
     def _held_back(self, signal: Signal) -> Outcome:
         if signal.confidence < self.min_confidence:
             return Suppressed("confidence", signal)
-        direction = signal.direction
+        direction = self._side
         if direction != self._held:
             if self._held and signal.ts_ns - self._held_ns < self.hold_ns:
                 return Suppressed("holding", signal)

@@ -11,6 +11,9 @@ from libchronicle.protocol.enums import Side
 __all__ = ["NoSignal", "Outcome", "Signal", "Suppressed"]
 
 
+_BUY: Final = Side.BUY  # a member of an enum is looked up slowly, and hashed more slowly
+
+
 class Signal(msgspec.Struct, frozen=True, gc=False):
     """`strength`: how much, above 0, at most 1. `confidence`: how sure, 0 to 1. `ts_ns`: when it was given."""
 
@@ -23,12 +26,12 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     @property
     def direction(self) -> int:
         """1 to buy, -1 to sell."""
-        return _DIRECTION[self.side]
+        return 1 if self.side is _BUY else -1
 
     @property
     def score(self) -> float:
         """Direction × strength × confidence, -1 to 1."""
-        return _DIRECTION[self.side] * self.strength * self.confidence
+        return self.direction * self.strength * self.confidence
 
 
 class NoSignal(msgspec.Struct, frozen=True, gc=False):
@@ -45,5 +48,3 @@ class Suppressed(msgspec.Struct, frozen=True, gc=False):
 
 
 Outcome = Signal | NoSignal | Suppressed
-
-_DIRECTION: Final = {Side.BUY: 1, Side.SELL: -1}
