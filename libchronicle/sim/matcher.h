@@ -13,7 +13,8 @@
        * a trade goes strictly through its price: all of it, for the venue would have had to fill it first
        * a trade against its side prints at its price: what is ahead trades first (sim_queue.h), then our orders by age
        * the opposite best reaches its price: as much as is displayed there and not yet taken
-   - Better prices first, then older orders, over all owners. Our orders never trade with each other: they are not in the market's
+   - Better prices first, then older orders, over all owners: what stands before an order stands before the younger ones of its
+     price too, whatever was displayed when they came. Our orders never trade with each other: they are not in the market's
      book. With a self-trade prevention mode an order that would meet a resting one of the same owner follows the mode of the order
      that comes: it, the resting one, or both expire (SELF_TRADE). What stands before the resting one is taken first.
    - Stops wait for the last trade's price (TRIGGER_TRADE) or the opposite best (TRIGGER_BOOK) to reach their stop price: a buy at or
@@ -259,6 +260,7 @@ static inline int chr_sim_replace(chr_sim *m, uint64_t key, uint32_t owner, int6
 static inline void chr_sim_trade_against(chr_sim *m, chr_sim_slot *s, int side, int64_t price, int64_t qty) {
     chr_sim_line *line = &s->resting[side];
     int64_t key = price ^ -(int64_t)side, used = 0; /* used: by our orders; it cannot fill two of them with the same quantity */
+    int64_t behind = qty;                           /* of the print, behind what stands before the orders so far: never more for younger */
     for (uint32_t i = line->count; i-- > 0 && line->at[i].key >= key;) {
         uint32_t place = line->at[i].order;
         chr_sim_order *o = &m->orders[place];
@@ -268,7 +270,9 @@ static inline void chr_sim_trade_against(chr_sim *m, chr_sim_slot *s, int side, 
             chr_sim_fill(m, s, place, o->qty - o->cum, &why);
             continue;
         }
-        int64_t left = chr_sim_queue_trade(s, o, qty) - used, want = o->qty - o->cum;
+        int64_t reaches = chr_sim_queue_trade(s, o, qty), want = o->qty - o->cum;
+        if (reaches < behind) behind = reaches;
+        int64_t left = behind - used;
         if (left > want) left = want;
         if (left <= 0 || o->flags & CHR_SIM_THROUGH_ONLY || chr_sim_draw(m, s->terms.miss_ppm)) continue;
         why.rule = CHR_SIM_RULE_QUEUE;
@@ -337,6 +341,7 @@ static inline int chr_sim_book_slowly(chr_sim *m, chr_sim_slot *s) {
         for (uint32_t i = s->resting[side].count; i-- > 0;) {
             chr_sim_order *o = &m->orders[s->resting[side].at[i].order];
             s->rejoin ? chr_sim_queue_rejoin(s, o) : chr_sim_queue_depth(s, o);
+            chr_sim_behind_elder(m, &s->resting[side], i + 1, o);
         }
     chr_sim_forget_gone(&s->taken[CHR_BID], &s->book->side[CHR_BID]);
     chr_sim_forget_gone(&s->taken[CHR_ASK], &s->book->side[CHR_ASK]);
@@ -407,10 +412,13 @@ static inline int chr_sim_readmit(chr_sim *m, const chr_sim_order *was) {
     o->flags = 0;
     o->state = was->cum ? CHR_SIM_PARTIAL : CHR_SIM_OPEN;
     chr_sim_enter(m, place);
-    if (chr_sim_is_stop(o))
+    if (chr_sim_is_stop(o)) {
         chr_sim_stand(m, s, &s->stops[chr_sim_rising(o)], chr_sim_stop_key(o), place, CHR_SIM_WAITING);
-    else
-        chr_sim_stand(m, s, &s->resting[chr_sim_side(o)], chr_sim_key(o), place, CHR_SIM_RESTING);
+    } else {
+        chr_sim_line *line = &s->resting[chr_sim_side(o)];
+        chr_sim_behind_elder(m, line, chr_sim_line_find(line, chr_sim_key(o)), o);
+        chr_sim_stand(m, s, line, chr_sim_key(o), place, CHR_SIM_RESTING);
+    }
     return chr_sim_result(m);
 }
 
@@ -421,6 +429,7 @@ static inline void chr_sim_place_unknown(chr_sim *m, uint32_t slot) {
         for (uint32_t i = s->resting[side].count; i-- > 0;) {
             chr_sim_order *o = &m->orders[s->resting[side].at[i].order];
             if (o->ahead == CHR_SIM_AHEAD_UNKNOWN) chr_sim_queue_join(s, o);
+            chr_sim_behind_elder(m, &s->resting[side], i + 1, o);
         }
 }
 

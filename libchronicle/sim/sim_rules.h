@@ -267,6 +267,14 @@ static inline int chr_sim_crosses(const chr_sim *m, const chr_sim_slot *s, const
 
 /* ------------------------------------------------------------------ resting */
 
+/* Whatever stands before an older order of ours at the same price stands before this one too. `i`: where it is in its line, or would
+   be put; its elders come after. */
+static inline void chr_sim_behind_elder(const chr_sim *m, const chr_sim_line *line, uint32_t i, chr_sim_order *o) {
+    if (i >= line->count || line->at[i].key != chr_sim_key(o) || o->ahead == CHR_SIM_AHEAD_UNKNOWN) return;
+    int64_t before = m->orders[line->at[i].order].ahead;
+    if (o->ahead < before) o->ahead = before;
+}
+
 static inline void chr_sim_stand(chr_sim *m, chr_sim_slot *s, chr_sim_line *line, int64_t key, uint32_t place, uint8_t flag) {
     chr_sim_order *o = &m->orders[place];
     if (chr_sim_line_add(line, key, place)) m->no_memory = 1;
@@ -286,8 +294,10 @@ static inline void chr_sim_rest_or_expire(chr_sim *m, chr_sim_slot *s, uint32_t 
     } else if (o->reduce_only && chr_sim_allowed(s, o) == 0) {
         chr_sim_end(m, place, CHR_EXEC_TYPE_EXPIRED, CHR_REJECT_CODE_REDUCE_ONLY, 0);
     } else {
+        chr_sim_line *line = &s->resting[chr_sim_side(o)];
         chr_sim_queue_join(s, o);
-        chr_sim_stand(m, s, &s->resting[chr_sim_side(o)], chr_sim_key(o), place, CHR_SIM_RESTING);
+        chr_sim_behind_elder(m, line, chr_sim_line_find(line, chr_sim_key(o)), o);
+        chr_sim_stand(m, s, line, chr_sim_key(o), place, CHR_SIM_RESTING);
     }
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from libchronicle.protocol import ExecType, Liquidity, OrderType, RejectCode, Side, StpMode, TimeInForce
@@ -268,6 +269,8 @@ class Reference:
             self.end(o, ExecType.EXPIRED, RejectCode.REDUCE_ONLY)
         else:
             o.ahead = o.shown = (self.bids if o.side == BUY else self.asks).get(o.price, 0)
+            elders = [e.ahead for e in self.line(o.side) if e.price == o.price]
+            o.ahead = max([o.ahead, *elders])
             o.traded, o.resting = 0, True
             self.places += 1
             o.place = self.places
@@ -357,16 +360,16 @@ class Reference:
             self.fire_stops()
 
     def against(self, side: Side, price: int, qty: int) -> None:
-        used = 0
+        used, behind = 0, qty
         for o in self.line(side):
             ahead = o.ahead
             if o.sign * (o.price - price) > 0:
                 self.fill(o, o.leaves, o.price, FillRule.THROUGH, (price, qty), ahead)
             elif o.price == price:
-                left = qty - min(ahead, qty)
+                behind = min(behind, qty - min(ahead, qty))
                 o.ahead -= min(ahead, qty)
                 o.traded += qty
-                here = min(o.leaves, left - used)
+                here = min(o.leaves, behind - used)
                 if here > 0:
                     used += self.fill(o, here, o.price, FillRule.QUEUE, (price, qty), ahead)
 
@@ -374,6 +377,10 @@ class Reference:
         if self.model != "trades":
             for o in self.line(BUY) + self.line(SELL):
                 self.depth(o)
+            for side in (BUY, SELL):
+                for elder, o in pairwise(self.line(side)):
+                    if elder.price == o.price:
+                        o.ahead = max(o.ahead, elder.ahead)
         self.forget_gone(BUY)
         self.forget_gone(SELL)
         for side in (BUY, SELL):

@@ -22,7 +22,15 @@ from libchronicle.protocol import (
     Trade,
 )
 from libchronicle.sim.matcher import FillRule, Matcher, MatchEvent, StopTrigger
-from libchronicle.sim.queues import FifoQueue, FillChances, ProbQueue, QueuedOrder, RiskAverseQueue, UserQueue
+from libchronicle.sim.queues import (
+    FifoQueue,
+    FillChances,
+    ProbQueue,
+    QueuedOrder,
+    QueueModel,
+    RiskAverseQueue,
+    UserQueue,
+)
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -287,6 +295,22 @@ def test_after_a_snapshot_that_nobody_saw_coming_no_more_is_ahead_than_is_displa
         venue.matcher.reset(venue.slot)
         venue.show({99: 12}, {101: 5}, tell=True)
         assert venue.matcher.working()[0].ahead == ahead, queue
+
+
+@pytest.mark.parametrize(
+    "queue", [RiskAverseQueue(), RiskAverseQueue(capped=True), ProbQueue(0.5), UserQueue()]
+)
+def test_a_younger_order_never_fills_before_an_older_one_of_its_price(queue: QueueModel) -> None:
+    venue = Venue(queue=queue)
+    venue.show({99: 30}, {101: 5}, tell=True)
+    venue.ask(BUY, 4, 99)
+    venue.show({99: 5}, {101: 5}, tell=True)  # cancelled, and not believed by all of them
+    venue.ask(BUY, 4, 99)
+    filled: list[int] = []
+    for _ in range(12):
+        filled += [e.key for e in venue.matcher.trade(venue.slot, 99, 4, SELL)]
+    assert filled == sorted(filled)
+    assert set(filled) == {1, 2}
 
 
 def test_what_no_model_is_and_exact_queues_on_levels_are_refused() -> None:
