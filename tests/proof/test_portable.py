@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.proof.conftest import LONG, LONG_LIMIT_S
+
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "libchronicle" / "native"
 SOURCES = sorted(NATIVE.glob("*.c"))
 CORE_TEST = ROOT / "tests" / "native" / "core_test.c"
 WARNINGS = ["-Wall", "-Wextra", "-Wno-format-truncation", "-Werror"]
-LONG = os.environ.get("CHRONICLE_PROOF") == "long"
 
 # The long proof takes all tests of queues.
 SHORT = ("test_append_and_read", "test_ownership", "test_fork")
@@ -163,7 +164,7 @@ def test_queues_without_the_help_of_linux(overlay, tmp_path):
         "--basetemp",
         tmp_path / "t",
     ]
-    done = run([*command, *files], env=environ, cwd=ROOT, timeout=1500 if LONG else 110)
+    done = run([*command, *files], env=environ, cwd=ROOT, timeout=LONG_LIMIT_S if LONG else 110)
     assert done.returncode == 0, done.stdout[-4000:]
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.proof.conftest import LONG_LIMIT_S
+
 PLAIN = ("-Wno-format-truncation",)
 TSAN = (*PLAIN, "-O1", "-fsanitize=thread", "-Wno-tsan")
-LIMIT_S = 1700
 
 
 def run(program: Path, *args: object) -> str:
     done = subprocess.run(
-        [str(program), *map(str, args)], capture_output=True, text=True, timeout=LIMIT_S, check=False
+        [str(program), *map(str, args)], capture_output=True, text=True, timeout=LONG_LIMIT_S, check=False
     )
     assert done.returncode == 0, done.stderr[-6000:]
     return done.stdout

@@ -50,7 +50,7 @@ static void play(uint64_t seed)
 }
 
 /* A kill damages nothing, so nothing may be told to have been mended. */
-static void require_no_alarm(const chr_writer *w)
+static void require_nothing_mended(const chr_writer *w)
 {
     uint32_t mended = ((const chr_publisher *)w)->mended;
     REQUIRE(mended == 0, "killed at step %llu: %x was mended", (ull)killed_at, mended);
@@ -64,7 +64,7 @@ static void recover_only(uint64_t seed)
     chr_writer *w = chr_writer_open(queue, &s.config, &e);
     REQUIRE(w != NULL, "recovery: code %d sys %d %s: %s", e.code, e.sys, e.path, e.reason);
     world->top_epoch = w->epoch;
-    require_no_alarm(w);
+    require_nothing_mended(w);
     chr_clean_run((chr_publisher *)w);
     chr_writer_close(w);
 }
@@ -77,7 +77,7 @@ static bool run(void (*body)(uint64_t), uint64_t seed, uint64_t stop_at)
     steps->stop_at = stop_at;
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(60);
+        alarm(600);
         body(seed);
         _exit(0);
     }
@@ -146,7 +146,7 @@ static void check_after(uint64_t seed, uint64_t at, uint64_t visible)
     chr_writer *w = s.writer = chr_writer_open(queue, &s.config, &e);
     REQUIRE(w != NULL, "writer: code %d sys %d %s: %s", e.code, e.sys, e.path, e.reason);
     s.config.segment_size = ((chr_publisher *)w)->segment_size;
-    require_no_alarm(w);
+    require_nothing_mended(w);
     REQUIRE(w->epoch > world->top_epoch, "epoch %u again", w->epoch);
     REQUIRE(w->seq >= visible, "%llu was seen, the writer goes on at %llu", (ull)visible - 1, (ull)w->seq);
     check_tail_is_zero(queue);

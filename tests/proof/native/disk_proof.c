@@ -101,7 +101,7 @@ static bool run(uint64_t seed, uint64_t fail_at, bool for_good, int error, bool 
     remove_tree(queue);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(100);
+        alarm(600);
         play(seed, on_mount);
         _exit(0);
     }

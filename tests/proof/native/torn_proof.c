@@ -213,7 +213,7 @@ static void in_child(const char *what, const char *queue, uint64_t seed, int dep
     pid_t pid = fork();
     if (pid == 0) {
         char boot[32], dir[512];
-        alarm(100);
+        alarm(600);
         steps = NULL;
         snprintf(boot, sizeof boot, "boot-%d-%llu", depth, (ull)seed);
         setenv("CHRONICLE_BOOT_ID", boot, 1);
@@ -238,7 +238,7 @@ static void play(const char *dir, uint64_t seed, scene_world *world)
     if (pid == 0) {
         char queue[420];
         scene s;
-        alarm(100);
+        alarm(600);
         snprintf(queue, sizeof queue, "%s/q", dir);
         steps_root(dir);
         steps_begin_with(queue);
