@@ -93,6 +93,7 @@ int chr_replace_text(const char *dir, const char *name, mode_t mode, const char 
 int chr_replace_file(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
 int chr_write_temp(char *temp, size_t room, const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
 void chr_agent_ensure(chr_agent_kind kind);
+uint64_t chr_segment_number(const char *name); /* in a segment file's name; UINT64_MAX: it is none */
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest); /* 1 found any */
 uint64_t chr_segment_after(const char *dir, uint64_t number); /* the next there is, UINT64_MAX = none; a look through the directory */
 

@@ -189,14 +189,11 @@ int chr_replace_file(const char *dir, const char *name, mode_t mode, const void 
     return -1;
 }
 
-/* The number in a segment file's name; UINT64_MAX if it is none. */
-static uint64_t segment_number(const char *name)
+uint64_t chr_segment_number(const char *name)
 {
-    char *end;
-    if (strlen(name) != 11 || strcmp(name + 9, ".q") != 0)
+    if (strspn(name, "0123456789") != 9 || strcmp(name + 9, ".q") != 0)
         return UINT64_MAX;
-    uint64_t n = strtoull(name, &end, 10);
-    return end == name + 9 ? n : UINT64_MAX;
+    return strtoull(name, NULL, 10);
 }
 
 int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest)
@@ -206,7 +203,7 @@ int chr_segment_range(const char *dir, uint64_t *lowest, uint64_t *highest)
     if (d == NULL)
         return 0;
     for (struct dirent *entry = readdir(d); entry != NULL; entry = readdir(d)) {
-        uint64_t n = segment_number(entry->d_name);
+        uint64_t n = chr_segment_number(entry->d_name);
         if (n == UINT64_MAX)
             continue;
         *lowest = found && *lowest < n ? *lowest : n;
@@ -222,7 +219,7 @@ uint64_t chr_segment_after(const char *dir, uint64_t number)
     uint64_t next = UINT64_MAX;
     DIR *d = opendir(dir);
     for (struct dirent *entry = d ? readdir(d) : NULL; entry != NULL; entry = readdir(d)) {
-        uint64_t n = segment_number(entry->d_name);
+        uint64_t n = chr_segment_number(entry->d_name);
         if (n > number && n < next)
             next = n;
     }

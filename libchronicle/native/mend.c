@@ -83,13 +83,6 @@ static bool header_sound(const chr_segment_header *h, uint64_t number)
            h->size >= CHR_SEGMENT_MIN && h->size <= CHR_SEGMENT_MAX && h->size % CHR_PAGE == 0;
 }
 
-static bool segment_number(const char *name, uint64_t *number)
-{
-    char *end;
-    *number = strtoull(name, &end, 10);
-    return end == name + 9 && strcmp(end, ".q") == 0;
-}
-
 /* Whose segments these are: notify.meta says it if a segment agrees, else the newest segment does. */
 static void learn_identity(const char *dir, traces *t)
 {
@@ -100,7 +93,7 @@ static void learn_identity(const char *dir, traces *t)
         wanted = notify.queue_id;
     DIR *d = opendir(dir);
     for (struct dirent *entry = d ? readdir(d) : NULL; entry != NULL; entry = readdir(d)) {
-        if (!segment_number(entry->d_name, &number) || read_head(dir, entry->d_name, &h, sizeof h) != (ssize_t)sizeof h || !header_sound(&h, number))
+        if ((number = chr_segment_number(entry->d_name)) == UINT64_MAX || read_head(dir, entry->d_name, &h, sizeof h) != (ssize_t)sizeof h || !header_sound(&h, number))
             continue;
         if (h.version != CHR_FORMAT_VERSION || h.features_incompat)
             t->version = h.version > CHR_FORMAT_VERSION ? h.version : CHR_FORMAT_VERSION + 1;
@@ -124,7 +117,7 @@ static void learn_from_segments(const char *dir, traces *t)
     DIR *d = opendir(dir);
     bool first = true;
     for (struct dirent *entry = d ? readdir(d) : NULL; entry != NULL; entry = readdir(d)) {
-        if (!segment_number(entry->d_name, &number) || read_head(dir, entry->d_name, &h, sizeof h) != (ssize_t)sizeof h)
+        if ((number = chr_segment_number(entry->d_name)) == UINT64_MAX || read_head(dir, entry->d_name, &h, sizeof h) != (ssize_t)sizeof h)
             continue;
         if (!header_sound(&h, number) || h.queue_id != t->queue_id || h.size != t->size || h.first_seq == CHR_SEQ_UNKNOWN)
             continue;

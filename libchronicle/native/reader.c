@@ -120,6 +120,19 @@ static int find_again(chr_subscriber *s, const chr_slot *slot, chr_error *e)
     return rewound(s, slot, e);
 }
 
+/* Where the page says, or at the oldest record if retention has passed that. It takes its mark back when it finds that a reader has come meanwhile. */
+static int place_at(chr_subscriber *s, const chr_slot *slot, bool *passed, chr_error *e)
+{
+    uint64_t number = slot->position / s->segment_size;
+    for (int attempt = 0;; attempt++) {
+        *passed = chr_reader_passed(s, number);
+        int placed = *passed ? chr_reader_place_oldest(s, e) : chr_reader_place(s, number, slot->position % s->segment_size, slot->seq, e);
+        bool taken_back = *passed ? placed == 0 && s->hot.next_seq < slot->seq : placed < 0 && chr_reader_passed(s, number);
+        if (!taken_back || attempt == 64)
+            return placed;
+    }
+}
+
 static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
 {
     chr_slot slot;
@@ -132,12 +145,13 @@ static int resume(chr_subscriber *s, bool or_oldest, chr_error *e)
     if (slot.queue_id != s->queue_id)
         return chr_fail(e, CHR_E_REPLACED, s->dir, s->name, s->queue_id, slot.queue_id, 0);
     const chr_control *c = control_of(s);
-    uint64_t head = chr_control_tail(c, &seq), number = slot.position / s->segment_size;
+    uint64_t head = chr_control_tail(c, &seq);
     if (slot.position > head || slot.seq > seq)
         return find_again(s, &slot, e);
-    int placed = chr_reader_passed(s, number) ? -1 : chr_reader_place(s, number, slot.position % s->segment_size, slot.seq, e);
-    if (placed < 0 && chr_reader_passed(s, number)) {
-        if (chr_reader_place_oldest(s, e) < 0)
+    bool passed;
+    int placed = place_at(s, &slot, &passed, e);
+    if (passed) {
+        if (placed < 0)
             return -1;
         bool all_read = s->hot.next_seq == slot.seq && (slot.epoch == 0 || s->hot.epoch == slot.epoch);
         if (or_oldest || all_read)

@@ -421,10 +421,9 @@ static int judge(walk *w, int verdict)
 /* Another boot: no valid frame stands in the segments behind the tail, so whatever bytes do are of torn ones. */
 static void clear_behind(walk *w)
 {
-    uint64_t lowest, highest;
-    if (!chr_segment_range(w->dir, &lowest, &highest))
-        return;
-    for (uint64_t number = w->tail->number + !w->tail->fresh; number <= highest; number++) {
+    for (uint64_t number = w->tail->number; number != UINT64_MAX; number = chr_segment_after(w->dir, number)) {
+        if (number == w->tail->number && !w->tail->fresh)
+            continue;
         if (enter(w, number) < 0)
             w->error->code = 0; /* told when it is that segment's turn */
         if (w->map != NULL)

@@ -276,10 +276,6 @@ static void watch_files(chr_publisher *p)
     }
     if (cut) /* stores into its last page would go on without a fault, and reach no disk */
         chr_store_release32(&p->segment->broken, 1);
-    if (fstat(p->pages.fd, &st) == 0 && st.st_size < CHR_PAGE) {
-        chr_store_release32(&p->pages.control->broken, 1); /* no new reader can open the queue: its next writer builds the page anew */
-        chr_store_release32(&p->segment->broken, 1);       /* which the next append looks at */
-    }
     if (taken_away(p)) {
         chr_store_release32(&p->replaced, 1);
         chr_store_release32(&p->segment->broken, 1); /* which the next append looks at */

@@ -22,7 +22,7 @@ _PAGE = 4096
 _LOOKS = 10
 _BETWEEN_LOOKS_S = 0.01
 _KNOWN = re.compile(
-    r"\d{9}\.(q|idx)|control\.meta|notify\.meta|writer\.lock|READY|quarantine\.json|readers|quarantine"
+    r"[0-9]{9}\.(q|idx)|control\.meta|notify\.meta|writer\.lock|READY|quarantine\.json|readers|quarantine"
 )
 _EVIDENCE = re.compile(r".*\.(stale|damaged)-\d+")
 _LEFTOVER = re.compile(r".*\.tmp-\d+-[0-9a-f]+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ __all__ = ["FIRST_FRAME", "SegmentWalk", "Subject"]
 FIRST_FRAME = 128
 """Offset of a segment's first frame."""
 
+_NAMED = 16  # missing segments of one gap that get a finding each
+_SEGMENT = re.compile(r"[0-9]{9}\.q")
 _STATES = {"good": "sealed", "quarantined": "quarantined", "bad": "left", "none": "left"}
 _REASONS = {
     "seq": (Severity.DAMAGE, "frame", "records are missing, and nothing says so"),
@@ -70,7 +73,7 @@ class Subject:
     def numbers(self) -> list[int]:
         """Numbers of the segment files, ascending."""
         names = (file.name for file in self.path.glob("*.q"))
-        return sorted(int(name[:-2]) for name in names if len(name) == 11 and name[:-2].isdigit())
+        return sorted(int(name[:-2]) for name in names if _SEGMENT.fullmatch(name))
 
     def file(self, number: int, kind: str = "q") -> Path:
         return self.path / f"{number:09d}.{kind}"
@@ -143,12 +146,23 @@ class SegmentWalk:
         header = self._subject.header(number)
         return header is None or not header["sound"] or bool(header["begun"])
 
+    def _is_stray(self, number: int) -> bool:
+        """Named like a segment, behind a gap behind the end. Only of a file whose header does not hold."""
+        control = self._subject.control
+        if control is None or self._subject.file(number - 1).exists():
+            return False
+        return bool(number > control["head"] // self._subject.size + 1)
+
     # ------------------------------------------------------------ the beginning
 
     def _one(self, number: int) -> None:
         subject, file = self._subject, self._subject.file(number)
         header = subject.header(number)
-        if header is None or not header["sound"] or header["version"] != 1:
+        holds = header is not None and header["sound"] and header["version"] == 1
+        if not holds and self._is_stray(number):
+            subject.find(Severity.NOTE, "file", file, "is no part of the queue, which ends far before it")
+            return
+        if header is None or not holds:
             subject.find(
                 Severity.REPAIR,
                 "segment",
@@ -194,9 +208,14 @@ class SegmentWalk:
         if self._due is None or self._due < oldest:  # the first, or retention has overtaken the walk
             self._due = min(number, oldest)
             self.audit = Audit()
-        for missing in range(self._due, number):
-            self._torn = len(subject.findings) if self._torn is None else self._torn
+        if self._due < number and self._torn is None:
+            self._torn = len(subject.findings)
+        for missing in range(self._due, min(number, self._due + _NAMED)):
             subject.find(Severity.DAMAGE, "segment", subject.file(missing), "missing", segment=missing)
+        if number > self._due + _NAMED:
+            first = self._due + _NAMED
+            reason = f"missing, as are all before {subject.file(number).name}"
+            subject.find(Severity.DAMAGE, "segment", subject.file(first), reason, segment=first)
 
     def _joins(self, number: int, header: dict[str, Any]) -> None:
         """Does it go on where the one before ended?"""

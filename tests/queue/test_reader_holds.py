@@ -132,6 +132,41 @@ def test_a_reader_that_opens_into_a_hole_holds_what_follows_it(tmp_path, damage,
         reader.close()
 
 
+RETENTION_THAT_HESITATES = """
+    import mmap, struct, sys
+    with open(sys.argv[1] + "/control.meta", "r+b") as file:
+        control = mmap.mmap(file.fileno(), 4096)
+    oldest, per_segment = int(sys.argv[2]), int(sys.argv[3])
+    print("open")
+    while True:
+        for number in (0, 3):
+            struct.pack_into("<Q", control, oldest + 8, number * per_segment)
+            struct.pack_into("<Q", control, oldest, number)
+"""
+
+
+def test_a_reader_that_resumes_while_retention_takes_its_mark_back_has_its_place_or_is_told(tmp_path, spawn):
+    path = tmp_path / "q"
+    fill(path, 6)
+    with Queue.open_subscriber(path, "a") as reader:
+        reader.drain(PER_SEGMENT + 5)
+        reader.commit()
+    (saved,) = (path / "readers").glob("a.meta")
+    page = saved.read_bytes()
+    child = spawn(RETENTION_THAT_HESITATES, path, CONTROL_OLDEST, PER_SEGMENT)
+    assert child.stdout.readline() == "open\n"
+    seen, told = set(), set()
+    for _ in range(800):
+        saved.write_bytes(page)
+        try:
+            with Queue.open_subscriber(path, "a") as reader:
+                seen.add(reader.next_seq)
+        except Evicted as error:
+            told.add((error.from_seq, error.to_seq))
+    assert seen == {PER_SEGMENT + 5}
+    assert told <= {(PER_SEGMENT + 5, 3 * PER_SEGMENT - 1)}
+
+
 @pytest.mark.parametrize("oldest", [2, 1 << 60])
 @pytest.mark.parametrize(
     ("start", "first"),

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from libchronicle.errors import Corrupt, CorruptReader, Evicted, Rewound
-from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, inspect, verify
+from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, check, inspect, verify
 
 SMALL = QueueConfig(segment_size=1 << 16)
 STRESS = int(os.environ.get("CHRONICLE_STRESS", "1"))  # multiplies the rounds of the random tests
@@ -76,6 +76,34 @@ def test_a_kill_while_a_queue_is_made_alarms_nobody(tmp_path, under):
         assert writer.mended == ""
         assert writer.append(1, b"first") == 0
     assert verify(tmp_path / "q") == []
+
+
+@pytest.mark.parametrize("name", ["999999999.q", "-00000002.q", "+00000003.q", " 00000003.q", "00000000٣.q"])
+@pytest.mark.parametrize("boot", ["the same", "another"])
+def test_a_file_with_the_name_of_a_segment_far_away_holds_nobody_up(tmp_path, another_boot, name, boot):
+    path = tmp_path / "q"
+    append_some(path, 1000)
+    (path / name).touch()
+    if boot == "another":
+        another_boot(boot)
+    append_some(path, 1000)
+    assert [seq for seq, _, _ in all_records(path)] == [*range(2000)]
+    assert verify(path) == []
+    (note,) = [finding for finding in check(path).findings if finding.path == str(path / name)]
+    assert "no part of" in note.reason
+
+
+def test_a_gap_of_many_segments_is_told_in_few_words(tmp_path):
+    path = tmp_path / "q"
+    append_some(path, 2000, size=1000)
+    for number in range(1, 30):
+        (path / f"{number:09d}.q").unlink()
+    missing = [fault for fault in verify(path) if fault.reason.startswith("missing")]
+    assert [fault.segment for fault in missing] == [*range(1, 18)]
+    assert missing[-1].reason == "missing, as are all before 000000030.q"
+    with Queue.open_subscriber(path, None, start="earliest") as reader, pytest.raises(Evicted) as told:
+        list(reader)
+    assert (missing[0].seq, missing[0].to_seq) == (told.value.from_seq, told.value.to_seq)
 
 
 def test_kill_9_at_any_moment_loses_nothing_that_was_committed(tmp_path, spawn):
