@@ -36,5 +36,12 @@ cdef extern from "l2.h" nogil:
 cdef class L2Book:
     cdef chr_l2 *b
 
+    # what a kind of book does with a record, and says of one that it refuses
+    cdef int _take(self, uint16_t type_id, const void *payload, uint32_t size) noexcept
+    cdef const char *_reason(self, int result) noexcept
+    cdef str _mode(self)
     cdef int _feed(self, int type_id, object payload) except? -9
     cdef list _levels(self, int side, object count)
+
+
+cdef int book_side(side) except -1

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 from libchronicle.protocol.layout cimport CHR_SIDE_BUY, CHR_SIDE_SELL, chr_level_t
 
-from libchronicle.errors import BookModeMismatch, DecodeError
+from libchronicle.errors import BookModeMismatch, DecodeError, InvalidArgument
 from libchronicle.protocol import TEMPLATES, Side
 
 __all__ = ["L2Book"]
@@ -30,19 +30,28 @@ cdef class L2Book:
             chr_l2_free(self.b)
             free(self.b)
 
+    cdef int _take(self, uint16_t type_id, const void *payload, uint32_t size) noexcept:
+        return chr_l2_apply(self.b, type_id, payload, size)
+
+    cdef const char *_reason(self, int result) noexcept:
+        return chr_l2_reason(result)
+
+    cdef str _mode(self):
+        return "L2"
+
     cdef int _feed(self, int type_id, object payload) except? -9:
         cdef Py_buffer view
         cdef int result
         PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
         try:
-            result = chr_l2_apply(self.b, <uint16_t>type_id, view.buf, <uint32_t>view.len)
+            result = self._take(<uint16_t>type_id, view.buf, <uint32_t>view.len)
             if result >= 0:
                 return result
             kind = TEMPLATES[type_id]
             if result == CHR_L2_MODE:
-                raise BookModeMismatch(message=kind.__name__, instrument_id=self.b.instrument_id, mode="L2")
+                raise BookModeMismatch(message=kind.__name__, instrument_id=self.b.instrument_id, mode=self._mode())
             raise DecodeError(
-                message=kind.__name__, template_id=type_id, size=view.len, reason=chr_l2_reason(result).decode()
+                message=kind.__name__, template_id=type_id, size=view.len, reason=self._reason(result).decode()
             )
         finally:
             PyBuffer_Release(&view)
@@ -197,15 +206,15 @@ cdef class L2Book:
 
     def levels(self, side) -> int:
         """How many levels a side holds."""
-        return chr_l2_levels(self.b, _side(side))
+        return chr_l2_levels(self.b, book_side(side))
 
     def qty_at(self, side, price) -> int:
         """Quantity at one price; 0 when there is no such level."""
-        return chr_l2_qty_at(self.b, _side(side), price)
+        return chr_l2_qty_at(self.b, book_side(side), price)
 
     def depth(self, side, uint32_t count) -> int:
         """Total quantity of the best `count` levels of a side."""
-        return chr_l2_depth(self.b, _side(side), count)
+        return chr_l2_depth(self.b, book_side(side), count)
 
     def imbalance(self, uint32_t count=1) -> float:
         """(bids - asks) / (bids + asks) of the quantity in the best `count` levels, -1..1; 0 for an empty book."""
@@ -216,10 +225,10 @@ cdef class L2Book:
         return f"<L2Book {self.instrument_id:#018x} {state} bid={self.best_bid} ask={self.best_ask}>"
 
 
-cdef int _side(side) except -1:
-    cdef int number = side
-    if number == CHR_SIDE_BUY:
+cdef int book_side(side) except -1:
+    """CHR_BID or CHR_ASK. Raises InvalidArgument."""
+    if side == CHR_SIDE_BUY:
         return CHR_BID
-    if number == CHR_SIDE_SELL:
+    if side == CHR_SIDE_SELL:
         return CHR_ASK
-    raise ValueError(f"side must be {Side.BUY!r} or {Side.SELL!r}, not {side!r}")
+    raise InvalidArgument(where="book", field="side", value=side, allowed=f"{Side.BUY!r}, {Side.SELL!r}")

@@ -1,18 +1,15 @@
 """L3Book: the Python face of l3.h. Other Cython modules use its `l3` and the chr_l3_* functions without the GIL."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_MODE, L2Book, chr_l2_free, chr_l2_hash
-from libchronicle.protocol.layout cimport CHR_SIDE_BUY, CHR_SIDE_SELL, chr_auction_info_t
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, L2Book, book_side, chr_l2_free, chr_l2_hash
+from libchronicle.protocol.layout cimport chr_auction_info_t
 
 from collections import namedtuple
 
-from libchronicle.errors import BookModeMismatch, DecodeError
 from libchronicle.protocol import (
-    TEMPLATES,
     AuctionInfo,
     BookFlags,
     BookSnapshot,
@@ -51,22 +48,14 @@ cdef class L3Book(L2Book):
         if self.l3 != NULL:
             chr_l3_free(self.l3)
 
-    cdef int _feed(self, int type_id, object payload) except? -9:
-        cdef Py_buffer view
-        cdef int result
-        PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
-        try:
-            result = chr_l3_apply(self.l3, <uint16_t>type_id, view.buf, <uint32_t>view.len)
-            if result >= 0:
-                return result
-            kind = TEMPLATES[type_id]
-            if result == CHR_L2_MODE:
-                raise BookModeMismatch(message=kind.__name__, instrument_id=self.b.instrument_id, mode="L3")
-            raise DecodeError(
-                message=kind.__name__, template_id=type_id, size=view.len, reason=chr_l3_reason(result).decode()
-            )
-        finally:
-            PyBuffer_Release(&view)
+    cdef int _take(self, uint16_t type_id, const void *payload, uint32_t size) noexcept:
+        return chr_l3_apply(self.l3, type_id, payload, size)
+
+    cdef const char *_reason(self, int result) noexcept:
+        return chr_l3_reason(result)
+
+    cdef str _mode(self):
+        return "L3"
 
     def clear(self) -> None:
         """Empty, as new; instrument, tick and phase stay known."""
@@ -135,7 +124,7 @@ cdef class L3Book(L2Book):
 
     def orders_at(self, side, int64_t price) -> list:
         """(order id, qty) of one price, first come first."""
-        cdef int number = _side(side)
+        cdef int number = book_side(side)
         return self._queue(chr_l3_find_level(&self.l3.store, number, 0, chr_l3_key(self.l3, number, price)))
 
     def unpriced(self, side) -> list:
@@ -147,7 +136,7 @@ cdef class L3Book(L2Book):
         return self.l3.store.levels[level].qty if level else 0
 
     cdef uint32_t _unpriced(self, side) except? 0xFFFFFFFF:
-        return chr_l3_find_level(&self.l3.store, _side(side), 1, 0)
+        return chr_l3_find_level(&self.l3.store, book_side(side), 1, 0)
 
     cdef list _queue(self, uint32_t level):
         cdef uint32_t at = self.l3.store.levels[level].head if level else 0
@@ -233,12 +222,3 @@ cdef class L3Book(L2Book):
     def __repr__(self) -> str:
         state = "valid" if self.valid else "invalid"
         return f"<L3Book {self.instrument_id:#018x} {state} {self.order_count} orders bid={self.best_bid} ask={self.best_ask}>"
-
-
-cdef int _side(side) except -1:
-    cdef int number = side
-    if number == CHR_SIDE_BUY:
-        return CHR_BID
-    if number == CHR_SIDE_SELL:
-        return CHR_ASK
-    raise ValueError(f"side must be {Side.BUY!r} or {Side.SELL!r}, not {side!r}")

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from libchronicle.book import L2Book
-from libchronicle.errors import BookModeMismatch, DecodeError
+from libchronicle.errors import BookModeMismatch, DecodeError, InvalidArgument
 from libchronicle.protocol import (
     BestBidAsk,
     BookDelta,
@@ -85,8 +85,9 @@ def test_depth_and_imbalance_over_the_best_levels(book):
     assert book.imbalance(1) == (3 - 1) / 4
     assert book.imbalance(2) == (8 - 5) / 13
     assert book.qty_at(Side.BUY, 99) == 5
-    with pytest.raises(ValueError, match="side"):
-        book.depth(Side.NONE, 1)
+    for side in (Side.NONE, "buy", 2**70):
+        with pytest.raises(InvalidArgument, match="side"):
+            book.depth(side, 1)
 
 
 def test_a_depth_beyond_64_bits_is_exact():
