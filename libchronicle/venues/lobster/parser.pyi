@@ -1,14 +1,15 @@
 """Lines of a LOBSTER message file to order-level records."""
 
 from libchronicle.venues.batch import RecordBatch
+from libchronicle.venues.lines import LineParser
 
 EMPTY: int  # price of a level that is not there
 
-class LobsterParser:
+class LobsterParser(LineParser):
     """Message file in, records out, in its order. Feed chunks of bytes cut anywhere.
 
     `midnight_ns`: UTC nanoseconds of the file's day at 00:00 of its market. Prices are mantissas
-    at exponent -4, quantities shares.
+    at exponent -4, quantities shares. Rejected is a line that is no message, or older than the one before.
     `venue_seq` and `raw_seq` of a record are the row of the message, from 1; what `seed` wrote has 0.
     """
 
@@ -17,14 +18,6 @@ class LobsterParser:
         """The book before the first message, from that message and the first row of the order book file: one order for
         each level, flagged injected, first and last. How many. Raises ImportRejected."""
 
-    def feed(self, data: bytes) -> None:
-        """Raises ImportRejected: a line that is no message, or one older than the line before."""
-
-    def finish(self) -> None:
-        """There is no more: a last line without line feed is taken now."""
-
-    @property
-    def rows(self) -> int: ...
     @property
     def unknown(self) -> int:
         """Cancellations and executions of orders that entered before the file began, at a level

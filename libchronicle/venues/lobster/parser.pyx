@@ -16,7 +16,6 @@ that come later, as they did. What happens to an unknown order is taken off that
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memchr
 
 from libchronicle.protocol.decimal cimport CHR_DECIMAL_OK, chr_decimal_reason, chr_parse_decimal
 from libchronicle.protocol.layout cimport (
@@ -36,6 +35,7 @@ from libchronicle.protocol.layout cimport (
 )
 from libchronicle.venues.batch cimport LANE_BOOK, LANE_TRADE, RecordBatch
 from libchronicle.venues.csv_line cimport chr_cell, chr_csv_split, chr_csv_u64
+from libchronicle.venues.lines cimport LineParser
 from libchronicle.venues.order_map cimport (
     chr_known_order,
     chr_order_map,
@@ -72,22 +72,19 @@ cdef struct lobster_message:
     uint8_t side
 
 
-cdef class LobsterParser:
+cdef class LobsterParser(LineParser):
     cdef RecordBatch batch
     cdef chr_order_map orders
     cdef uint64_t instrument_id
     cdef int64_t midnight_ns
     cdef readonly int64_t last_ns
-    cdef readonly uint64_t rows, unknown
+    cdef readonly uint64_t unknown
     cdef uint64_t counts[8]
-    cdef bytes tail
-    cdef str file
 
     def __init__(self, uint64_t instrument_id, int64_t midnight_ns, RecordBatch batch not None, str file="LOBSTER messages"):
         self.batch = batch
         self.instrument_id = instrument_id
         self.midnight_ns = midnight_ns
-        self.tail = b""
         self.file = file
 
     def __dealloc__(self):
@@ -96,25 +93,6 @@ cdef class LobsterParser:
     @property
     def kinds(self):
         return {name: self.counts[i + 1] for i, name in enumerate(KINDS) if self.counts[i + 1]}
-
-    def feed(self, data):
-        cdef bytes text = self.tail + data if self.tail else bytes(data)
-        cdef const char *p = text
-        cdef const char *end = p + len(text)
-        cdef const char *stop
-        while p < end:
-            stop = <const char *>memchr(p, c"\n", end - p)
-            if stop == NULL:
-                break
-            self.line(p, stop - p)
-            p = stop + 1
-        self.tail = text[len(text) - (end - p):]
-
-    def finish(self):
-        cdef bytes text = self.tail
-        cdef const char *p = text
-        self.tail = b""
-        self.line(p, len(text))
 
     def seed(self, bytes message not None, bytes book not None):
         cdef lobster_message m

@@ -1,24 +1,17 @@
 """Rows of a Tardis CSV file: first surveyed, then turned into records."""
 
-from typing_extensions import Buffer
-
 from libchronicle.protocol import Instrument
 from libchronicle.venues.batch import RecordBatch
 from libchronicle.venues.definition import Figures
+from libchronicle.venues.lines import LineParser
 from libchronicle.venues.tardis.layout import Layout
 
-class _Rows:
-    rows: int
+class _Rows(LineParser):
+    """The file behind its header line. Rejected are another symbol or exchange, a local_timestamp before that of the row
+    above, stamps that are not µs, cells that are missing or cannot be read."""
+
     exchange: str
     symbol: str
-    def feed(self, data: Buffer) -> None:
-        """A chunk of the file behind its header line, cut anywhere.
-
-        Raises ImportRejected with the line: another symbol or exchange, a local_timestamp before that of the row above,
-        stamps that are not µs, cells that are missing or cannot be read.
-        """
-    def finish(self) -> None:
-        """There is no more: a last line without line feed is taken now."""
 
 class TardisSurvey(_Rows):
     """What must be known of a file before its first record: whose it is, which exponents its numbers need, whether it is

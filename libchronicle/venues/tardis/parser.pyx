@@ -28,6 +28,7 @@ from libchronicle.protocol.layout cimport (
 from libchronicle.protocol.sbe cimport chr_put_levels
 from libchronicle.venues.batch cimport LANE_BOOK, LANE_QUOTE, LANE_TRADE, RecordBatch
 from libchronicle.venues.csv_line cimport chr_cell, chr_csv_split, chr_csv_u64
+from libchronicle.venues.lines cimport LineParser
 
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
@@ -50,20 +51,17 @@ cdef uint8_t RECONNECT = GapReason.RECONNECT
 cdef uint16_t RESYNC = BookFlags.RESYNC
 
 
-cdef class _Rows:
+cdef class _Rows(LineParser):
     cdef chr_cell cells[CELLS]
     cdef uint16_t places[CELLS]
     cdef int width, kind, fields
-    cdef readonly uint64_t rows
     cdef int64_t ts_ns, local_ns
-    cdef bytes tail, of_exchange, of_symbol
-    cdef str file
+    cdef bytes of_exchange, of_symbol
 
     def __cinit__(self, layout, *args, **kwargs):
         self.kind, self.width, self.fields = layout.kind, layout.width, len(layout.columns)
         for i, place in enumerate(layout.columns):
             self.places[i] = place
-        self.tail = b""
 
     @property
     def exchange(self):
@@ -72,25 +70,6 @@ cdef class _Rows:
     @property
     def symbol(self):
         return (self.of_symbol or b"").decode()
-
-    def feed(self, data):
-        cdef bytes text = self.tail + data if self.tail else bytes(data)
-        cdef const char *p = text
-        cdef const char *end = p + len(text)
-        cdef const char *stop
-        while p < end:
-            stop = <const char *>memchr(p, c"\n", end - p)
-            if stop == NULL:
-                break
-            self.line(p, stop - p)
-            p = stop + 1
-        self.tail = text[len(text) - (end - p):]
-
-    def finish(self):
-        cdef bytes text = self.tail
-        self.tail = b""
-        self.line(text, len(text))
-        self.last()
 
     cdef int line(self, const char *p, size_t n) except -1:
         cdef int count = chr_csv_split(p, n, self.cells, CELLS)
@@ -111,9 +90,6 @@ cdef class _Rows:
         return self.row()
 
     cdef int row(self) except -1:
-        return 0
-
-    cdef int last(self) except -1:
         return 0
 
     cdef chr_cell *cell(self, int field) noexcept:
