@@ -114,6 +114,14 @@ class AlreadyThere(MisuseError):
     path: str
 
 
+class BadFeature(MisuseError):
+    """A feature that breaks its contract."""
+
+    template = "feature {feature}: {reason}"
+    feature: str
+    reason: str
+
+
 class StrategyFileError(MisuseError):
     """A strategy file that cannot be loaded."""
 

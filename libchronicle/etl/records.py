@@ -12,6 +12,7 @@ A snapshot or delta without levels is one row without side, price and quantity, 
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -89,7 +90,7 @@ def record_sink(kind: str, out: Path, definition: Instrument | None = None) -> A
     return sink
 
 
-class _RowSink:
+class _RowSink(ABC):
     """Knows the instruments it has met, and turns records into rows."""
 
     def __init__(self, path: Path) -> None:
@@ -98,11 +99,17 @@ class _RowSink:
         self._beside = path.with_name(f".{path.name}.making")
         self._known: dict[int, tuple[str, int, int]] = {}
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __call__(self, event: ReplayEvent) -> None:
+        """Takes one record."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """The file is whole, and appears under its name."""
+
+    @abstractmethod
     def abandon(self) -> None:
-        raise NotImplementedError
+        """Nothing of it is left."""
 
     def __enter__(self) -> Self:
         return self

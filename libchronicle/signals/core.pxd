@@ -56,6 +56,8 @@ cdef class Market:
 cdef class Feature:
     cdef int see(self, Market market) except -1
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1
+    cdef tuple row(self, Market market)
+    cdef object bad(self, str reason)
 
 
 cdef class NumericFeature(Feature):

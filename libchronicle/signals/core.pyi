@@ -108,7 +108,7 @@ class Feature:
     def on_event(self, market: Market) -> None:
         """After every record. Left out where a feature needs the state at its rows only."""
     def values(self, market: Market) -> Sequence[float | int | bool | None]:
-        """One value for each column, at a row; None = null."""
+        """One value for each column, at a row; None = null. BadFeature is raised where they do not fit the columns."""
     def reset(self) -> None:
         """After a row."""
     def forget(self) -> None:

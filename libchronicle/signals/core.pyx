@@ -27,6 +27,7 @@ from libchronicle.protocol.layout cimport (
 )
 from libchronicle.protocol.sbe cimport chr_block
 
+from libchronicle.errors import BadFeature, InvalidArgument
 from libchronicle.protocol import Instrument, decode
 
 __all__ = ["KINDS", "Column", "ColumnBuffer", "Feature", "FeatureBatch", "Market", "NumericFeature"]
@@ -49,7 +50,7 @@ cdef class ColumnBuffer:
 
     def __init__(self, str name not None, str kind not None):
         if kind not in KINDS:
-            raise ValueError(f"column {name}: kind {kind!r} is none of {', '.join(KINDS)}")
+            raise InvalidArgument(where=f"column {name}", field="kind", value=kind, allowed=", ".join(KINDS))
         self.name, self.kind = name, kind
 
     def __dealloc__(self):
@@ -297,7 +298,7 @@ cdef class Feature:
         pass
 
     def values(self, Market market):
-        raise NotImplementedError(f"{type(self).__name__} gives no values")
+        raise self.bad("it gives no values; define values(market)")
 
     def reset(self):
         pass
@@ -311,13 +312,27 @@ cdef class Feature:
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
         """The values of a row into buffers[at:]."""
-        values = self.values(market)
-        if len(values) != len(self.columns):
-            raise ValueError(f"{type(self).__name__} gave {len(values)} values for {len(self.columns)} columns")
+        cdef tuple values = self.row(market)
+        cdef ColumnBuffer buffer
         for value in values:
-            (<ColumnBuffer>buffers[at]).put(value)
+            buffer = buffers[at]
+            try:
+                buffer.put(value)
+            except (TypeError, ValueError, OverflowError):
+                raise self.bad(f"{value!r} is no {buffer.kind} for column {buffer.name}") from None
             at += 1
         return 0
+
+    cdef tuple row(self, Market market):
+        values = self.values(market)
+        if not isinstance(values, (tuple, list)):
+            raise self.bad(f"values is {type(values).__name__}, no tuple")
+        if len(values) != len(self.columns):
+            raise self.bad(f"{len(values)} values for {len(self.columns)} columns")
+        return tuple(values)
+
+    cdef object bad(self, str reason):
+        return BadFeature(feature=type(self).__name__, reason=reason)
 
 
 cdef class NumericFeature(Feature):
@@ -333,7 +348,7 @@ cdef class NumericFeature(Feature):
 
     cdef int compute(self, Market market, double *out) except -1:
         """Its values at market.ts_ns, one for each column."""
-        raise NotImplementedError(type(self).__name__)
+        raise self.bad("it computes nothing")
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
         cdef double out[8]

@@ -20,7 +20,9 @@ import pytest
 NATIVE = Path(__file__).resolve().parents[2] / "libchronicle" / "native"
 HARNESS = Path(__file__).with_name("native")
 LONG = os.environ.get("CHRONICLE_PROOF") == "long"
-LONG_LIMIT_S = 4 * 3600  # of one long proof, beside whatever else the machine does; a short one keeps the limit of every test
+LONG_LIMIT_S = (
+    4 * 3600
+)  # of one long proof, beside whatever else the machine does; a short one keeps the limit of every test
 
 _figures: list[tuple[str, float, dict[str, object]]] = []
 

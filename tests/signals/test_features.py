@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import BadFeature, InvalidArgument
 from libchronicle.protocol import (
     BestBidAsk,
     BookDelta,
@@ -26,6 +27,7 @@ from libchronicle.replay import RecordSource, Replay
 from libchronicle.signals import (
     AnyOf,
     Column,
+    ColumnBuffer,
     EachRecord,
     Feature,
     FeatureEngine,
@@ -263,6 +265,41 @@ def test_a_feature_of_the_users_own_adds_columns_with_their_types() -> None:
     assert schema.field("count").type == pa.int64()
     assert schema.field("ts").type == pa.timestamp("ns", "UTC")
     assert batches[0].column("largest").null_count == 1
+
+
+class Broken(Feature):
+    columns = (Column("a", "float"), Column("b", "int"))
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+    def values(self, market: Market) -> Any:
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ((1.0,), "1 values for 2 columns"),
+        (1.0, "values is float, no tuple"),
+        (("x", 1), "'x' is no float for column a"),
+        ((1.0, "x"), "'x' is no int for column b"),
+        ((1.0, 2**70), "is no int for column b"),
+    ],
+)
+def test_values_that_do_not_fit_their_columns_are_told_by_feature_and_column(given: Any, says: str) -> None:
+    with pytest.raises(BadFeature, match=f"feature Broken: .*{says}"):
+        rows_of([BOOK, trade(2, 1, 1, Side.BUY)], [Broken(given)], EachRecord())
+
+
+def test_a_feature_without_values_and_a_column_of_no_kind_are_told() -> None:
+    class Idle(Feature):
+        columns = (Column("a", "float"),)
+
+    with pytest.raises(BadFeature, match="Idle: it gives no values"):
+        rows_of([BOOK, trade(2, 1, 1, Side.BUY)], [Idle()], EachRecord())
+    with pytest.raises(InvalidArgument, match="column a: kind is 'text'; allowed: float, int, bool, time"):
+        ColumnBuffer("a", "text")  # type: ignore[arg-type]
 
 
 def test_batches_are_full_but_the_last() -> None:
