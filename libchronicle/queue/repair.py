@@ -78,10 +78,12 @@ def repair(path: str | os.PathLike[str], *, dry_run: bool = False) -> Repair:
     report = check(path)
     steps, beyond = plan(report)
     if not dry_run:
+        there = _files(Path(report.path))
         try:
             for step in steps:
                 if not step.refused:
                     _DEEDS[step.kind](report, step)
+            _hand_over(Path(report.path), there)
         except PermissionError as error:
             raise NoPermission(path=error.filename or report.path, reason="write") from error
         except OSError as error:
@@ -314,6 +316,20 @@ def _reader(report: Report, step: Step) -> None:
 
 def _remove(report: Report, step: Step) -> None:
     Path(step.path).unlink(missing_ok=True)
+
+
+def _files(path: Path) -> set[int]:
+    return {file.lstat().st_ino for file in path.iterdir()}
+
+
+def _hand_over(path: Path, there: set[int]) -> None:
+    """What root has made in another's queue is that other's: its writer must be able to open it."""
+    owner = path.stat().st_uid
+    if os.geteuid() != 0 or owner == 0:
+        return
+    for file in path.iterdir():
+        if file.is_file() and file.lstat().st_ino not in there:
+            os.chown(file, owner, -1, follow_symlinks=False)
 
 
 def _aside(file: Path) -> Path:

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from libchronicle.errors import Broken, CorruptReader
-from libchronicle.queue import Queue, QueueConfig, inspect, verify
+from libchronicle.queue import Queue, QueueConfig, inspect, repair, verify
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to become other users")
 
@@ -241,6 +241,23 @@ def test_a_page_planted_under_a_readers_name_is_not_used(queue, become, planted)
     assert str(queue.path / "readers" / "other.meta") in found[1]
     assert treasure.read_bytes() == b"OTHER's own" + bytes(8192)
     queue.finish()
+
+
+def test_what_root_repairs_stays_its_owners(queue, become):
+    queue.finish()
+    (queue.path / "control.meta").write_bytes(bytes(4096))
+    (queue.path / "READY").unlink()
+    (queue.path / "000000000.idx").unlink()
+    (queue.path / "000000001.q").unlink()
+    repair(queue.path)
+    made = {file.name: file.stat().st_uid for file in queue.path.iterdir()}
+    assert set(made.values()) == {OWNER}, made
+    written = """
+        with Queue.open_publisher(path, config) as writer:
+            writer.append_many(1, [bytes(1000)] * 200)
+            print(writer.append(1, b"goes on"))
+    """
+    assert become(OWNER, queue.path, written) >= 500
 
 
 @pytest.mark.parametrize("planted", ["fifo", "socket", "symlink to a fifo"])
