@@ -60,7 +60,7 @@ int chr_control_check_file(int fd, const char *path, chr_error *e)
 static chr_map *open_page(const char *path, bool writable, int *keep_fd, chr_error *e)
 {
     struct stat st;
-    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         chr_fail_sys(e, path, "open", 0);
         return NULL;

@@ -84,7 +84,7 @@ static int list_quarantine(walk *w, const char *reason)
     static _Thread_local char text[65536];
     char path[640], line[256];
     chr_join(path, sizeof path, w->dir, "quarantine.json");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 512);
     if (fd >= 0)
         close(fd);

@@ -33,7 +33,7 @@ bool chr_segment_read_header(const char *dir, uint64_t number, uint64_t queue_id
     char name[32], path[640];
     chr_segment_name(name, number, "q");
     chr_join(path, sizeof path, dir, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t n = fd < 0 ? -1 : pread(fd, out, sizeof *out, 0);
     if (fd >= 0)
         close(fd);
@@ -64,14 +64,14 @@ static bool flipped(const chr_segment_header *h)
            __builtin_popcount(h->version ^ CHR_FORMAT_VERSION) + __builtin_popcount(h->features_incompat) == 1;
 }
 
-/* The file as it is, whatever its header says. */
+/* The file as it is, whatever its header says. Here as elsewhere: an open of a pipe in a file's place must not wait. */
 chr_map *chr_segment_map(const char *dir, uint64_t number, uint32_t size, bool writable, chr_error *e)
 {
     char name[32], path[640];
     struct stat st;
     chr_segment_name(name, number, "q");
     chr_join(path, sizeof path, dir, name);
-    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         chr_fail_sys(e, path, "open", 0);
         return NULL;
@@ -228,7 +228,7 @@ chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_
     chr_join(path, sizeof path, dir, name);
     chr_index_header want = {.magic = CHR_MAGIC_INDEX, .queue_id = queue_id, .version = CHR_FORMAT_VERSION, .number = (uint32_t)number};
     want.slots = chr_index_slots(size);
-    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && writable && errno == ENOENT) {
         fd = publish(dir, name, bytes, &want, sizeof want, e);
         if (fd < 0)

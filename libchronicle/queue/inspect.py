@@ -17,6 +17,7 @@ from libchronicle.native.binding import (
 )
 from libchronicle.queue.names import decode_name, encode_name
 from libchronicle.queue.reader_pages import read_reader_page
+from libchronicle.queue.segment_files import is_file, open_to_read, read_head, segment_numbers
 
 
 class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,14 +92,13 @@ def _age_s(age_ns: int) -> float | None:
 
 def _segments(path: Path, live: int) -> tuple[SegmentInfo, ...]:
     found = []
-    for file in sorted(path.glob("[0-9]*.q")):
-        number = int(file.stem)
+    for number in segment_numbers(path):
+        file = path / f"{number:09d}.q"
         try:
-            with file.open("rb") as handle:
-                facts = parse_segment(handle.read(128))
-                size = os.fstat(handle.fileno()).st_size
+            head, size = read_head(file)
         except FileNotFoundError:
             continue  # retention is at work
+        facts = parse_segment(head)
         if facts is None or not facts["sound"]:
             state = "damaged"
         elif facts["sealed"]:
@@ -152,13 +152,18 @@ def _quarantine(path: Path) -> tuple[dict[str, Any], ...]:
         return ()
 
 
+def _control(file: Path) -> tuple[dict[str, Any] | None, bool]:
+    if not is_file(file):
+        return None, False
+    with os.fdopen(open_to_read(file), "rb") as handle:
+        return parse_control(handle.read(4096)), lock_held(handle.fileno())
+
+
 def inspect(path: str | os.PathLike[str]) -> QueueInfo:
     """Read control page, segments and reader pages. Raises NotReady, CorruptControl."""
     where = Path(path)
     try:
-        with (where / "control.meta").open("rb") as handle:
-            control = parse_control(handle.read(4096))
-            active = lock_held(handle.fileno())
+        control, active = _control(where / "control.meta")
     except (FileNotFoundError, NotADirectoryError):
         raise NotReady(path=str(where)) from None
     if control is None or not control["sound"]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from libchronicle.errors import CorruptControl, NoPermission, NotReady
 from libchronicle.native.binding import lock_held, parse_control
 from libchronicle.queue.report import Finding, Report, Severity
+from libchronicle.queue.segment_files import is_file, open_to_read
 from libchronicle.queue.verify_pages import check_pages
 from libchronicle.queue.verify_segments import SegmentWalk, Subject
 
@@ -62,9 +63,10 @@ def _open(path: Path) -> Subject:
     file = path / "control.meta"
     page, active = b"", False
     try:
-        with file.open("rb") as handle:
-            page = handle.read(_PAGE)
-            active = lock_held(handle.fileno())
+        if is_file(file):
+            with os.fdopen(open_to_read(file), "rb") as handle:
+                page = handle.read(_PAGE)
+                active = lock_held(handle.fileno())
     except (FileNotFoundError, NotADirectoryError):
         if not path.is_dir() or not subject.numbers():
             raise NotReady(path=str(path)) from None

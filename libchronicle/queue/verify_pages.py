@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from libchronicle.native.binding import frame_at, parse_control, parse_notify, p
 from libchronicle.queue.names import decode_name
 from libchronicle.queue.reader_pages import read_reader_page
 from libchronicle.queue.report import Severity
+from libchronicle.queue.segment_files import open_to_read
 from libchronicle.queue.verify_segments import FIRST_FRAME, SegmentWalk, Subject
 
 __all__ = ["announced", "check_pages", "ready_text"]
@@ -221,9 +221,7 @@ def _position(subject: Subject, walk: SegmentWalk, facts: dict[str, Any], name: 
         subject.find(Severity.NOTE, "reader", file, reason)
         return
     try:
-        seq = frame_at(
-            os.open(subject.file(number), os.O_RDONLY | os.O_CLOEXEC), subject.size, offset, subject.queue_id
-        )
+        seq = frame_at(open_to_read(subject.file(number)), subject.size, offset, subject.queue_id)
     except OSError:
         return  # a missing segment is told already
     if seq is not None and seq < facts["seq"]:

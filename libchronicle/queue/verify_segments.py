@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,14 @@ import msgspec
 
 from libchronicle.native.binding import Audit, parse_control, parse_segment
 from libchronicle.queue.report import Finding, SegmentCheck, Severity
+from libchronicle.queue.segment_files import SEGMENT_HEAD, is_file, open_to_read, read_head, segment_numbers
 
 __all__ = ["FIRST_FRAME", "SegmentWalk", "Subject"]
 
-FIRST_FRAME = 128
+FIRST_FRAME = SEGMENT_HEAD
 """Offset of a segment's first frame."""
 
 _NAMED = 16  # missing segments of one gap that get a finding each
-_SEGMENT = re.compile(r"[0-9]{9}\.q")
 _STATES = {"good": "sealed", "quarantined": "quarantined", "bad": "left", "none": "left"}
 _REASONS = {
     "seq": (Severity.DAMAGE, "frame", "records are missing, and nothing says so"),
@@ -42,6 +41,7 @@ class Subject:
         self.size = 0
         self.head: int | None = None  # where the writer that is at work stood before the walk began
         self.findings: list[Finding] = []
+        self._oldest: int | None = None  # without a writer, who alone moves it
 
     def find(
         self,
@@ -72,16 +72,14 @@ class Subject:
 
     def numbers(self) -> list[int]:
         """Numbers of the segment files, ascending."""
-        names = (file.name for file in self.path.glob("*.q"))
-        return sorted(int(name[:-2]) for name in names if _SEGMENT.fullmatch(name))
+        return segment_numbers(self.path)
 
     def file(self, number: int, kind: str = "q") -> Path:
         return self.path / f"{number:09d}.{kind}"
 
     def header(self, number: int) -> dict[str, Any] | None:
         """A segment's header and seal as they stand in the file; None if it has no segment's magic number."""
-        with self.file(number).open("rb") as handle:
-            return parse_segment(handle.read(FIRST_FRAME))
+        return parse_segment(read_head(self.file(number))[0])
 
     def oldest(self) -> int:
         """The oldest segment kept, as of now: retention may have moved on since the walk began. Without a writer the
@@ -93,6 +91,12 @@ class Subject:
             with (self.path / "control.meta").open("rb") as handle:
                 control = parse_control(handle.read(4096))
             return control["oldest"] if control is not None else 0
+        if self._oldest is None:
+            self._oldest = self._oldest_at_rest()
+        return self._oldest
+
+    def _oldest_at_rest(self) -> int:
+        assert self.control is not None
         numbers = self.numbers()
         told, first = self.control["oldest"], self.control["oldest_seq"]
         if (
@@ -132,11 +136,17 @@ class SegmentWalk:
     def run(self) -> None:
         for number in self._subject.numbers():
             try:
-                if not self._is_later(number):
+                if not is_file(self._subject.file(number)):
+                    self._no_file(number)
+                elif not self._is_later(number):
                     self._one(number)
             except FileNotFoundError:
                 if number >= self._subject.oldest():
                     raise
+
+    def _no_file(self, number: int) -> None:
+        subject, file = self._subject, self._subject.file(number)
+        subject.find(Severity.DAMAGE, "segment", file, "has a segment's name and is no file", segment=number)
 
     def _is_later(self, number: int) -> bool:
         """Begun while this looks on: its header may be half written, and the listing may lack the one before it."""
@@ -251,8 +261,8 @@ class SegmentWalk:
 
     def _look(self, number: int, header: dict[str, Any] | None) -> None:
         subject, file = self._subject, self._subject.file(number)
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        there = os.fstat(fd).st_size
+        fd = open_to_read(file)
+        there = min(os.fstat(fd).st_size, subject.size)  # no queue looks at what is behind
         if there <= FIRST_FRAME:
             os.close(fd)
             self._cut(number, there)
@@ -373,9 +383,9 @@ class SegmentWalk:
         """A hint only: a bad one costs time, never a record."""
         subject, file = self._subject, self._subject.file(number, "idx")
         live = subject.head is not None and number >= subject.head // subject.size
-        segment = os.open(subject.file(number), os.O_RDONLY | os.O_CLOEXEC)
+        segment = open_to_read(subject.file(number))
         try:
-            index = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            index = open_to_read(file)
         except FileNotFoundError:
             os.close(segment)
             if live or number < subject.oldest():  # not made yet, or just evicted

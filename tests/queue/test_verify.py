@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from libchronicle.errors import CorruptControl, NotReady
-from libchronicle.queue import Queue, QueueConfig, Severity, Verdict, check, inspect, verify
+from libchronicle.errors import Broken, CorruptControl, Evicted, HostError, NotReady
+from libchronicle.queue import Queue, QueueConfig, Severity, Verdict, check, inspect, repair, verify
 from tests.queue.damage import CONFIG, SIZE, cut, flip, make, places, put
 
 
@@ -297,3 +297,75 @@ def test_a_report_is_json(tmp_path: Path) -> None:
     facts = json.loads(msgspec.json.encode(check(path)))
     assert facts["records"] == 10
     assert facts["queue_id"] == inspect(path).queue_id
+
+
+def _stand_in(file: Path, kind: str) -> None:
+    file.unlink(missing_ok=True)
+    if kind == "directory":
+        file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "link to nowhere":
+        file.symlink_to("/nonexistent/file")
+    else:
+        file.symlink_to(file.name)
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link to nowhere", "link to itself"])
+def test_what_is_no_file_where_a_segment_belongs_is_told_and_waited_for_by_nobody(tmp_path, kind):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, QueueConfig(segment_size=1 << 14)) as writer:
+        writer.append_many(1, [bytes(1000)] * 60)
+    file = path / "000000002.q"
+    _stand_in(file, kind)
+    (path / "000000001.q copy").touch()
+    (path / "1 (copy).q").touch()
+    faults = [fault for fault in verify(path) if fault.path == str(file)]
+    assert "has a segment's name and is no file" in [fault.reason for fault in faults]
+    assert repair(path, dry_run=True).beyond
+    assert [one.state for one in inspect(path).segments if one.number == 2] in ([], ["damaged"])
+    with (
+        Queue.open_subscriber(path, None, start="earliest") as reader,
+        pytest.raises((Broken, Evicted, HostError)),
+    ):
+        list(reader)
+    with Queue.open_publisher(path, QueueConfig(segment_size=1 << 14)) as writer:
+        assert writer.append(1, b"goes on") == 60
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link to nowhere"])
+def test_what_is_no_file_where_the_control_page_belongs_is_told_and_waited_for_by_nobody(tmp_path, kind):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, QueueConfig(segment_size=1 << 14)) as writer:
+        writer.append_many(1, [bytes(1000)] * 60)
+    _stand_in(path / "control.meta", kind)
+    assert any(fault.part == "control" for fault in verify(path))
+    with pytest.raises((CorruptControl, NotReady)):
+        inspect(path)
+    with pytest.raises((CorruptControl, NotReady, HostError)):
+        Queue.open_subscriber(path, None)
+
+
+def test_a_file_longer_than_a_segment_is_looked_at_as_far_as_one_goes(tmp_path):
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, QueueConfig(segment_size=1 << 14)) as writer:
+        writer.append_many(1, [bytes(1000)] * 60)
+    os.truncate(path / "000000001.q", 1 << 40)
+    assert verify(path) == []
+
+
+def test_the_directory_is_listed_as_often_for_many_segments_as_for_few(tmp_path, monkeypatch):
+    listed = []
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda where: listed.append(where) or real(where))
+    counts = []
+    for segments in (3, 60):
+        path = tmp_path / str(segments)
+        with Queue.open_publisher(path, QueueConfig(segment_size=1 << 14)) as writer:
+            for _ in range(segments):
+                writer.append(1, b"x")
+                writer.roll()
+        listed.clear()
+        assert verify(path) == []
+        counts.append(len(listed))
+    assert counts[0] == counts[1]
