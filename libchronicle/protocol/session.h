@@ -134,7 +134,7 @@ typedef struct __attribute__((packed)) {
     uint32_t orders_out_epoch; /* of the last record that is in it; 0 = none */
     uint32_t orders_in_epoch; /* of the last record that is in it; 0 = none */
     uint32_t open_orders; /* OpenOrder records that belong to it */
-    uint32_t positions; /* PositionReport records that belong to it */
+    uint32_t positions; /* PositionReport and AccountReport records that belong to it */
     uint32_t instruments; /* Instrument records that belong to it: those of the orders and positions */
     uint8_t reserved[4];
 } chr_carry_over_t;

@@ -240,7 +240,7 @@ class CarryOver(SbeMessage, kw_only=True, gc=False):
     orders_out_epoch: int = 0  # of the last record that is in it; 0 = none
     orders_in_epoch: int = 0  # of the last record that is in it; 0 = none
     open_orders: int = 0  # OpenOrder records that belong to it
-    positions: int = 0  # PositionReport records that belong to it
+    positions: int = 0  # PositionReport and AccountReport records that belong to it
     instruments: int = 0  # Instrument records that belong to it: those of the orders and positions
 
 

@@ -70,7 +70,7 @@ from libchronicle.strategy.instrument import Instrument
 from libchronicle.strategy.order import Order
 from libchronicle.strategy.refusal import Refusal
 from libchronicle.strategy.states import FeedState, HostState, RouterState
-from libchronicle.strategy.tracker import Position, WorkingOrder
+from libchronicle.strategy.tracker import Balance, Position, WorkingOrder
 from libchronicle.strategy.views import Fill, OrderUpdate, Quote, Trade
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ __all__ = [
     "BadCombination",
     "BadPrice",
     "BadQuantity",
+    "Balance",
     "Book",
     "ChronicleApp",
     "Column",

@@ -1,6 +1,6 @@
 """What a strategy's session carries over to the next: open orders and positions, and where its order queues stand.
 
-    Instrument …  OpenOrder …  PositionReport …  CarryOver
+    Instrument …  OpenOrder …  PositionReport …  AccountReport …  CarryOver
 
 The block is written when a session begins and ends, and now and then in between. CarryOver comes last and counts the
 rest, so a block that a crash cut short is none. A host that starts looks for the newest one at the end of its session
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libchronicle.protocol import (
+    AccountReport,
     BookMode,
     CarryOver,
     ContractKind,
@@ -81,6 +82,16 @@ def carry_over(ctx: Context, orders_out: Any, orders_in: Source, sent_any: bool)
             flags=ReportFlags.CARRY_OVER,
             pnl_exponent=position.pnl_exponent,
         )
+    balances = [one for one in ctx.tracker.balances.values() if one.ts_ns]
+    for balance in balances:
+        yield AccountReport(
+            ts=balance.ts_ns,
+            balance=balance.total,
+            available=balance.available,
+            exponent=balance.exponent,
+            account=ctx.account,
+            currency=balance.currency,
+        )
     yield CarryOver(
         now_ns=ctx.now_ns(),
         orders_out_queue_id=orders_out.queue_id,
@@ -91,7 +102,7 @@ def carry_over(ctx: Context, orders_out: Any, orders_in: Source, sent_any: bool)
         orders_in_epoch=orders_in.epoch if orders_in.attached else 0,
         last_exec_id=ctx.tracker.last_exec_id,
         open_orders=len(orders),
-        positions=len(positions),
+        positions=len(positions) + len(balances),
         instruments=len(handles),
     )
 
@@ -118,6 +129,19 @@ class Carried:
     instruments: list[Instrument] = field(default_factory=list)
     orders: list[OpenOrder] = field(default_factory=list)
     positions: list[PositionReport] = field(default_factory=list)
+    accounts: list[AccountReport] = field(default_factory=list)
+
+    def add(self, record: object) -> None:
+        """One of the block's records."""
+        match record:
+            case Instrument():
+                self.instruments.append(record)
+            case OpenOrder():
+                self.orders.append(record)
+            case PositionReport():
+                self.positions.append(record)
+            case AccountReport():
+                self.accounts.append(record)
 
     def fits(self, sent: Subscriber, reports: Subscriber | None) -> bool:
         """Whether the order queues still are those it was written beside, back to the places it names. Moves the
@@ -174,13 +198,7 @@ def _block(session: Subscriber, end_seq: int) -> Carried | None:
         return None
     session.seek_seq(first)
     while session.next_seq < end_seq and (message := session.next()) is not None:
-        match decode(message.type_id, message):
-            case Instrument() as instrument:
-                carried.instruments.append(instrument)
-            case OpenOrder() as order:
-                carried.orders.append(order)
-            case PositionReport() as position:
-                carried.positions.append(position)
+        carried.add(decode(message.type_id, message))
     return carried
 
 
@@ -191,6 +209,6 @@ def adopt(dispatcher: Dispatcher, carried: Carried) -> None:
     dispatcher.subscribe({name: () for name in names.values() if name not in ctx.instruments})
     for order in carried.orders:
         ctx.tracker.adopt(ctx.instrument(names[order.instrument_id]), order)
-    for position in carried.positions:
-        dispatcher.feed_report(position.TEMPLATE_ID, position.encode(), muted=True)
+    for report in (*carried.positions, *carried.accounts):
+        dispatcher.feed_report(report.TEMPLATE_ID, report.encode(), muted=True)
     ctx.tracker.stand_at(carried.end.last_exec_id)

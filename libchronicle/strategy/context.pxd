@@ -29,7 +29,7 @@ cdef class Context:
     cdef readonly dict features
     cdef int gate                       # 0 = open, else a Refusal
     cdef int max_open_orders
-    cdef char account[16]
+    cdef char account_raw[16]
     cdef Counter orders_sent
     cdef Counter orders_refused
     cdef Histogram tick_to_trade

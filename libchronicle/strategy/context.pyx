@@ -27,7 +27,8 @@ from libchronicle.strategy.order cimport Order
 from libchronicle.strategy.sink cimport OrderSink
 from libchronicle.strategy.timers cimport Timers
 from libchronicle.strategy.trace cimport Trace
-from libchronicle.strategy.tracker cimport Tracker, WorkingOrder, order_id
+from libchronicle.strategy.text cimport text_of
+from libchronicle.strategy.tracker cimport Balance, Tracker, WorkingOrder, order_id
 
 from libchronicle.errors import BadCombination, MisuseError, NotSubscribed, OrderError
 from libchronicle.protocol import instrument_id
@@ -50,10 +51,10 @@ cdef class Context:
 
     def __init__(self, OrderSink sink not None, *, params=None, log=None, str account="", int max_open_orders=10_000, exits=None):
         cdef bytes raw = account.encode()
-        if len(raw) > sizeof(self.account):
+        if len(raw) > sizeof(self.account_raw):
             raise MisuseError(reason=f"account {account!r} is longer than 16 bytes")
-        memset(self.account, 0, sizeof(self.account))
-        memcpy(self.account, <const char *> raw, len(raw))
+        memset(self.account_raw, 0, sizeof(self.account_raw))
+        memcpy(self.account_raw, <const char *> raw, len(raw))
         self.sink = sink
         self.tracker = Tracker(sink.queue_id)
         self.timers = Timers()
@@ -144,6 +145,18 @@ cdef class Context:
         """The strategy's position in an instrument, kept up to date."""
         return self.find(instrument)._position
 
+    @property
+    def account(self):
+        """The account the orders go to."""
+        return text_of(<const char *> self.account_raw, sizeof(self.account_raw))
+
+    def balance(self, str currency not None):
+        """What the account holds of a currency, as last reported. The same object each time, kept up to date."""
+        found = self.tracker.balances.get(currency)
+        if found is None:
+            found = self.tracker.balances[currency] = Balance(currency)
+        return found
+
     def orders(self, instrument=None):
         """Open orders, oldest first."""
         cdef Instrument wanted = None if instrument is None else self.find(instrument)
@@ -186,7 +199,7 @@ cdef class Context:
         order.body.cause_ts = self.cause.ts_ns
         order.body.cause_epoch = self.cause.epoch
         order.body.valid_until_ns = self.now + order.valid_for_ns if order.valid_for_ns else 0
-        memcpy(order.body.account, self.account, sizeof(self.account))
+        memcpy(order.body.account, self.account_raw, sizeof(self.account_raw))
         self.sink.put(CHR_NEW_ORDER, &order.body, sizeof(order.body))
         if self.tick_to_trade is not None and self.cause.ts_ns:
             self.tick_to_trade.observe_native(self.sink.ts_ns - self.cause.ts_ns)

@@ -19,6 +19,8 @@ from libc.string cimport memset
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, chr_l2, chr_l2_apply, chr_l2_best, chr_l2_reason
 from libchronicle.native.hot cimport chr_frame, chr_now_ns
 from libchronicle.protocol.layout cimport (
+    CHR_ACCOUNT_REPORT,
+    CHR_ACCOUNT_REPORT_BLOCK,
     CHR_BEST_BID_ASK,
     CHR_BEST_BID_ASK_BLOCK,
     CHR_BOOK_DELTA,
@@ -39,6 +41,7 @@ from libchronicle.protocol.layout cimport (
     CHR_TRADE,
     CHR_TRADE_BLOCK,
     CHR_VENUE_STATUS,
+    chr_account_report_t,
     chr_best_bid_ask_t,
     chr_execution_report_t,
     chr_instrument_t,
@@ -269,6 +272,12 @@ cdef class Dispatcher:
                 self.ignored += 1
                 return 0
             self.ctx.tracker.positioned(instrument._position, <const chr_position_report_t *> block)
+        elif f.type_id == CHR_ACCOUNT_REPORT:
+            block = chr_block(f.payload, f.size, CHR_ACCOUNT_REPORT, CHR_ACCOUNT_REPORT_BLOCK)
+            if block == NULL:
+                self.malformed += 1
+                return 0
+            self.ctx.tracker.accounted(<const chr_account_report_t *> block)
         elif f.type_id == CHR_RISK_EVENT and not muted:
             self.listener.risk_event(decode(f.type_id, <bytes> f.payload[: f.size]))
         return 0

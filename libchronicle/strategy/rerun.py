@@ -25,6 +25,7 @@ from typing import Any, Final
 from libchronicle.errors import CorruptError, CorruptSession, EnvironmentFault
 from libchronicle.native.binding import LOST_TYPE
 from libchronicle.protocol import (
+    AccountReport,
     CarryOver,
     Command,
     ControlCommand,
@@ -63,6 +64,7 @@ from libchronicle.strategy.stopguard import CallbackHung
 __all__ = ["rerun_strategy"]
 
 ORDERS_OUT_RANK: Final = 0xFFFE
+CARRIED: Final = (Instrument, OpenOrder, PositionReport, AccountReport)
 FAILED: Final = "failed: "
 HUNG: Final = ("hung", f"{FAILED}{CallbackHung.__name__}")
 """How a session ends whose last callback did not return: that call is in no record."""
@@ -152,7 +154,7 @@ class _Rerun:
             if message.type_id == LOST_TYPE:
                 raise CorruptSession(session=self.session.name, reason="records of its journal are missing")
             record = decode(message.type_id, message)
-            if isinstance(record, Instrument | OpenOrder | PositionReport) and not self._adopted:
+            if isinstance(record, CARRIED) and not self._adopted:
                 self._carried.append(record)
                 continue
             self._follow(record)
@@ -181,13 +183,15 @@ class _Rerun:
             if isinstance(record, Dispatch):
                 self._hold_changes()
             elif isinstance(record, StateChange | TimerFired):
-                self._hold_change(_frame(record))
+                self._after_raising(record)
 
     def _after_raising(self, record: Any) -> None:
         """What was recorded between the call that raised and the end; anything else says that it did not raise then."""
-        if isinstance(record, StateChange | TimerFired):
+        if isinstance(record, StateChange | TimerFired) and self._changes.has_come(_frame(record)):
             self._hold_change(_frame(record))
-        elif isinstance(record, Dispatch | Parameter | KillChange | ControlCommand):
+        elif isinstance(
+            record, StateChange | TimerFired | Dispatch | Parameter | KillChange | ControlCommand
+        ):
             self._differ_at_end(
                 record.now_ns if isinstance(record, Dispatch) else self.ctx.now_ns(), "nothing was raised"
             )
@@ -266,12 +270,7 @@ class _Rerun:
         self._adopted = True
         carried = Carried(end)
         for record in self._carried:
-            if isinstance(record, Instrument):
-                carried.instruments.append(record)
-            elif isinstance(record, OpenOrder):
-                carried.orders.append(record)
-            else:
-                carried.positions.append(record)
+            carried.add(record)
         adopt(self.dispatcher, carried)
 
     def _start(self) -> None:

@@ -1,6 +1,11 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from libchronicle.protocol.layout cimport chr_execution_report_t, chr_new_order_t, chr_position_report_t
+from libchronicle.protocol.layout cimport (
+    chr_account_report_t,
+    chr_execution_report_t,
+    chr_new_order_t,
+    chr_position_report_t,
+)
 
 
 cdef inline uint64_t order_id(uint32_t epoch, uint64_t seq) noexcept nogil:
@@ -18,6 +23,14 @@ cdef class Position:
     cdef readonly uint64_t last_exec_id
 
 
+cdef class Balance:
+    cdef readonly str currency
+    cdef readonly int64_t total
+    cdef readonly int64_t available
+    cdef readonly int exponent
+    cdef readonly int64_t ts_ns
+
+
 cdef class WorkingOrder:
     cdef readonly uint64_t id
     cdef readonly object instrument
@@ -33,6 +46,7 @@ cdef class WorkingOrder:
 
 cdef class Tracker:
     cdef readonly dict orders             # id -> WorkingOrder, open ones only
+    cdef readonly dict balances           # currency -> Balance, as last reported
     cdef readonly uint64_t queue_id       # of orders_out
     cdef readonly uint64_t last_exec_id
     cdef readonly uint64_t duplicates     # reports seen before
@@ -45,4 +59,5 @@ cdef class Tracker:
         self, object instrument, Position position, const chr_execution_report_t *report
     )
     cdef int positioned(self, Position position, const chr_position_report_t *report) except -1
+    cdef int accounted(self, const chr_account_report_t *report) except -1
     cdef WorkingOrder _stranger(self, uint64_t id, object instrument, const chr_execution_report_t *report)

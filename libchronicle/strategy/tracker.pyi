@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from libchronicle.portfolio import OrderState
 from libchronicle.protocol import OpenOrder
 from libchronicle.protocol.enums import OrderFlags, OrderType, Side, StpMode, TimeInForce
@@ -14,6 +16,18 @@ class Position:
     def __init__(self, instrument: Instrument) -> None: ...
     @property
     def is_flat(self) -> bool: ...
+
+class Balance:
+    currency: str
+    total: int
+    available: int
+    exponent: int
+    ts_ns: int
+    def __init__(self, currency: str) -> None: ...
+    @property
+    def amount(self) -> Decimal: ...
+    @property
+    def free(self) -> Decimal: ...
 
 class WorkingOrder:
     id: int
@@ -56,6 +70,7 @@ class WorkingOrder:
 
 class Tracker:
     orders: dict[int, WorkingOrder]
+    balances: dict[str, Balance]
     queue_id: int
     last_exec_id: int
     duplicates: int

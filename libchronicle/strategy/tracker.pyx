@@ -26,6 +26,8 @@ from libchronicle.protocol.layout cimport (
 )
 from libchronicle.strategy.text cimport text_of
 
+from decimal import Decimal
+
 from libchronicle.portfolio import OrderState
 from libchronicle.protocol.enums import OrderFlags, OrderType, Side, StpMode, TimeInForce
 
@@ -53,6 +55,26 @@ cdef class Position:
 
     def __repr__(self):
         return f"<Position {self.instrument.name} {self.qty} @ {self.avg_price}>"
+
+
+cdef class Balance:
+    """What the account holds of a currency, as last reported: mantissas at `exponent`. Nothing was reported: zero."""
+
+    def __init__(self, str currency not None):
+        self.currency = currency
+
+    @property
+    def amount(self):
+        """`total` as an exact Decimal."""
+        return Decimal(self.total).scaleb(self.exponent)
+
+    @property
+    def free(self):
+        """`available` as an exact Decimal: without what open orders and margin hold back."""
+        return Decimal(self.available).scaleb(self.exponent)
+
+    def __repr__(self):
+        return f"<Balance {self.amount} {self.currency}, {self.free} free>"
 
 
 @cython.freelist(256)
@@ -165,6 +187,7 @@ cdef class Tracker:
     def __init__(self, uint64_t queue_id=0):
         self.queue_id = queue_id
         self.orders = {}
+        self.balances = {}
 
     cdef WorkingOrder sent(
         self, uint64_t id, object instrument, const chr_new_order_t *body, int64_t ts_ns
@@ -257,4 +280,16 @@ cdef class Tracker:
         position.fees = report.fees
         position.pnl_exponent = report.pnl_exponent
         position.last_exec_id = report.last_exec_id
+        return 0
+
+    cdef int accounted(self, const chr_account_report_t *report) except -1:
+        """The object of a currency stays the same: a strategy may keep it."""
+        cdef str currency = text_of(report.currency, sizeof(report.currency))
+        cdef Balance found = self.balances.get(currency)
+        if found is None:
+            found = self.balances[currency] = Balance(currency)
+        found.total = report.balance
+        found.available = report.available
+        found.exponent = report.exponent
+        found.ts_ns = report.ts
         return 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 
+import pytest
 from click.testing import Result
 from host_harness import Scene, wait_for
 from typer.testing import CliRunner
 
 from libchronicle.bus.control import send_command
 from libchronicle.cli.main import app
-from libchronicle.protocol import Command, ExecType
+from libchronicle.protocol import AccountReport, Command, ExecType
 from libchronicle.queue import Queue
 from libchronicle.replay.difference import Verdict
 from libchronicle.replay.journal import RecordedSession, find_session, recorded_sessions
@@ -234,6 +236,54 @@ def test_timers_parameters_pauses_saved_state_and_a_second_life_come_again(scene
         assert verdict.difference is None, verdict.difference.lines()
         assert verdict.unchecked == 0
         assert verdict.compared > 30
+
+
+def test_what_only_the_rerun_raises_is_told_as_such(scene: Scene) -> None:
+    scene.begin("class Probe(Strategy): pass")
+    scene.until_trading()
+    assert scene.host.stop() == 0
+    source = scene.host.file.read_text()
+    verdict = rerun(scene, source.replace("pass", "\n    def on_start(self, ctx): 1 / 0"))
+    assert verdict.difference is not None
+    assert verdict.difference.what == "what a callback raised"
+    assert verdict.difference.again == {
+        "message": "exception",
+        "raised": "ZeroDivisionError: division by zero",
+    }
+
+
+def test_a_balance_is_told_carried_over_and_comes_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROBE_OUT", os.devnull)
+    scene.begin(
+        """
+        class Probe(Strategy):
+            def on_start(self, ctx):
+                say("start", ctx.balance("USDT").amount)
+            def on_trade(self, ctx, trade):
+                ctx.send(trade.instrument.limit(Side.BUY, 1 + ctx.balance("USDT").total, 1000))
+        """
+    )
+    for life in range(2):
+        scene.until(lambda life=life: scene.host.log().count("state=TRADING") == life + 1)
+        scene.until(lambda: "state=CONNECTED" in scene.router_lines())
+        if life == 0:
+            told = AccountReport(
+                ts=5, balance=777, available=700, exponent=-2, account="paper", currency="USDT"
+            )
+            scene.router.publisher.append(told.TEMPLATE_ID, told.encode())
+            scene.rest(0.2)
+        scene.feed.trade()
+        scene.until(lambda life=life: len(scene.router.orders()) == life + 1)
+        assert scene.host.stop() == 0
+        if life == 0:
+            scene.host.start()
+    assert [order.price for _, _, order in scene.router.orders()] == [778, 778]
+    assert scene.host.lines() == ["start 0", "start 7.77"]
+    for session in sessions(scene):
+        verdict = rerun(scene, session=session)
+        assert verdict.difference is None, verdict.difference.lines()
 
 
 def command(scene: Scene, what: Command, target: str = "", value: str = "") -> None:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from stage import BTC, ETH, PERP, Stage
 
 from libchronicle.protocol import (
+    AccountReport,
     BestBidAsk,
     BookReset,
     CancelAll,
@@ -378,3 +379,18 @@ def test_close_position_takes_it_all_and_nothing_when_flat(stage: Stage) -> None
     order = stage.sent()[-1]
     assert isinstance(order, NewOrder)
     assert (order.side, order.qty) == (Side.SELL, 3 * QTY)
+
+
+def test_a_balance_is_kept_as_it_was_last_reported() -> None:
+    stage = Stage(Strategy())
+    balance = stage.ctx.balance("USDT")
+    assert (balance.total, balance.amount, stage.ctx.account) == (0, 0, "paper")
+    for total, available in ((10_050_000_000, 50_000_000), (-1, -1)):
+        report = AccountReport(
+            ts=7, balance=total, available=available, exponent=-8, account="paper", currency="USDT"
+        )
+        stage.dispatcher.feed_report(report.TEMPLATE_ID, report.encode())
+        assert (balance.total, balance.available, balance.exponent) == (total, available, -8)
+    assert stage.ctx.balance("USDT") is balance
+    assert repr(balance) == "<Balance -1E-8 USDT, -1E-8 free>"
+    assert stage.ctx.balance("BTC").amount == 0
