@@ -4,6 +4,7 @@ from libchronicle.backtest.outbox cimport Outbox, chr_order_row
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.portfolio.account cimport Account, chr_account
 from libchronicle.protocol.layout cimport chr_execution_report_t
+from libchronicle.risk.gate cimport RiskGate
 from libchronicle.sim.matcher cimport chr_sim, chr_sim_event, chr_sim_order
 
 cdef extern from "till.h" nogil:
@@ -19,9 +20,15 @@ cdef extern from "till.h" nogil:
     int chr_till_fill(void *context, const chr_sim_order *order, int64_t price, int64_t qty, uint8_t liquidity) noexcept
 
 
+cdef struct chr_move:
+    uint32_t slot
+    int64_t before               # position
+
+
 cdef class Clearing(Outbox):
     cdef chr_sim sim
     cdef readonly Account account
+    cdef readonly RiskGate gate
     cdef list queue_models       # they must live as long as the simulator asks them
     cdef object queues, chances
     cdef list names, currencies  # by slot
@@ -31,12 +38,14 @@ cdef class Clearing(Outbox):
     cdef uint64_t queue_id
     cdef uint32_t epoch
     cdef chr_till till
-    cdef uint32_t *moved         # slots whose position this step has changed
+    cdef bint cancels_on_trip
+    cdef int64_t *heard_ns       # by slot: the last market record
+    cdef chr_move *moved         # slots whose position this step has changed
     cdef uint32_t moved_count
     cdef int64_t sample_ns, next_sample_ns, begin_ns    # begin_ns: INT64_MIN before the run
     cdef uint64_t next_exec_id
     cdef uint64_t rejects[64]
-    cdef readonly uint64_t liquidations
+    cdef readonly uint64_t liquidations, trips
 
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1
     cdef int expire(self, int64_t now) except -1
@@ -47,7 +56,8 @@ cdef class Clearing(Outbox):
     cdef int filled(self, const chr_sim_event *e, chr_order_row *row, const chr_paid *paid, int64_t now) except -1
     cdef int hold(self, uint32_t slot, chr_order_row *row, int64_t leaves, int64_t price) except -1
     cdef int describe(self, chr_execution_report_t *body, const chr_order_row *row) noexcept
-    cdef int move(self, uint32_t slot) noexcept
+    cdef int move(self, uint32_t slot, int64_t before) noexcept
+    cdef int trip(self, uint32_t slot, int code, int64_t now) except -1
     cdef int told_positions(self, int64_t now) except -1
     cdef int sample(self, int64_t now) except -1
     cdef int slot_of(self, uint64_t instrument_id) noexcept

@@ -3,23 +3,27 @@ from typing import Any
 from libchronicle.backtest.outbox import Outbox
 from libchronicle.portfolio.account import Account
 from libchronicle.protocol import Instrument as Definition
+from libchronicle.risk import RiskGate
 from libchronicle.strategy.instrument import Instrument
 
 class Clearing(Outbox):
     """Matcher and account of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
 
     account: Account
+    gate: RiskGate
     liquidations: int
+    trips: int
     definitions: dict[str, Definition]
     def __init__(
         self,
-        account: Account,
+        gate: RiskGate,
         *,
         queue_id: int = 1,
         epoch: int = 1,
         seed: int = 1,
         queues: Any = None,
         chances: Any = None,
+        cancels_on_trip: bool = False,
         latency: Any = None,
         sample_ns: int = 1_000_000_000,
         account_name: str = "",

@@ -42,6 +42,7 @@ from libchronicle.protocol.layout cimport (
     chr_position_report_t,
     chr_risk_event_t,
 )
+from libchronicle.risk.gate cimport RiskGate
 from libchronicle.sim.latency cimport latency_model
 from libchronicle.sim.matcher cimport (
     CHR_SIM_OPEN,
@@ -85,14 +86,16 @@ STATE_AFTER[CHR_EXEC_TYPE_EXPIRED] = CHR_SIM_EXPIRED
 cdef class Clearing(Outbox):
     """Of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
 
-    def __cinit__(self, Account account not None, *, uint64_t queue_id=1, uint32_t epoch=1, uint64_t seed=1, queues=None, chances=None,
-                  latency=None, int64_t sample_ns=1_000_000_000, str account_name=""):
+    def __cinit__(self, RiskGate gate not None, *, uint64_t queue_id=1, uint32_t epoch=1, uint64_t seed=1, queues=None, chances=None,
+                  bint cancels_on_trip=False, latency=None, int64_t sample_ns=1_000_000_000, str account_name=""):
         if chr_sim_init(&self.sim, seed):
             raise MemoryError("no memory for a venue")
         self.sim.book_fill = chr_till_fill
         self.sim.book_context = &self.till
-        self.account = account
-        self.till.account = &account.a
+        self.gate = gate
+        self.cancels_on_trip = cancels_on_trip
+        self.account = gate.account
+        self.till.account = &self.account.a
         self.queue_id, self.epoch = queue_id, epoch
         self.queues, self.chances = queues, chances
         self.queue_models, self.names, self.currencies, self.definitions = [], [], [], {}
@@ -107,6 +110,7 @@ cdef class Clearing(Outbox):
         chr_sim_free(&self.sim)
         free(self.till.paid)
         free(self.moved)
+        free(self.heard_ns)
 
     # ------------------------------------------------------------ instruments
 
@@ -115,6 +119,7 @@ cdef class Clearing(Outbox):
         terms = InstrumentTerms.of(definition)
         cdef int slot = self.account.add(terms)
         self.definitions[instrument.name] = definition
+        self.gate.add(slot)
         if slot < <int>self.sim.slots_count:
             self.sim.slots[slot].terms.tick, self.sim.slots[slot].terms.lot = definition.tick_size, definition.lot_size
             return slot
@@ -125,10 +130,15 @@ cdef class Clearing(Outbox):
         if self.chances is not None:
             (<FillChances?>self.chances).into(&shape)
         shape.tick, shape.lot, shape.unit = definition.tick_size, definition.lot_size, 10.0 ** -definition.qty_exponent
-        moved = <uint32_t *>realloc(self.moved, (slot + 1) * sizeof(uint32_t))
+        moved = <chr_move *>realloc(self.moved, (slot + 1) * sizeof(chr_move))
         if moved == NULL:
             raise MemoryError("no memory for an instrument")
         self.moved = moved
+        heard = <int64_t *>realloc(self.heard_ns, (slot + 1) * sizeof(int64_t))
+        if heard == NULL:
+            raise MemoryError("no memory for an instrument")
+        self.heard_ns = heard
+        heard[slot] = 0
         if chr_sim_instrument(&self.sim, instrument.id, instrument._book.b, NULL, &shape) != slot:
             raise MemoryError("no memory for an instrument")
         self.queue_models.append(model)
@@ -156,7 +166,7 @@ cdef class Clearing(Outbox):
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1:
         """A market record that the instrument's book has taken."""
         cdef int rc
-        self.till.now = f.ts_ns
+        self.till.now = self.heard_ns[slot] = f.ts_ns
         rc = chr_sim_record(&self.sim, slot, f.type_id, f.payload, f.size, f.seq, f.ts_ns)
         if rc < 0 or self.sim.count or self.asks_python:
             self.settle(rc, f.ts_ns)
@@ -211,7 +221,7 @@ cdef class Clearing(Outbox):
             report.body.risk.code, report.body.risk.actual_value = CHR_REJECT_CODE_NOTIONAL_LIMIT, qty
             memcpy(report.body.risk.text, b"liquidated: equity fell to the maintenance margin", 49)
             self.fold(report)
-            self.move(at)
+            self.move(at, qty)
         self.told_positions(now)
         return self.sample(now)
 
@@ -283,7 +293,7 @@ cdef class Clearing(Outbox):
         if chr_l2_best(book, CHR_ASK, &level):
             fill.ask = level.price
         fill.instrument, fill.side, fill.liquidity, fill.rule = e.slot, row.side, e.liquidity, e.rule
-        self.move(e.slot)
+        self.move(e.slot, paid.position - (e.last_qty if row.side == CHR_SIDE_BUY else -e.last_qty))
         return 0
 
     cdef int hold(self, uint32_t slot, chr_order_row *row, int64_t leaves, int64_t price) except -1:
@@ -310,32 +320,50 @@ cdef class Clearing(Outbox):
 
     # ------------------------------------------------------------ reports
 
-    cdef int move(self, uint32_t slot) noexcept:
-        """A position of this step."""
+    cdef int move(self, uint32_t slot, int64_t before) noexcept:
+        """A position of this step, and what it was."""
         cdef uint32_t i
         for i in range(self.moved_count):
-            if self.moved[i] == slot:
+            if self.moved[i].slot == slot:
                 return 0
-        self.moved[self.moved_count] = slot
+        self.moved[self.moved_count].slot, self.moved[self.moved_count].before = slot, before
         self.moved_count += 1
+        return 0
+
+    cdef int trip(self, uint32_t slot, int code, int64_t now) except -1:
+        """A breaker has tripped: the strategy is told, what it sends is refused from now on, its open orders go where so configured."""
+        cdef chr_report *report = self.report(CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
+        breach = self.gate.breakers.tripped(now)
+        report.body.risk.instrument_id, report.body.risk.ts, report.body.risk.code = self.sim.slots[slot].id, now, code
+        if breach is not None:
+            report.body.risk.limit_value, report.body.risk.actual_value = breach.limit, breach.actual
+        self.trips += 1
+        self.fold(report)
+        if self.cancels_on_trip:
+            return self.settle(chr_sim_cancel_all(&self.sim, 0, WHOLE_VENUE, 0, code, now), now)
         return 0
 
     cdef int told_positions(self, int64_t now) except -1:
         cdef chr_report *report
         cdef chr_position_report_t *body
         cdef chr_account_slot *s
-        cdef uint32_t i
+        cdef uint32_t i, count
+        cdef int code
         for i in range(self.moved_count):
-            s = &self.account.a.slots[self.moved[i]]
+            s = &self.account.a.slots[self.moved[i].slot]
             report = self.report(CHR_POSITION_REPORT, sizeof(chr_position_report_t), now)
             body = &report.body.position
-            body.instrument_id, body.ts, body.qty = self.sim.slots[self.moved[i]].id, now, s.position.qty
+            body.instrument_id, body.ts, body.qty = self.sim.slots[self.moved[i].slot].id, now, s.position.qty
             overflow(chr_price_of(&s.terms, s.position.cost, s.position.qty, &body.avg_price))
             body.realized_pnl, body.fees, body.open_cost = s.position.realized, s.position.fees, s.position.cost
             body.last_exec_id, body.pnl_exponent = self.next_exec_id, MONEY_EXPONENT
             memcpy(body.account, <const char *>self.account_name, len(self.account_name))
             self.fold(report)
-        self.moved_count = 0
+        count, self.moved_count = self.moved_count, 0  # what a trip does may move positions of its own
+        for i in range(count):
+            code = self.gate.filled(self.moved[i].slot, self.moved[i].before, now)
+            if code:
+                self.trip(self.moved[i].slot, code, now)
         return 0
 
     # ------------------------------------------------------------ equity
@@ -347,6 +375,7 @@ cdef class Clearing(Outbox):
         cdef chr_account_slot *s
         cdef int64_t value
         cdef chr_equity_row *row
+        cdef int code
         cdef chr_mark_row *mark
         if self.account.a.count == 0:
             return 0
@@ -367,7 +396,8 @@ cdef class Clearing(Outbox):
                 row.exposure += value
         row.equity = self.account.equity_now()
         row.cash = self.account.a.currencies[0].balance // self.account.a.currencies[0].scale
-        return 0
+        code = self.gate.marked(now)
+        return self.trip(0, code, now) if code else 0
 
     # ------------------------------------------------------------ for the runner
 

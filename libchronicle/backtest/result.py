@@ -146,6 +146,7 @@ class BacktestResult:
     wall_s          the run itself, without opening the data
     hash            of every market record, request and report in their order: equal for equal runs, in any process
     requests        orders, cancels and replaces sent; `rejects`: refused ones by code
+    liquidations    how often the venue closed everything; `trips`: how often a breaker tripped
     failure         traceback of the exception that ended the run, "" if none did
     state           what on_save returned
     """
@@ -168,6 +169,7 @@ class BacktestResult:
         self.requests: int = facts["requests"]
         self.rejects: dict[str, int] = facts["rejects"]
         self.liquidations: int = facts["liquidations"]
+        self.trips: int = facts["trips"]
         self.gaps: int = facts["gaps"]
         self.lost: int = facts["lost"]
         self.callbacks: int = facts["callbacks"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import traceback
 from collections.abc import Iterable, Mapping
 from time import perf_counter
@@ -19,12 +20,15 @@ from libchronicle.errors import (
     EnvironmentFault,
     InternalError,
     InvalidArgument,
+    MisuseError,
     NoData,
     NotReadyError,
 )
 from libchronicle.portfolio import Account
 from libchronicle.protocol import Instrument as Definition
 from libchronicle.replay import GapPolicy
+from libchronicle.risk import RiskGate, breakers_of
+from libchronicle.runtime.config import Limits, RiskConfig, StrategyConfig, load_strategy
 from libchronicle.runtime.logging import Log
 from libchronicle.storage.archive import Time, to_ns
 from libchronicle.strategy.base import Strategy
@@ -32,6 +36,7 @@ from libchronicle.strategy.context import KINDS, Context
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.guard import Action, Finding, Guard, source_of
 from libchronicle.strategy.lifecycle import Lifecycle
+from libchronicle.strategy.loader import load_strategy_class
 from libchronicle.strategy.recorder import Recorder
 
 __all__ = ["BacktestRunner"]
@@ -57,6 +62,8 @@ class BacktestRunner:
     leverage     None: spot in full, contracts at their whole value; a number, or numbers by instrument or venue
     params       the strategy's parameters
     gaps         stop | resync | quarantine | ignore
+    limits       the strategy's Limits, as in its TOML; None: none
+    risk         the RiskConfig beside them: what may be traded, breakers; None: the defaults
     seed         of everything random
     sample_ms    interval of the equity curve
     guard        raise | warn | off: what becomes of a callback that sleeps, does I/O or takes what cannot be repeated
@@ -81,6 +88,8 @@ class BacktestRunner:
         leverage: Any = None,
         params: Mapping[str, Any] | None = None,
         gaps: GapPolicy | str = GapPolicy.RESYNC,
+        limits: Limits | None = None,
+        risk: RiskConfig | None = None,
         seed: int = 1,
         sample_ms: int = 1000,
         guard: Action = "raise",
@@ -96,25 +105,57 @@ class BacktestRunner:
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
         self._params = dict(params or {})
         self._policy = _policy(gaps)
+        self._limits = Limits() if limits is None else limits
+        self._risk = RiskConfig() if risk is None else risk
+        self._strategy: StrategyConfig | None = None
         self._seed = seed
         self._sample_ns = sample_ms * 1_000_000
         self._guard: Action = guard
         self._log = Log("backtest") if log is None else log
         Account(**self._money)
 
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str], data: Any, **settings: Any) -> BacktestRunner:
+        """A runner of the strategy that a TOML describes: its class, subscriptions, parameters, limits and risk.
+
+        `run()` then needs no strategy. `settings` as of BacktestRunner take the place of what the TOML says; `params` are added
+        to its own. Raises ConfigError, NoPermission, StrategyFileError.
+        """
+        config = load_strategy(path)
+        settings["params"] = {**config.params, **(settings.get("params") or {})}
+        told = {
+            "instruments": dict.fromkeys(config.subscribe, config.kinds),
+            "missing": config.on_missing,
+            "limits": config.limits,
+            "risk": config.risk,
+        }
+        made = cls(data, **{**told, **settings})
+        made._strategy = config
+        return made
+
+    def strategy(self) -> Strategy:
+        """A new object of the strategy that the TOML names. Raises MisuseError without one."""
+        if self._strategy is None:
+            raise MisuseError(
+                reason="give run() a strategy, or make the runner with BacktestRunner.from_toml"
+            )
+        return load_strategy_class(self._strategy.file, self._strategy.class_name)()
+
     def settings(self) -> dict[str, Any]:
         """What decides a run, as text: for reports."""
         told = {"latency": self._latency, "queue": self._queue, "chances": self._chances, **self._money}
         return {name: repr(value) for name, value in told.items() if value is not None} | {"seed": self._seed}
 
-    def run(self, strategy: Strategy, *, state: Any = None, keep_failure: bool = False) -> BacktestResult:
+    def run(
+        self, strategy: Strategy | None = None, *, state: Any = None, keep_failure: bool = False
+    ) -> BacktestResult:
         """One run from start to end. `state`: for on_load.
 
         Raises NoData, ReplayGap; and BacktestFailed, which holds the result, when the strategy raises. With `keep_failure` the
         result is returned instead and its `failure` is the traceback.
         """
         with Guard(source_of(strategy), self._guard, self._found):
-            return _Run(self, strategy, state).run(keep_failure)
+            return _Run(self, self.strategy() if strategy is None else strategy, state).run(keep_failure)
 
     def _found(self, finding: Finding) -> None:
         self._log.warning("guard", finding=str(finding))
@@ -152,9 +193,16 @@ class _Run:
         self._strategy = strategy
         self._state = state
         self.account = Account(**settings._money)
+        gate = RiskGate(
+            self.account,
+            settings._limits,
+            allowed=settings._risk.allowed,
+            breakers=breakers_of(settings._limits, settings._risk),
+        )
         self.sink = BacktestSink(settings._latency, seed=settings._seed)
         self.venue = SimVenue(
-            self.account,
+            gate,
+            cancels_on_trip=settings._risk.on_trip != "reject",
             seed=settings._seed,
             queues=settings._queue,
             chances=settings._chances,
@@ -163,7 +211,15 @@ class _Run:
             account_name="backtest",
         )
         self.ctx = Context(self.sink, params=settings._params, log=settings._log, account="backtest")
-        self.lifecycle = Lifecycle(self.ctx, Recorder(), strategy)
+        config = settings._strategy
+        self.lifecycle = Lifecycle(
+            self.ctx,
+            Recorder(),
+            strategy,
+            flatten=config is not None and config.on_disconnect == "flatten",
+            cancel_on_stop=config is None or config.on_stop == "cancel",
+            limits=settings._limits,
+        )
         self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, strategy, self.lifecycle)
 
     def run(self, keep_failure: bool) -> BacktestResult:
@@ -290,6 +346,7 @@ class _Run:
             requests=self.sink.requests,
             rejects=rejects,
             liquidations=self.venue.liquidations,
+            trips=self.venue.trips,
             gaps=engine.gaps,
             lost=engine.lost,
             callbacks=self.dispatcher.callbacks,

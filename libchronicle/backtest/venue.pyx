@@ -1,11 +1,11 @@
 """The venue of a backtest: requests in, reports out.
 
-    request due -> known instrument, in time? -> tick, lot, filters, money (Account.check) -> chr_sim_new / cancel / replace -> clearing
+    request due -> known instrument? -> RiskGate: in time, tick, lot, filters, limits -> money (Account.check) -> chr_sim_new / cancel / replace -> clearing
 
 What never reaches the matcher is refused with a code, as the router does it.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.backtest.outbox cimport chr_order_row, chr_report, chr_rows_at
 from libchronicle.backtest.sink cimport chr_request
@@ -25,12 +25,14 @@ from libchronicle.protocol.layout cimport (
     CHR_REJECT_CODE_UNKNOWN_INSTRUMENT,
     CHR_REJECT_CODE_UNKNOWN_ORDER,
     CHR_REPLACE_ORDER,
+    CHR_SIDE_BUY,
     chr_cancel_order_t,
     chr_execution_report_t,
     chr_level_t,
     chr_new_order_t,
     chr_replace_order_t,
 )
+from libchronicle.risk.checks cimport chr_proposal
 from libchronicle.sim.matcher cimport (
     CHR_SIM_REJECTED,
     chr_sim_cancel,
@@ -76,9 +78,8 @@ cdef class SimVenue(Clearing):
         cdef const chr_new_order_t *order = &r.body.new
         cdef chr_order_row *row = self.order_row(r.seq)
         cdef uint64_t key = self.orders.count
+        cdef chr_proposal asked
         cdef int slot, code
-        cdef chr_level_t bid, ask
-        cdef const chr_l2 *book
         row.id, row.seq = order_id(self.epoch, r.seq), r.seq
         row.sent_ns, row.arrived_ns, row.cause_ts = r.sent_ns, now, order.cause_ts
         row.price, row.stop_price, row.qty = order.price, order.stop_price, order.qty
@@ -89,14 +90,12 @@ cdef class SimVenue(Clearing):
         if slot < 0:
             return self.refuse(r, row, CHR_EXEC_TYPE_REJECT, CHR_REJECT_CODE_UNKNOWN_INSTRUMENT, now)
         row.instrument = slot
-        if 0 < order.valid_until_ns < now:
-            return self.refuse(r, row, CHR_EXEC_TYPE_REJECT, CHR_REJECT_CODE_STALE, now)
-        book = self.sim.slots[slot].book
-        code = self.account.check(
-            slot, order.side, order.order_type, order.stop_price if order.order_type == CHR_ORDER_TYPE_STOP_MARKET else order.price,
-            order.qty, bid.price if chr_l2_best(book, CHR_BID, &bid) else 0, ask.price if chr_l2_best(book, CHR_ASK, &ask) else 0,
-            row.reduce_only,
-        )
+        asked.qty, asked.price, asked.valid_until_ns = order.qty, order.price, order.valid_until_ns or INT64_MAX
+        asked.is_buy, asked.type, asked.reduce_only = order.side == CHR_SIDE_BUY, order.order_type, row.reduce_only
+        asked.replaces_leaves = asked.is_replace = 0
+        if order.order_type == CHR_ORDER_TYPE_STOP_MARKET:
+            asked.price = order.stop_price
+        code = self.judge(slot, order.side, &asked, now)
         if code:
             return self.refuse(r, row, CHR_EXEC_TYPE_REJECT, code, now)
         return self.settle(chr_sim_new(&self.sim, slot, 0, order, key, r.seq + 1, now), now)
@@ -114,9 +113,8 @@ cdef class SimVenue(Clearing):
         cdef const chr_replace_order_t *asked = &r.body.replace
         cdef int64_t place = self.named(asked.order_epoch, asked.order_seq)
         cdef chr_order_row *row
+        cdef chr_proposal wish
         cdef int64_t held_qty, held_price
-        cdef chr_level_t bid, ask
-        cdef const chr_l2 *book
         cdef int code
         if place < 0:
             return self.refuse(r, NULL, CHR_EXEC_TYPE_REPLACE_REJECT, CHR_REJECT_CODE_UNKNOWN_ORDER, now)
@@ -124,17 +122,38 @@ cdef class SimVenue(Clearing):
         if 0 < asked.valid_until_ns < now:
             return self.refuse(r, row, CHR_EXEC_TYPE_REPLACE_REJECT, CHR_REJECT_CODE_STALE, now)
         if asked.qty > row.cum_qty:
-            book = self.sim.slots[row.instrument].book
+            wish.qty, wish.price, wish.valid_until_ns = asked.qty - row.cum_qty, asked.price, INT64_MAX
+            wish.is_buy, wish.type, wish.reduce_only = row.side == CHR_SIDE_BUY, row.type, row.reduce_only
+            wish.replaces_leaves, wish.is_replace = row.qty - row.cum_qty, 1
             held_qty, held_price = row.open_qty, row.open_price
-            self.hold(row.instrument, row, 0, 0)   # what it holds back now is free for itself
-            code = self.account.check(
-                row.instrument, row.side, row.type, asked.price, asked.qty - row.cum_qty,
-                bid.price if chr_l2_best(book, CHR_BID, &bid) else 0, ask.price if chr_l2_best(book, CHR_ASK, &ask) else 0, row.reduce_only,
-            )
-            self.hold(row.instrument, row, held_qty, held_price)
+            code = self.gate_code(row.instrument, &wish, now)
+            if not code:
+                self.hold(row.instrument, row, 0, 0)   # what it holds back now is free for itself
+                code = self.money_code(row.instrument, row.side, &wish)
+                self.hold(row.instrument, row, held_qty, held_price)
             if code:
                 return self.refuse(r, row, CHR_EXEC_TYPE_REPLACE_REJECT, code, now)
         return self.settle(chr_sim_replace(&self.sim, place + 1, 0, asked.price, asked.qty, r.seq + 1, now), now)
+
+    cdef int judge(self, uint32_t slot, uint8_t side, const chr_proposal *asked, int64_t now) noexcept:
+        """Risk limits, then money: reject code, 0 = it may pass."""
+        cdef int code = self.gate_code(slot, asked, now)
+        return code if code else self.money_code(slot, side, asked)
+
+    cdef int gate_code(self, uint32_t slot, const chr_proposal *asked, int64_t now) noexcept:
+        cdef const chr_l2 *book = self.sim.slots[slot].book
+        cdef chr_level_t level
+        cdef int64_t bid = level.price if chr_l2_best(book, CHR_BID, &level) else 0
+        cdef int64_t ask = level.price if chr_l2_best(book, CHR_ASK, &level) else 0
+        self.gate.open_orders = self.sim.open
+        return self.gate.judge(slot, asked, bid, ask, self.heard_ns[slot], now)
+
+    cdef int money_code(self, uint32_t slot, uint8_t side, const chr_proposal *asked) noexcept:
+        cdef const chr_l2 *book = self.sim.slots[slot].book
+        cdef chr_level_t level
+        cdef int64_t bid = level.price if chr_l2_best(book, CHR_BID, &level) else 0
+        cdef int64_t ask = level.price if chr_l2_best(book, CHR_ASK, &level) else 0
+        return self.account.check(slot, side, asked.type, asked.price, asked.qty, bid, ask, asked.reduce_only)
 
     cdef int refuse(self, const chr_request *r, chr_order_row *row, uint8_t kind, uint16_t code, int64_t now) except -1:
         """A request that never reaches the matcher. `row` NULL: of an order that is not open."""
