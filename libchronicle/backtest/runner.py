@@ -154,8 +154,9 @@ class BacktestRunner:
         Raises NoData, ReplayGap; and BacktestFailed, which holds the result, when the strategy raises. With `keep_failure` the
         result is returned instead and its `failure` is the traceback.
         """
-        with Guard(source_of(strategy), self._guard, self._found):
-            return _Run(self, self.strategy() if strategy is None else strategy, state).run(keep_failure)
+        chosen = self.strategy() if strategy is None else strategy
+        with Guard(source_of(chosen), self._guard, self._found):
+            return _Run(self, chosen, state).run(keep_failure)
 
     def _found(self, finding: Finding) -> None:
         self._log.warning("guard", finding=str(finding))
