@@ -49,11 +49,11 @@ static void play(uint64_t seed)
     scene_close(&s);
 }
 
-/* A kill damages nothing, so nothing may be told to have been mended. */
+/* A kill damages nothing, so nothing may be told to have been mended. (A rotten bit may be in the record that a mark names.) */
 static void require_nothing_mended(const chr_writer *w)
 {
     uint32_t mended = ((const chr_publisher *)w)->mended;
-    REQUIRE(mended == 0, "killed at step %llu: %x was mended", (ull)killed_at, mended);
+    REQUIRE(mended == 0 || rotten, "killed at step %llu: %x was mended", (ull)killed_at, mended);
 }
 
 static void recover_only(uint64_t seed)
