@@ -1,7 +1,7 @@
 """What a strategy did on paper comes again from its session and the queues, message for message, whatever the seed.
 
 Each run: the embedded exchange with a seed of its own, a feed, the router and four strategies as processes; then
-`chronicle replay-check` for every strategy and for the router.
+`chronicle replay-check` for every strategy and for the router, and a backtest of each, unchanged, over what was recorded.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from libchronicle.backtest import BacktestResult
+from libchronicle.backtest.plan import Plan
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import NotReadyError
@@ -197,6 +200,13 @@ class Suite:
         assert done.returncode == (0 if all(one["same"] for one in found) else 1)
         return found
 
+    def backtest(self, name: str) -> BacktestResult:
+        """The same file and TOML over what the feed has recorded."""
+        data = (str(self.paths.raw("binance-spot")),)
+        plan = Plan.of_toml(self.strategies / f"{name}.toml", data=data, leverage=5.0)
+        spot = {one: kinds for one, kinds in plan.instruments.items() if one == "binance-spot:BTCUSDT"}
+        return msgspec.structs.replace(plan, instruments=spot).run()
+
     def logs(self) -> str:
         return "".join(
             f"--- {path.name}\n{path.read_text()[-1500:]}" for path in sorted(self.directory.glob("*.log"))
@@ -226,7 +236,7 @@ def test_paper_sessions_come_again_message_for_message(
     suites: Callable[[int], Suite], scale: Any, seed: int, report: Callable[..., None]
 ) -> None:
     rng = random.Random(seed)
-    runs, compared = scale(1, 20), 0
+    runs, compared, requests = scale(1, 20), 0, 0
     for _ in range(runs):
         suite = suites(rng.randrange(1 << 30))
         suite.start()
@@ -243,6 +253,11 @@ def test_paper_sessions_come_again_message_for_message(
             assert verdict["unchecked"] == 0
             compared += verdict["compared"]
         assert {verdict["name"] for verdict in verdicts} == {*suite.names, "router"}
+        for name in suite.names:
+            result = suite.backtest(name)
+            assert result.hash == suite.backtest(name).hash
+            requests += result.requests
         shutil.rmtree(suite.paths.root)
     assert compared > 100 * runs
-    report(runs=runs, messages_compared=compared, different=0)
+    assert requests > 10 * runs
+    report(runs=runs, messages_compared=compared, different=0, backtest_requests=requests)
