@@ -114,6 +114,10 @@ class BusPaths:
         return self.control_dir / "kill.word"
 
     @property
+    def permit_word(self) -> Path:
+        return self.control_dir / "permit.word"
+
+    @property
     def kill_log(self) -> Path:
         return self.control_dir / "kill.log"
 

@@ -45,7 +45,7 @@ typedef struct { /* everything a check may look at */
     int64_t exposure; /* money of all other instruments settled in the same currency */
     int64_t tripped_limit, tripped_actual;
     uint16_t tripped; /* code of the breaker that has tripped, 0 = none */
-    uint8_t has_market, killed;
+    uint8_t has_market, killed, unpermitted;
 } chr_situation;
 
 typedef struct { /* the stable code, the limit and what was asked for */
@@ -80,27 +80,27 @@ static inline int chr_bucket_take(chr_bucket *b, int64_t now) {
 
 /* ------------------------------------------------------------ validity: every order */
 
-static inline int chr_killed(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_killed(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     (void)o;
     return s->killed && chr_breached(b, CHR_REJECT_CODE_KILLED, 0, 0);
 }
 
-static inline int chr_stale(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_stale(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     return o->valid_until_ns && o->valid_until_ns < s->now_ns && chr_breached(b, CHR_REJECT_CODE_STALE, o->valid_until_ns, s->now_ns);
 }
 
-static inline int chr_unknown(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_unknown(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     (void)o;
     return s->terms == NULL && chr_breached(b, CHR_REJECT_CODE_UNKNOWN_INSTRUMENT, 0, 0);
 }
 
-static inline int chr_bad_price(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_bad_price(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t tick = s->terms->tick;
     if (o->type == CHR_ORDER_TYPE_MARKET || (o->price > 0 && !(tick && o->price % tick))) return 0;
     return chr_breached(b, CHR_REJECT_CODE_BAD_PRICE, tick, o->price);
 }
 
-static inline int chr_bad_qty(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_bad_qty(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     const chr_terms *t = s->terms;
     if (o->qty <= 0 || (t->lot && o->qty % t->lot)) return chr_breached(b, CHR_REJECT_CODE_BAD_QTY, t->lot, o->qty);
     if (o->qty < t->min_qty) return chr_breached(b, CHR_REJECT_CODE_BAD_QTY, t->min_qty, o->qty);
@@ -112,12 +112,12 @@ static inline int64_t chr_worst_price(const chr_proposal *o, const chr_situation
     return chr_price_now(o->is_buy ? CHR_SIDE_BUY : CHR_SIDE_SELL, o->type, o->price, bid, ask);
 }
 
-static inline int chr_no_market(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_no_market(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     if (s->has_market && s->terms->trading && (o->type != CHR_ORDER_TYPE_MARKET || chr_worst_price(o, s))) return 0;
     return chr_breached(b, CHR_REJECT_CODE_NO_MARKET, 0, 0);
 }
 
-static inline int chr_price_band(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_price_band(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t band = s->limits->price_band_bps, reference = s->reference;
     if (band < 0 || o->type == CHR_ORDER_TYPE_MARKET || o->type == CHR_ORDER_TYPE_STOP_MARKET || !reference) return 0;
     chr_i128 away = (chr_i128)o->price - reference;
@@ -130,7 +130,7 @@ static inline int64_t chr_reducible_by(const chr_proposal *o, const chr_situatio
     return qty > 0 ? qty : 0;
 }
 
-static inline int chr_reduce_only(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_reduce_only(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     return o->reduce_only && !chr_reducible_by(o, s) && chr_breached(b, CHR_REJECT_CODE_REDUCE_ONLY, 0, o->qty);
 }
 
@@ -143,28 +143,34 @@ static inline int chr_only_reduces(const chr_proposal *o, const chr_situation *s
 
 /* ------------------------------------------------------------ size and state: every order that may enlarge a position */
 
-static inline int chr_tripped(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_tripped(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     (void)o;
     return s->tripped && chr_breached(b, s->tripped, s->tripped_limit, s->tripped_actual);
 }
 
-static inline int chr_not_allowed(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+/* The external risk gateway has not renewed its permit. */
+static inline int chr_breaks_permit(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+    (void)o;
+    return s->unpermitted && chr_breached(b, CHR_REJECT_CODE_RISK_GATEWAY, 0, 0);
+}
+
+static inline int chr_breaks_not_allowed(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     (void)o;
     return !s->limits->allowed && chr_breached(b, CHR_REJECT_CODE_NOT_ALLOWED, 0, 0);
 }
 
-static inline int chr_stale_market(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_stale_market(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     (void)o;
     int64_t limit = s->limits->data_age_ns, age = s->now_ns - s->market_ts;
     return limit >= 0 && s->market_ts && age > limit && chr_breached(b, CHR_REJECT_CODE_STALE_MARKET, limit, age);
 }
 
-static inline int chr_order_size(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_order_size(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t limit = s->limits->order_qty;
     return limit >= 0 && o->qty > limit && chr_breached(b, CHR_REJECT_CODE_ORDER_SIZE_LIMIT, limit, o->qty);
 }
 
-static inline int chr_order_notional(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_order_notional(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t value, limit = s->limits->order_notional, least = s->terms->min_value;
     if (limit < 0 && least <= 0 && chr_abs64(o->qty) < (1LL << 31) && chr_worst_price(o, s) < (1LL << 31) && s->terms->times == 1)
         return 0; /* nothing to hold it against, and it fits */
@@ -180,7 +186,7 @@ static inline chr_i128 chr_position_after(const chr_proposal *o, const chr_situa
     return after > 0 ? after : 0;
 }
 
-static inline int chr_position_qty(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_position_qty(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t limit = s->limits->position_qty;
     if (limit < 0) return 0;
     chr_i128 after = chr_position_after(o, s);
@@ -194,7 +200,7 @@ static inline int64_t chr_value_after(const chr_proposal *o, const chr_situation
     return after > INT64_MAX || chr_notional(s->terms, chr_worst_price(o, s), (int64_t)after, &value) ? -1 : value;
 }
 
-static inline int chr_position_notional(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_position_notional(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t limit = s->limits->position_notional, value;
     if (limit < 0) return 0;
     value = chr_value_after(o, s);
@@ -202,7 +208,7 @@ static inline int chr_position_notional(const chr_proposal *o, const chr_situati
     return value > limit && chr_breached(b, CHR_REJECT_CODE_NOTIONAL_LIMIT, limit, value);
 }
 
-static inline int chr_exposure(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_exposure(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t limit = s->limits->exposure, value;
     if (limit < 0) return 0;
     value = chr_value_after(o, s);
@@ -211,7 +217,7 @@ static inline int chr_exposure(const chr_proposal *o, const chr_situation *s, ch
     return total > limit && chr_breached(b, CHR_REJECT_CODE_EXPOSURE_LIMIT, limit, total);
 }
 
-static inline int chr_open_orders(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
+static inline int chr_breaks_open_orders(const chr_proposal *o, const chr_situation *s, chr_breach *b) {
     int64_t limit = s->limits->open_orders < 0 ? CHR_MOST_OPEN_ORDERS : s->limits->open_orders;
     return !o->is_replace && s->open_orders >= limit &&
            chr_breached(b, CHR_REJECT_CODE_OPEN_ORDERS_LIMIT, limit, (chr_i128)s->open_orders + 1);
@@ -223,11 +229,24 @@ static const struct {
     uint8_t always; /* holds for reducing orders too */
     int (*violated)(const chr_proposal *, const chr_situation *, chr_breach *);
 } CHR_CHECKS[] = {
-    {1, chr_killed},      {1, chr_stale},        {1, chr_unknown},        {1, chr_bad_price},
-    {1, chr_bad_qty},     {1, chr_no_market},    {1, chr_price_band},     {1, chr_reduce_only},
-    {0, chr_tripped},     {0, chr_not_allowed},  {0, chr_stale_market},   {0, chr_order_size},
-    {0, chr_order_notional}, {0, chr_position_qty}, {0, chr_position_notional}, {0, chr_exposure},
-    {0, chr_open_orders},
+    {1, chr_breaks_killed},
+    {1, chr_breaks_stale},
+    {1, chr_breaks_unknown},
+    {1, chr_breaks_bad_price},
+    {1, chr_breaks_bad_qty},
+    {1, chr_breaks_no_market},
+    {1, chr_breaks_price_band},
+    {1, chr_breaks_reduce_only},
+    {0, chr_breaks_permit},
+    {0, chr_breaks_tripped},
+    {0, chr_breaks_not_allowed},
+    {0, chr_breaks_stale_market},
+    {0, chr_breaks_order_size},
+    {0, chr_breaks_order_notional},
+    {0, chr_breaks_position_qty},
+    {0, chr_breaks_position_notional},
+    {0, chr_breaks_exposure},
+    {0, chr_breaks_open_orders},
 };
 
 /* Reject code, 0 = it may be sent; the breach says what of. */

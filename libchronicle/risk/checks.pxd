@@ -27,7 +27,7 @@ cdef extern from "../risk/checks.h" nogil:
         int64_t best_bid, best_ask, reference, market_ts, position, open_buy, open_sell, open_orders, exposure
         int64_t tripped_limit, tripped_actual
         uint16_t tripped
-        uint8_t has_market, killed
+        uint8_t has_market, killed, unpermitted
 
     ctypedef struct chr_breach:
         int64_t limit, actual

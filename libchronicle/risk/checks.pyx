@@ -70,6 +70,7 @@ def check(order, now):
     s.limits = &limits
     s.now_ns, s.killed, s.open_orders, s.exposure = now.now_ns, bool(now.killed), now.open_orders, _clamped(now.exposure)
     _known(now.terms, now.holding, &s)
+    s.unpermitted = not now.permitted
     market, tripped, bucket = now.market, now.tripped, now.bucket
     if market is not None:
         s.has_market = True

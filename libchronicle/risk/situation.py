@@ -63,3 +63,4 @@ class Situation:
     bucket: TokenBucket | None = None
     exposure: int = 0  # money of all other instruments settled in the same currency
     tripped: Breach | None = None  # of a breaker
+    permitted: bool = True  # by the external risk gateway, where there is one

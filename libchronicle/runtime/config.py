@@ -211,6 +211,9 @@ class RouterConfig(_Table, frozen=True, kw_only=True):
     on_market_lost: Literal["keep", "cancel"] = (
         "keep"  # what becomes of resting orders; new ones are rejected
     )
+    permit: Literal["none", "required"] = (
+        "none"  # of an external risk gateway, for orders that enlarge a position
+    )
     core: Core = -1
     limits: Limits = Limits()
 

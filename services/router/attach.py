@@ -19,6 +19,7 @@ from libchronicle.bus.discovery import Added, DiscoveryEvent
 from libchronicle.bus.killswitch import KillSwitch
 from libchronicle.bus.orders import ROUTER_READER, STRATEGY_READER, orders_config
 from libchronicle.bus.paths import BusPaths
+from libchronicle.bus.permit import PermitWatch
 from libchronicle.bus.scanner import RemoteDiscovery
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, instrument_id
 from libchronicle.queue import Publisher, Queue, Subscriber
@@ -204,12 +205,13 @@ def _request(requests: Subscriber, report: ExecutionReport) -> NewOrder | None:
 
 class Arrivals:
     """What the sidecar is to open: endpoints that discovery finds, feeds that the loop asks for. Looks
-    after the kill word's file too."""
+    after the files of kill word and permit too."""
 
-    def __init__(self, paths: BusPaths, switch: KillSwitch) -> None:
+    def __init__(self, paths: BusPaths, switch: KillSwitch, permit: PermitWatch) -> None:
         self._discovery = RemoteDiscovery(paths.orders_dir, cadence_s=CADENCE_S)
         self._paths = paths
         self._switch = switch
+        self._permit = permit
         self._asked: deque[Added] = deque()
 
     def ask(self, feed: str) -> None:
@@ -226,6 +228,7 @@ class Arrivals:
         """Like Discovery's, but never longer than a cadence: the kill word's file may have been
         replaced."""
         self._switch.refresh()
+        self._permit.refresh()
         events = self._discovery.wait(CADENCE_S if timeout_s is None else min(timeout_s, CADENCE_S))
         while self._asked:
             events.append(self._asked.popleft())

@@ -18,6 +18,7 @@ from libchronicle.protocol import (
     Instrument,
     NewOrder,
     OrderType,
+    Parameter,
     RejectCode,
     ReplaceOrder,
     ReportFlags,
@@ -42,9 +43,10 @@ from services.router.reports import (
 from services.router.riskwatch import RiskWatch
 from services.router.state import Client, State, order_of
 
-__all__ = ["LOOK", "Engine", "Markets", "Request", "make_engine"]
+__all__ = ["LOOK", "PERMIT", "Engine", "Markets", "Request", "make_engine"]
 
 _GATEWAY = "paper"
+PERMIT = "permit"
 LOOK = "risk"  # the timer of a look at the marks
 _UNLIMITED = RiskLimits()
 _LARGEST = (1 << 63) - 1
@@ -56,7 +58,9 @@ def make_engine(
     """The engine as it is configured: that of the daemon, and that of a rerun of its journal."""
     fees = FeeSchedule.from_bps(config.maker_fee_bps, config.taker_fee_bps)
     gateway = PaperGateway(state.ledger, fees)
-    return Engine(state, gateway, journal, markets, killed, valid_for_ns=config.valid_for_ms * 1_000_000)
+    engine = Engine(state, gateway, journal, markets, killed, valid_for_ns=config.valid_for_ms * 1_000_000)
+    engine.permitted = config.permit == "none"
+    return engine
 
 
 class Request(NamedTuple):
@@ -95,6 +99,7 @@ class Engine:
         self.journal = journal
         self.markets = markets
         self.killed = killed
+        self.permitted = True  # by the external risk gateway, where one is required
         self.watch = RiskWatch(state.ledger, markets.view)
         self.valid_for_ns = valid_for_ns
         self.fills = 0
@@ -270,6 +275,7 @@ class Engine:
             exposure=self._exposure(client, terms)
             if limits.max_exposure is not None and terms is not None
             else 0,
+            permitted=self.permitted,
             tripped=self.watch.tripped(client, terms.settle_currency, now_ns) if terms is not None else None,
         )
 
@@ -367,6 +373,11 @@ class Engine:
             for instrument_id, breach in self.watch.look(client, now_ns):
                 self._trip(client, instrument_id, breach, now_ns)
         self._finish(cause, now_ns)
+
+    def permit(self, cause: Parameter, now_ns: int) -> None:
+        """A step: the external risk gateway lets risk grow from now on, or no longer."""
+        self.permitted = cause.value == "1"
+        self.on_event([], cause, now_ns)
 
     def _trip(self, client: Client, instrument_id: int, breach: Breach, now_ns: int) -> None:
         """A breaker has tripped: the strategy is told, and its open orders go unless it only refuses."""

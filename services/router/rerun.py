@@ -48,7 +48,7 @@ from libchronicle.runtime.config import HostConfig
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.storage.archive import Archive
 from services.router.attach import limits_of
-from services.router.engine import LOOK, Request, make_engine
+from services.router.engine import LOOK, PERMIT, Request, make_engine
 from services.router.journal import (
     CAUSES,
     READY,
@@ -216,6 +216,8 @@ class _Rerun:
                 self.engine.on_event(events, cause, now_ns)
             case StateChange():
                 self._market_changed(cause)
+            case Parameter() if cause.name == PERMIT:
+                self.engine.permit(cause, now_ns)
             case Parameter():
                 self._command(cause, cancelled=any(kind == ExecutionReport.TEMPLATE_ID for kind, _ in notes))
             case SessionStop():

@@ -22,12 +22,14 @@ from libchronicle.bus.fanin import FanIn
 from libchronicle.bus.killswitch import KillSwitch
 from libchronicle.bus.orders import ARCHIVE_READER
 from libchronicle.bus.paths import BusPaths
+from libchronicle.bus.permit import PermitWatch
 from libchronicle.bus.sidecar import Attach, Detach, Sidecar
 from libchronicle.clock import monotonic_ns, now_ns
 from libchronicle.errors import ChronicleError, NotReady
 from libchronicle.protocol import (
     SCHEMA_VERSION,
     KillChange,
+    Parameter,
     RejectCode,
     RunMode,
     SessionSource,
@@ -49,7 +51,7 @@ from services.router.attach import (
     close_handle,
 )
 from services.router.commands import Commands
-from services.router.engine import LOOK, Engine, Request, make_engine
+from services.router.engine import LOOK, PERMIT, Engine, Request, make_engine
 from services.router.feeds import Feeds
 from services.router.history import reports_after, session_records
 from services.router.journal import Journal, orders_path, reports_path, write_checkpoint
@@ -88,7 +90,8 @@ class RouterService:
         self.retry = Retry()
         self.markets, self.engine = self._recover()
         self.opener = Opener(config, self.paths, self._place, self._queue_id)
-        self.arrivals = Arrivals(self.paths, self.switch)
+        self.permit = PermitWatch(self.paths, required=config.router.permit == "required")
+        self.arrivals = Arrivals(self.paths, self.switch, self.permit)
         self.feeds = Feeds(config, self.engine, self.markets, self.arrivals.ask, log, self.metrics)
         self.sidecar: Sidecar[Handle] = Sidecar(
             self.arrivals,
@@ -203,6 +206,7 @@ class RouterService:
             self._take_attachments()
         if self.switch.killed != self.was_killed:
             self._kill_changed(now)
+        self._look_at_permit(now)
         worked = self._read_markets(now)
         worked |= self._answer_requests()
         if self.engine.broken:
@@ -278,6 +282,7 @@ class RouterService:
                 self.switch.killed != self.was_killed
             ):  # the word is read for every order, and journaled before it counts
                 self._kill_changed(now_ns())
+            self._look_at_permit(now_ns())
             request = Request(message.type_id, message.payload, message.epoch, message.seq, message.ts_ns)
             if self.engine.on_request(client, request, now_ns()):
                 self.metrics.latency.observe(max(0, now_ns() - message.ts_ns))
@@ -297,6 +302,13 @@ class RouterService:
             "killed" if self.was_killed else "trading allowed", cancelled=len(events), reason=reason
         )
         self.metrics.state("killed" if self.was_killed else "trading")
+
+    def _look_at_permit(self, now: int) -> None:
+        """Two numbers, for every order; a change is journaled before it counts."""
+        holds = self.permit.holds(now)
+        if holds != self.engine.permitted:
+            self.engine.permit(Parameter(now_ns=now, name=PERMIT, value=str(int(holds))), now)
+            self.log.warning("the risk gateway permits" if holds else "no permit of the risk gateway")
 
     # ------------------------------------------------------------ what comes and goes
 

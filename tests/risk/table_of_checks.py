@@ -121,6 +121,10 @@ def _tripped(_order: Proposal, now: Situation) -> Breach | None:
     return now.tripped
 
 
+def _permit(_order: Proposal, now: Situation) -> Breach | None:
+    return None if now.permitted else Breach(RejectCode.RISK_GATEWAY)
+
+
 def _not_allowed(_order: Proposal, now: Situation) -> Breach | None:
     return None if now.limits.allowed else Breach(RejectCode.NOT_ALLOWED)
 
@@ -220,6 +224,7 @@ CHECKS: tuple[tuple[bool, Callable[[Proposal, Situation], Breach | None]], ...] 
     (True, _no_market),
     (True, _price_band),
     (True, _reduce_only),
+    (False, _permit),
     (False, _tripped),
     (False, _not_allowed),
     (False, _stale_market),

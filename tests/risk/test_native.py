@@ -75,6 +75,7 @@ def situations(draw) -> Situation:
     return Situation(
         1000, draw(rare), terms, market, holding, draw(limits), draw(st.integers(0, 6)), None,
         draw(st.integers(0, 10**13)), Breach(draw(codes), draw(st.integers(0, 99)), 7) if draw(rare) else None,
+        not draw(rare),
     )  # fmt: skip
 
 

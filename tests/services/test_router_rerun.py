@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from libchronicle.bus.control import send_command
 from libchronicle.bus.kill_word import KillWord
+from libchronicle.bus.permit import RiskPermit
 from libchronicle.cli.main import app
 from libchronicle.errors import CannotRerun
 from libchronicle.protocol import (
@@ -25,8 +26,10 @@ from libchronicle.protocol import (
     NewOrder,
     OrderFlags,
     ReplaceOrder,
+    RiskEvent,
     Side,
     TimeInForce,
+    TimerFired,
 )
 from libchronicle.queue import Queue
 from libchronicle.replay.difference import Verdict
@@ -55,6 +58,12 @@ subscribe = ["binance-spot:BTCUSDT"]
 [limits]
 max_position_qty = "0.02"
 max_open_orders = 4
+max_drawdown = "0.002"
+max_losses_in_a_row = 4
+[risk]
+on_trip = "cancel"
+breaker_reset = "cooldown"
+breaker_cooldown_s = 0.2
 """
 
 
@@ -236,6 +245,48 @@ def test_sessions_on_both_sides_of_kill_9_come_again(floor: Floor) -> None:
     first, second = floor.verdicts()
     same([first, second])
     assert (first.finished, second.finished) == (False, True)
+
+
+def test_breakers_that_tripped_come_again_and_so_do_the_looks_that_tripped_them(floor: Floor) -> None:
+    floor.router.start()
+    beta = floor.strategies[1]
+    for _ in range(8):
+        floor.play(60)
+        floor.sent["beta"].append(beta.send(order(Side.BUY, 3, 0, time_in_force=TimeInForce.IOC)))
+        floor.settle()
+        time.sleep(0.4)
+    assert floor.router.stop() == 0
+    same(floor.verdicts())
+    with Queue.open_subscriber(floor.router.paths.session("router"), None, start="earliest") as journal:
+        kinds = [(one.type_id, bytes(one)) for one in journal.drain(1 << 20)]
+    timers = [TimerFired.decode(data).name for kind, data in kinds if kind == TimerFired.TEMPLATE_ID]
+    events = [RiskEvent.decode(data) for kind, data in kinds if kind == RiskEvent.TEMPLATE_ID]
+    assert "risk" in timers
+    assert any(event.text.startswith("breaker tripped") for event in events)
+
+
+def test_an_external_risk_gateway_stops_new_risk_and_its_session_comes_again(floor: Floor) -> None:
+    config, permit = floor.router.config, RiskPermit(floor.router.paths)
+    config.write_text(config.read_text().replace("valid_for_ms", 'permit = "required"\nvalid_for_ms', 1))
+    alpha = floor.strategies[0]
+    floor.router.start()
+
+    def answer() -> str:
+        seq = alpha.send(order(Side.BUY, 2, 9_000))
+        until(lambda: any(one.request_seq == seq for one in alpha.reports()))
+        return next(one.reject_code.name for one in alpha.reports() if one.request_seq == seq)
+
+    assert answer() == "RISK_GATEWAY"
+    permit.renew(ttl_s=600)
+    until(lambda: answer() == "NONE")
+    floor.play(60)
+    permit.withdraw()
+    until(lambda: answer() == "RISK_GATEWAY")
+    permit.renew(ttl_s=1.5)  # and then it hangs
+    until(lambda: answer() == "NONE")
+    until(lambda: answer() == "RISK_GATEWAY")
+    assert floor.router.stop() == 0
+    same(floor.verdicts())
 
 
 def test_another_fee_shows_in_the_first_fill(floor: Floor) -> None:

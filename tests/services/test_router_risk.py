@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from libchronicle.protocol import Parameter, RejectCode, RiskEvent, Side, TimerFired
+from libchronicle.protocol import CancelOrder, Parameter, RejectCode, RiskEvent, Side, TimerFired
 from libchronicle.runtime.config import RiskConfig
-from services.router.engine import LOOK
+from services.router.engine import LOOK, PERMIT
 from services.router.journal import pause_name
-from tests.services.router_world import NO_LIMITS, World, audit, kinds, order
+from tests.services.router_world import BTC, NO_LIMITS, World, audit, kinds, order
 
 SECOND = 10**9
 
@@ -116,3 +116,17 @@ def test_without_limits_there_is_nothing_to_look_at(world: World) -> None:
     assert not world.engine.is_at_risk()
     limited(world, max_drawdown="5")
     assert world.engine.is_at_risk()
+
+
+def test_without_the_gateways_permit_only_what_reduces_passes(world: World) -> None:
+    world.send("alpha", order(qty=2, price=0))
+    world.send("alpha", order(qty=1))
+    world.engine.permit(Parameter(now_ns=world.now, name=PERMIT, value="0"), world.now)
+    assert kinds(world.send("alpha", order())) == ["REJECT RISK_GATEWAY"]
+    assert kinds(world.send("alpha", order(Side.SELL, qty=2, price=0))) == ["ACK", "FILL"]
+    assert kinds(world.send("alpha", CancelOrder(instrument_id=BTC, order_seq=1, order_epoch=1))) == [
+        "CANCELLED"
+    ]
+    world.engine.permit(Parameter(now_ns=world.now, name=PERMIT, value="1"), world.now)
+    assert kinds(world.send("alpha", order())) == ["ACK"]
+    audit(world)
