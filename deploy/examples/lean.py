@@ -6,6 +6,7 @@ demonstration of how the parts go together, not of how to earn money.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from libchronicle.strategy import (
@@ -132,4 +133,6 @@ def generator(params: Any) -> SignalGenerator:
     if not params.model:
         return rules
     weight = params.model_weight
-    return Ensemble([rules, ModelSignal(params.model, filters=filters)], [1 - weight, weight])
+    return Ensemble(
+        [rules, ModelSignal(Path(__file__).with_name(params.model), filters=filters)], [1 - weight, weight]
+    )

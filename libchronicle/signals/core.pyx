@@ -341,6 +341,9 @@ cdef class NumericFeature(Feature):
     `spec` says what it computes, parameters and all: equal specs, equal values.
     """
 
+    def __init__(self):
+        raise self.bad("it computes nothing; derive a feature of your own from Feature")
+
     cdef int name(self, str spec, tuple names) except -1:
         self.spec = spec
         self.columns = tuple([Column(name, "float") for name in names])

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import InvalidArgument, MisuseError
 from libchronicle.signals.outcomes import NoSignal, Outcome, Signal, Suppressed
 
 __all__ = ["Filter", "SignalGenerator", "Values"]
@@ -61,7 +61,7 @@ class SignalGenerator:
 
     def decide(self, values: Values, now_ns: int) -> Outcome:
         """None of `needs` is null."""
-        raise NotImplementedError(f"{type(self).__name__} decides nothing")
+        raise MisuseError(reason=f"{type(self).__name__} has no decide; give it one")
 
     def unknown(self) -> None:
         """Something needed is null: records are missing, or windows not full. For generators that remember."""
@@ -81,7 +81,8 @@ class SignalGenerator:
         self._checked = values
 
     def __call__(self, values: Values, now_ns: int) -> Outcome:
-        """The outcome at `now_ns`. Raises InvalidArgument when a column is not among the features at all."""
+        """The outcome at `now_ns`. Raises InvalidArgument when a column is not among the features at all, and for an
+        outcome that is none."""
         if self._checked is not values:
             self.check(values)
         outcome = self._filtered(self._decided(values, now_ns), values)
@@ -98,6 +99,9 @@ class SignalGenerator:
     def _filtered(self, outcome: Outcome, values: Values) -> Outcome:
         if type(outcome) is not Signal:
             return outcome
+        if not (0 < outcome.strength <= 1 and 0 <= outcome.confidence <= 1):  # NaN is neither
+            value, allowed = outcome, "strength above 0, at most 1, and confidence 0 to 1"
+            raise InvalidArgument(where=self.name, field="signal", value=value, allowed=allowed)
         for one in self.filters:
             for name in one.needs:
                 if values.get(name) is None:

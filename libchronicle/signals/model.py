@@ -1,6 +1,7 @@
 """ONNX models: loaded only with the features they were made for, and checked against what the training framework gave.
 
-Needs the `onnx` extra. One thread, no spinning: a prediction takes 10 to 30 µs of the thread that asks.
+Needs the `onnx` extra. One thread, no spinning: a prediction of a small model takes some tens of microseconds of the
+thread that asks.
 """
 
 from __future__ import annotations

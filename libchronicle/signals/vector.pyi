@@ -34,7 +34,7 @@ class FeatureSet:
         """Records are missing: every window begins anew."""
     def vector(self, now_ns: int = 0) -> array[float]:
         """All values in order, NaN for null, at `now_ns` or the last record, whichever is later. The array is filled anew each
-        time; NumPy reads it without a copy."""
+        time; NumPy reads it without a copy. Raises BadFeature for what a feature of your own gives amiss."""
     def __getitem__(self, name: str) -> float | None:
         """By column. Raises InvalidArgument, which names the columns there are."""
     def get(self, name: str) -> float | None: ...

@@ -162,16 +162,15 @@ cdef class FeatureSet:
         self.computed, self.computed_ns = self.records, ts_ns
         return 0
 
-    def ask(self, feature, Py_ssize_t at):
-        """A feature written in Python."""
-        given = feature.values(self.market)
-        if len(given) != len(feature.columns):
-            raise InvalidArgument(
-                where=type(feature).__name__, field="values", value=given, allowed=f"{len(feature.columns)} of them"
-            )
-        for value in given:
-            self.values[at] = NAN if value is None else value
+    cdef int ask(self, Feature feature, Py_ssize_t at) except -1:
+        """A feature written in Python. Raises BadFeature."""
+        for column, value in zip(feature.columns, feature.row(self.market)):
+            try:
+                self.values[at] = NAN if value is None else value
+            except TypeError:
+                raise feature.bad(f"{value!r} is no number for column {column[0]}") from None
             at += 1
+        return 0
 
     def vector(self, int64_t now_ns=0):
         self.refresh(now_ns)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from feature_market import DAY, S, X, definition, delta, feed, gap, random_market, snapshot, trade
 
-from libchronicle.errors import InvalidArgument
-from libchronicle.protocol import Trade
+from libchronicle.errors import BadFeature, InvalidArgument
+from libchronicle.protocol import Side, Trade
 from libchronicle.replay import RecordSource, Replay
 from libchronicle.signals import (
     AverageRange,
@@ -30,6 +31,7 @@ from libchronicle.signals import (
     Microprice,
     Mid,
     Momentum,
+    NumericFeature,
     OrderFlowImbalance,
     Pressure,
     Spread,
@@ -38,6 +40,7 @@ from libchronicle.signals import (
     Touch,
     Toxicity,
     TradeFlow,
+    TradeFlowImbalance,
     VolumeSurge,
     WeightedImbalance,
     ZScore,
@@ -148,6 +151,30 @@ def test_a_feature_written_in_python_stands_beside_native_ones() -> None:
     assert features.names == ("spread_bps", "python_bid", "python_trades")
     assert features["python_bid"] == 99.9
     assert features.to_dict() == {"spread_bps": 20.0, "python_bid": 99.9, "python_trades": 1.0}
+
+
+class Wordy(Feature):
+    """Gives a word where a number should be."""
+
+    columns = (Column("word", "float"),)
+
+    def values(self, market: Market) -> Any:
+        return ("high",)
+
+
+def test_what_is_no_number_or_no_feature_is_refused() -> None:
+    features = feed(FeatureSet([Wordy()]), BOOK)
+    with pytest.raises(BadFeature, match="feature Wordy: 'high' is no number for column word"):
+        features.vector()
+    with pytest.raises(BadFeature, match="derive a feature of your own from Feature"):
+        NumericFeature()
+
+
+def test_records_of_another_instrument_are_left_out() -> None:
+    features = feed(FeatureSet([TradeFlowImbalance(1)]), BOOK)
+    other = Trade(instrument_id=X + 1, price=1, qty=1, aggressor=Side.BUY)
+    features.feed(Trade.TEMPLATE_ID, other.encode(), T + 2)
+    assert features.records == 1
 
 
 def test_values_are_had_by_name_and_by_order() -> None:

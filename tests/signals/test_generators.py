@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from feature_market import feed, random_market
 
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import InvalidArgument, MisuseError
 from libchronicle.protocol import Side
 from libchronicle.signals import (
     Ensemble,
@@ -256,8 +256,17 @@ def test_a_column_that_is_not_among_the_features_is_told_at_the_first_call() -> 
 def test_an_outcome_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="Signal, NoSignal or Suppressed"):
         Fixed(None)({}, START)
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(MisuseError, match="has no decide"):
         SignalGenerator()({}, START)
+
+
+@pytest.mark.parametrize(
+    ("strength", "confidence"),
+    [(0.0, 1.0), (1.1, 1.0), (math.nan, 1.0), (0.5, -0.1), (0.5, 1.1), (0.5, math.nan)],
+)
+def test_a_signal_out_of_bounds_is_refused(strength: float, confidence: float) -> None:
+    with pytest.raises(InvalidArgument, match="strength above 0"):
+        Fixed(buy(strength, confidence))({}, START)
 
 
 @pytest.mark.parametrize(
