@@ -3,6 +3,7 @@ what concerned an order before Python."""
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from libchronicle.protocol import (
     instrument_id,
 )
 from libchronicle.queue import Publisher, Queue, QueueConfig
+from libchronicle.sim.matcher import Matcher
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 from libchronicle.sim.paper_feed import DEFINITION, MATCHED, NOTHING, SYNC, MarketReader
 
@@ -179,6 +181,57 @@ def test_an_instrument_that_another_reader_feeds_is_left_alone(
     reader.leave(BTC)
     feed.trade(90, 1, Side.SELL)
     assert (reader.poll(), venue.told()) == (NOTHING, [])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_paper_fills_as_a_matcher_that_is_given_every_record(
+    feed: Feed, reader: MarketReader, venue: Venue, seed: int
+) -> None:
+    rng, book, other = random.Random(seed), L2Book(BTC), Matcher()
+    slot, fills = other.add(BTC, book), 0
+
+    def plain(events) -> list[tuple]:
+        return [(e.kind, e.price, e.qty, e.cum, e.leaves, e.last_price, e.last_qty, e.code) for e in events]
+
+    def read() -> list[tuple]:
+        found: list[tuple] = []
+        while (what := reader.poll()) != NOTHING:
+            if what == SYNC:
+                venue.join()
+                venue.gateway.on_reset(BTC)
+            found += plain(
+                venue.gateway.drain() if what == MATCHED else venue.gateway.on_book(BTC, reader.books[BTC])
+            )
+        return found
+
+    def levels(best: int, step: int) -> list[tuple[int, int]]:
+        return [(best + step * i, rng.choice([0, 3, 9])) for i in range(3)]
+
+    for turn in range(1500):
+        put = rng.choices([feed.delta, feed.trade, feed.snapshot, feed.put], weights=[60, 40, 2, 1])[0]
+        if put == feed.trade:
+            put(rng.randint(97, 103), rng.randint(1, 9), rng.choice([Side.BUY, Side.SELL]))
+        elif put == feed.put:
+            put(Gap(instrument_id=BTC, reason=GapReason.SEQUENCE))
+        else:
+            put(bids=levels(rng.randint(97, 101), -1), asks=levels(rng.randint(99, 103), 1))
+        with Queue.open_subscriber(feed.path, None, SMALL, "earliest") as last:
+            last.seek_seq(last.head_seq - 1)
+            message = last.next()
+        if turn == 0 or message.type_id != Trade.TEMPLATE_ID:
+            book.apply(message.type_id, message)
+        again = plain(other.record(slot, message.type_id, bytes(message)))
+        told = read()
+        assert told == again, (seed, turn)
+        fills += sum(one[6] > 0 for one in told)
+        if rng.random() < 0.4 and BTC in reader.books:
+            side, qty, price = rng.choice([Side.BUY, Side.SELL]), rng.randint(1, 20), rng.randint(96, 104)
+            venue.seq += 1
+            order = Order(OrderKey(1, 1, venue.seq), "alpha", BTC, side, qty, price)
+            events = venue.gateway.submit(order, reader.books[BTC], 0)
+            assert plain(events) == plain(other.new(slot, venue.seq, side, qty, price)), (seed, turn)
+            fills += sum(e.last_qty > 0 for e in events)
+    assert fills > 200
 
 
 def test_after_a_gap_the_book_is_invalid_until_a_snapshot(feed: Feed, reader: MarketReader) -> None:
