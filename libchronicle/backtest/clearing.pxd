@@ -29,6 +29,7 @@ cdef class Clearing(Outbox):
     cdef chr_sim sim
     cdef readonly Account account
     cdef readonly RiskGate gate
+    cdef list books              # of the venue's own, where it has any: they must live as long
     cdef list queue_models       # they must live as long as the simulator asks them
     cdef object queues, chances
     cdef list names, currencies  # by slot

@@ -1,6 +1,7 @@
 from typing import Any
 
 from libchronicle.backtest.outbox import Outbox
+from libchronicle.book import L2Book
 from libchronicle.portfolio.account import Account
 from libchronicle.protocol import Instrument as Definition
 from libchronicle.risk import RiskGate
@@ -28,7 +29,7 @@ class Clearing(Outbox):
         sample_ns: int = 1_000_000_000,
         account_name: str = "",
     ) -> None: ...
-    def define(self, instrument: Instrument, definition: Definition) -> int:
+    def define(self, instrument: Instrument, definition: Definition, book: L2Book | None = None) -> int:
         """A definition: the slot of the instrument. Known already: its tick, lot and filters change."""
     def begin_curve(self, now: int) -> None:
         """The first sample; the next on the grid of `sample_ns`."""

@@ -16,7 +16,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from libchronicle.backtest.outbox cimport Outbox, chr_equity_row, chr_fill_row, chr_mark_row, chr_order_row, chr_report, chr_rows_at
-from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_best
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, L2Book, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.portfolio.account cimport Account, chr_account_mark, chr_account_opened, chr_account_slot
 from libchronicle.portfolio.position cimport chr_notional, chr_price_of, overflow
@@ -98,7 +98,7 @@ cdef class Clearing(Outbox):
         self.till.account = &self.account.a
         self.queue_id, self.epoch = queue_id, epoch
         self.queues, self.chances = queues, chances
-        self.queue_models, self.names, self.currencies, self.definitions = [], [], [], {}
+        self.queue_models, self.books, self.names, self.currencies, self.definitions = [], [], [], [], {}
         self.latency = latency_model(latency)
         self.latency.start(seed)
         self.sample_ns = sample_ns
@@ -114,8 +114,9 @@ cdef class Clearing(Outbox):
 
     # ------------------------------------------------------------ instruments
 
-    def define(self, Instrument instrument not None, definition):
-        """A definition (protocol Instrument): the slot of the instrument. Known already: its tick, lot and filters change."""
+    def define(self, Instrument instrument not None, definition, L2Book book=None):
+        """A definition (protocol Instrument): the slot of the instrument. Known already: its tick, lot and filters change. `book`: what
+        the venue matches against, None: the strategy's."""
         terms = InstrumentTerms.of(definition)
         cdef int slot = self.account.add(terms)
         self.definitions[instrument.name] = definition
@@ -139,9 +140,10 @@ cdef class Clearing(Outbox):
             raise MemoryError("no memory for an instrument")
         self.heard_ns = heard
         heard[slot] = 0
-        if chr_sim_instrument(&self.sim, instrument.id, instrument._book.b, NULL, &shape) != slot:
+        if chr_sim_instrument(&self.sim, instrument.id, instrument._book.b if book is None else book.b, NULL, &shape) != slot:
             raise MemoryError("no memory for an instrument")
         self.queue_models.append(model)
+        self.books.append(book)
         self.asks_python = self.asks_python or isinstance(model, UserQueue)
         self.names.append(instrument.name)
         self.currencies.append(terms.settle_currency.encode()[:16])

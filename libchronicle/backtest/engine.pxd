@@ -1,10 +1,11 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from libchronicle.backtest.ahead cimport Ahead
+from libchronicle.backtest.merging cimport Merged
 from libchronicle.backtest.sink cimport BacktestSink
 from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.l2 cimport chr_l2
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.replay.engine cimport chr_head, chr_heap
 from libchronicle.strategy.context cimport Context
 from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.recorder cimport Recorder
@@ -26,21 +27,17 @@ cdef class BacktestEngine:
     cdef BacktestSink sink
     cdef SimVenue venue
     cdef object lifecycle
-    cdef list sources, feeds
+    cdef Merged merged
+    cdef Ahead ahead               # None: the venue sees what the strategy sees
+    cdef list feeds
     cdef readonly list instruments
     cdef chr_listing *listings
     cdef uint32_t listed, last_listed
-    cdef void **raw
-    cdef chr_head *heads
-    cdef chr_heap heap
-    cdef int64_t pending
     cdef int policy
     cdef uint64_t hash
     cdef readonly int64_t start_ns, end_ns
-    cdef readonly int64_t first_ns, last_ns
     cdef readonly uint64_t messages, rows, lost, gaps, refused, warmed
 
-    cdef int refill(self, uint32_t source) except -1
     cdef int loop(self) except -1
     cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1
     cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from libchronicle.backtest.ahead import Ahead
 from libchronicle.backtest.sink import BacktestSink
 from libchronicle.backtest.venue import SimVenue
 from libchronicle.replay.source import FrameSource
@@ -35,8 +36,10 @@ class BacktestEngine:
     ) -> None: ...
     def listen(self, instruments: Iterable[Instrument]) -> None:
         """The instruments the strategy has subscribed; before `run`."""
-    def begin(self) -> int | None:
-        """Take the first record of each source. The time of the earliest, None when there is none."""
+    def look_ahead(self, ahead: Ahead) -> None:
+        """The venue has a sight of its own of the market; before `begin`."""
+    def begin(self) -> None:
+        """Take the first record of each source."""
     def warm(self) -> bool:
         """Apply the records before start_ns to the books. True if there were any."""
     def run(self) -> int:

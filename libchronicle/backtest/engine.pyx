@@ -9,7 +9,8 @@ Order of what happens at one time t:
   4. reports that reach the strategy at t
 The time the strategy is told never decreases. No clock is looked at: a run is a function of its data, its settings and its seed.
 
-Books. The dispatcher applies each record to the instrument's one book; the venue matches against the same. What a gap does (a Gap record, records a queue
+Books. The dispatcher applies each record to the instrument's one book; the venue matches against the same, unless a feed latency gives it a sight of its
+own (ahead.pyx). What a gap does (a Gap record, records a queue
 lost, a delta that does not follow its book, a book that is crossed, a record that cannot be applied) is the policy:
     stop        the run ends with ReplayGap
     resync      as live: the strategy is told (on_feed_state SYNCING), its orders are cancelled, and nothing comes until a snapshot
@@ -23,7 +24,9 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint3
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from libchronicle.backtest.ahead cimport Ahead
 from libchronicle.backtest.hashing cimport chr_fold
+from libchronicle.backtest.merging cimport Merged
 from libchronicle.backtest.outbox cimport chr_report
 from libchronicle.backtest.sink cimport BacktestSink, chr_request, chr_ring_at, chr_ring_due, chr_ring_pop
 from libchronicle.backtest.venue cimport SimVenue
@@ -40,8 +43,6 @@ from libchronicle.protocol.layout cimport (
     CHR_VENUE_STATUS,
 )
 from libchronicle.protocol.sbe cimport chr_instrument_of
-from libchronicle.replay.engine cimport chr_heap_pop, chr_heap_push, chr_heap_settle
-from libchronicle.replay.source cimport SOURCE_ERROR, SOURCE_FRAME, FrameSource
 from libchronicle.sim.matcher cimport chr_sim_next_expiry
 from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.instrument cimport Instrument
@@ -64,33 +65,18 @@ cdef class BacktestEngine:
 
     def __cinit__(self, Dispatcher dispatcher not None, BacktestSink sink not None, SimVenue venue not None, lifecycle, list sources not None, list feeds not None,
                   int policy, int64_t start_ns=INT64_MIN, int64_t end_ns=INT64_MAX):
-        cdef uint32_t count = len(sources)
         self.dispatcher = dispatcher
         self.ctx = dispatcher.ctx
         self.recorder = NoRecorder()
         self.sink = sink
         self.venue = venue
         self.lifecycle = lifecycle
-        self.sources, self.feeds = sources, feeds
+        self.feeds = feeds
         self.policy = policy
         self.start_ns, self.end_ns = start_ns, end_ns
-        self.pending = -1
-        self.first_ns = self.last_ns = INT64_MIN
-        self.raw = <void **>calloc(count + 1, sizeof(void *))
-        self.heads = <chr_head *>calloc(count + 1, sizeof(chr_head))
-        self.heap.heads = self.heads
-        self.heap.first = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
-        if self.raw == NULL or self.heads == NULL or self.heap.first == NULL:
-            raise MemoryError("no memory for a backtest")
-        for number, source in enumerate(sources):
-            if not isinstance(source, FrameSource):
-                raise TypeError(f"a source is a FrameSource, not {type(source).__name__}")
-            self.raw[number] = <void *>source  # `sources` holds them
+        self.merged = Merged(sources, self)
 
     def __dealloc__(self):
-        free(self.raw)
-        free(self.heads)
-        free(self.heap.first)
         free(self.listings)
 
     def listen(self, instruments):
@@ -119,28 +105,14 @@ cdef class BacktestEngine:
                 return &self.listings[i]
         return NULL
 
-    # ------------------------------------------------------------ merge
-
     def begin(self):
-        """Take the first record of each source. The time of the earliest, None when there is none."""
-        cdef uint32_t source
-        for source in range(<uint32_t>len(self.sources)):
-            if self.refill(source):
-                chr_heap_push(&self.heap, source)
-        return self.heads[self.heap.first[0]].frame.ts_ns if self.heap.count else None
+        """Take the first record of each source."""
+        self.merged.begin()
+        if self.ahead is not None:
+            self.ahead.begin()
 
-    cdef int refill(self, uint32_t source) except -1:
-        """The next frame of a source into its head: 1, or 0 when it has ended."""
-        cdef int rc
-        while True:
-            rc = (<FrameSource>self.raw[source]).next(&self.heads[source].frame)
-            if rc != SOURCE_ERROR:
-                return rc == SOURCE_FRAME
-            self.damaged(<FrameSource>self.raw[source], source)
-
-    def damaged(self, FrameSource source, uint32_t number):
+    def damaged(self, uint32_t number, error):
         """A source could not read on. Goes on behind it unless the policy is stop."""
-        error, source.error = source.error, None
         if not isinstance(error, (BadSegment, Broken)) or self.policy == CHR_GAP_STOP:
             raise error
         self.lose_feed(number, "a damaged segment")
@@ -153,39 +125,27 @@ cdef class BacktestEngine:
         return 0
 
     cdef int loop(self) except -1:
-        cdef chr_head *h
-        cdef uint32_t source
+        cdef chr_frame *f
         cdef uint64_t until_signals = SIGNALS_EVERY
         while True:
-            if self.pending >= 0:
-                source = <uint32_t>self.pending
-                self.pending = -1
-                if not self.refill(source):
-                    chr_heap_pop(&self.heap)
-                elif self.heap.count > 1:
-                    chr_heap_settle(&self.heap)
-            if self.heap.count == 0:
-                break
-            source = self.heap.first[0]
-            h = &self.heads[source]
-            if h.frame.ts_ns >= self.end_ns:
-                break
-            self.pending = source
-            if h.frame.ts_ns < self.start_ns:
+            f = self.merged.peek()
+            if f == NULL or f.ts_ns >= self.end_ns:
+                return 0
+            if f.ts_ns < self.start_ns:
                 self.warmed += 1
-                self.record(&h.frame, source, True)
+                self.record(f, self.merged.source, True)
             else:
-                if h.frame.ts_ns > self.ctx.now:
-                    self.advance(h.frame.ts_ns, True)
-                    self.set_now(h.frame.ts_ns)
+                if f.ts_ns > self.ctx.now:
+                    self.advance(f.ts_ns, True)
+                    self.set_now(f.ts_ns)
                 self.messages += 1
-                self.hash = chr_fold(self.hash, h.frame.ts_ns, h.frame.type_id, h.frame.seq)
-                self.record(&h.frame, source, False)
+                self.hash = chr_fold(self.hash, f.ts_ns, f.type_id, f.seq)
+                self.record(f, self.merged.source, False)
+            self.merged.take()
             until_signals -= 1
             if until_signals == 0:
                 until_signals = SIGNALS_EVERY
                 PyErr_CheckSignals()
-        return 0
 
     cdef int set_now(self, int64_t now) noexcept:
         self.ctx.now = now
@@ -194,7 +154,7 @@ cdef class BacktestEngine:
 
     cdef int advance(self, int64_t until, bint timers) except -1:
         """Everything that is due before a record of time `until`, in the order of the rules above. Without `timers` none fires."""
-        cdef int64_t timer, request, report, expiry, due, sample
+        cdef int64_t timer, request, report, expiry, due, sample, shown
         while True:
             timer = self.ctx.timers.next_deadline if timers else INT64_MAX
             request, report = chr_ring_due(&self.sink.ring), chr_ring_due(&self.venue.reports)
@@ -203,10 +163,15 @@ cdef class BacktestEngine:
                 expiry = INT64_MAX
             sample = self.venue.next_sample_ns
             due = min(request, min(expiry, report))
-            if timers and timer <= until and timer <= due and timer <= sample:
+            shown = INT64_MAX if self.ahead is None else self.ahead.due_ns
+            if timers and timer <= until and timer <= due and timer <= sample and timer <= shown:
                 if timer > self.ctx.now:
                     self.set_now(timer)
                 self.dispatcher.fire_timers(self.recorder)
+            elif shown != INT64_MAX and shown <= until and shown <= due and shown <= sample:
+                if shown > self.ctx.now:
+                    self.set_now(shown)
+                self.ahead.step()
             elif due < until and due <= sample:
                 if due > self.ctx.now:
                     self.set_now(due)
@@ -267,12 +232,14 @@ cdef class BacktestEngine:
             self.dispatcher.market(f, source + 1, muted)
             if f.type_id == CHR_INSTRUMENT:
                 return self.define(listing, f)
-        if listing.slot >= 0 and not muted:
+        if listing.slot >= 0 and not muted and self.ahead is None:
             self.venue.record(listing.slot, f)
         return 0
 
     cdef int define(self, chr_listing *listing, const chr_frame *f) except -1:
         """The venue learns what it trades."""
+        if self.ahead is not None:
+            return 0  # it learns it from its own reading
         listing.slot = self.venue.define(self.instruments[listing.place], Definition.decode(<bytes>f.payload[: f.size]))
         return 0
 
@@ -307,7 +274,7 @@ cdef class BacktestEngine:
         instrument = self.instruments[listing.place]
         self.gaps += 1
         if self.policy == CHR_GAP_STOP:
-            raise ReplayGap(source=(<FrameSource>self.raw[source]).name, seq=f.seq, ts_ns=f.ts_ns, instrument_id=listing.id, reason=reason)
+            raise ReplayGap(source=self.merged.sources[source].name, seq=f.seq, ts_ns=f.ts_ns, instrument_id=listing.id, reason=reason)
         if self.policy == CHR_GAP_IGNORE:
             return 0
         listing.quarantined = self.policy == CHR_GAP_QUARANTINE
@@ -316,10 +283,10 @@ cdef class BacktestEngine:
 
     def lose_feed(self, uint32_t source, str reason):
         """Records of a whole source are missing."""
-        cdef chr_frame *f = &self.heads[source].frame
+        cdef chr_frame *f = &self.merged.heads[source].frame
         cdef uint32_t i
         if self.policy == CHR_GAP_STOP:
-            name = (<FrameSource>self.raw[source]).name
+            name = self.merged.sources[source].name
             raise ReplayGap(source=name, seq=f.seq, ts_ns=f.ts_ns, instrument_id=0, reason=reason)
         self.gaps += 1
         feed = self.feeds[source]
@@ -338,6 +305,10 @@ cdef class BacktestEngine:
                 self.lose_feed(source, "a Gap record of the whole feed")
 
     # ------------------------------------------------------------ for the runner
+
+    def look_ahead(self, Ahead ahead not None):
+        """The venue has a sight of its own of the market; before `begin`."""
+        self.ahead = ahead
 
     def pass_time(self, int64_t until):
         """Let what is due before `until` happen, with no record to come."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Any
 
+from libchronicle.backtest.ahead import Ahead
 from libchronicle.backtest.data import Kinds, open_data
 from libchronicle.backtest.engine import BacktestEngine
 from libchronicle.backtest.result import BacktestResult
@@ -30,6 +31,7 @@ from libchronicle.replay import GapPolicy
 from libchronicle.risk import RiskGate, breakers_of
 from libchronicle.runtime.config import Limits, RiskConfig, StrategyConfig, load_strategy
 from libchronicle.runtime.logging import Log
+from libchronicle.sim.latency import LatencyModel, PythonLatency
 from libchronicle.storage.archive import Time, to_ns
 from libchronicle.strategy.base import Strategy
 from libchronicle.strategy.context import KINDS, Context
@@ -100,7 +102,11 @@ class BacktestRunner:
         self._end = None if end is None else to_ns(end)
         self._instruments = _kinds_by_name(instruments)
         self._skips = _skips(missing)
-        self._latency = latency
+        self._latency = (
+            PythonLatency(latency)
+            if latency is not None and not isinstance(latency, LatencyModel)
+            else latency
+        )
         self._queue, self._chances = queue, chances
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
         self._params = dict(params or {})
@@ -295,6 +301,19 @@ class _Run:
             **span,
         )
         engine.listen(instruments)
+        if settings._latency is not None and settings._latency.delays_feed:
+            again = settings._data.open(wanted, settings._start, settings._end)
+            ahead = Ahead(
+                [one.source for one in again],
+                self.venue,
+                instruments,
+                settings._latency,
+                seed=settings._seed,
+                ignores=settings._policy == _POLICIES[GapPolicy.IGNORE],
+                start_ns=start,
+                **span,
+            )
+            engine.look_ahead(ahead)
         engine.begin()
         return engine
 

@@ -1,0 +1,30 @@
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from libchronicle.backtest.clearing cimport Clearing
+from libchronicle.backtest.merging cimport Merged
+from libchronicle.book.l2 cimport L2Book, chr_l2
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.sim.latency cimport LatencyModel
+
+
+cdef struct chr_shown:             # an instrument as the venue shows it
+    uint64_t id
+    chr_l2 *book
+    int slot                       # -1: not defined yet
+
+
+cdef class Ahead:
+    cdef Merged merged
+    cdef Clearing venue
+    cdef LatencyModel latency
+    cdef list instruments, books
+    cdef chr_shown *shown
+    cdef uint32_t count
+    cdef bint strict, ignores
+    cdef int64_t start_ns, end_ns
+    cdef int64_t last_ns
+    cdef int64_t due_ns            # of the next record; the largest int64 when there is none
+
+    cdef int look(self) except -1
+    cdef int step(self) except -1
+    cdef int apply(self, chr_shown *one, const chr_frame *f) except -1

@@ -1,0 +1,106 @@
+"""The venue's own sight of the market where a feed latency is set: ahead of the strategy's by as much.
+
+Recorded times are when we saw a record, and stay the times at which the strategy sees it. At the venue it stood earlier by the feed latency, so the venue has
+books of its own, fed by a second reading of the sources: a record of time t is matched against at max(t - latency, when the one before it was).
+"""
+
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from libchronicle.backtest.clearing cimport Clearing
+from libchronicle.backtest.merging cimport Merged
+from libchronicle.book.books cimport chr_books
+from libchronicle.book.l2 cimport L2Book, chr_l2, chr_l2_apply
+from libchronicle.native.core cimport CHR_TYPE_LOST
+from libchronicle.native.hot cimport chr_frame
+from libchronicle.protocol.layout cimport CHR_BOOK_DELTA, CHR_INSTRUMENT
+from libchronicle.protocol.sbe cimport chr_instrument_of
+from libchronicle.sim.latency cimport latency_model
+from libchronicle.strategy.instrument cimport Instrument
+
+from libchronicle.protocol import Instrument as Definition
+
+cdef extern from "books.h" nogil:
+    int chr_books_follows(chr_books *t, const chr_l2 *b, const void *payload, uint32_t size)
+
+
+cdef class Ahead:
+    """`sources`: the same as the engine's, opened a second time. `ignores`: gaps change nothing."""
+
+    def __cinit__(self, list sources not None, Clearing venue not None, instruments, latency, *, uint64_t seed=1, bint ignores=False,
+                  int64_t start_ns=INT64_MIN, int64_t end_ns=INT64_MAX):
+        cdef Instrument instrument
+        self.merged = Merged(sources, self)
+        self.venue = venue
+        self.latency = latency_model(latency)
+        self.latency.start(seed)
+        self.ignores = ignores
+        self.start_ns, self.end_ns = start_ns, end_ns
+        self.last_ns = INT64_MIN
+        self.instruments = list(instruments)
+        self.books = [L2Book(one.id) for one in self.instruments]
+        self.count = len(self.instruments)
+        self.shown = <chr_shown *>calloc(self.count + 1, sizeof(chr_shown))
+        if self.shown == NULL:
+            raise MemoryError("no memory for a backtest")
+        for place, instrument in enumerate(self.instruments):
+            self.shown[place].id = instrument.id
+            self.shown[place].book = (<L2Book>self.books[place]).b
+            self.shown[place].slot = -1
+
+    def __dealloc__(self):
+        free(self.shown)
+
+    def begin(self):
+        """The first record; those of before the start only warm the books."""
+        self.merged.begin()
+        self.look()
+        while self.due_ns < self.start_ns:
+            self.step()
+
+    def damaged(self, number, error):
+        """The strategy's reading of the same source tells of it; here the books wait for their next snapshots."""
+        self.lose()
+
+    def lose(self):
+        cdef uint32_t at
+        for at in range(self.count):
+            if not self.ignores:
+                self.shown[at].book.valid = 0
+
+    cdef int look(self) except -1:
+        """When the next record stands at the venue."""
+        cdef chr_frame *f = self.merged.peek()
+        if f == NULL or f.ts_ns >= self.end_ns:
+            self.due_ns = INT64_MAX
+        else:
+            self.due_ns = max(self.last_ns, f.ts_ns - self.latency.feed(f.ts_ns))
+        return 0
+
+    cdef int step(self) except -1:
+        """The next record happens at the venue."""
+        cdef chr_frame f = self.merged.peek()[0]
+        cdef uint64_t id
+        cdef uint32_t at
+        f.ts_ns = self.last_ns = self.due_ns
+        if f.type_id == CHR_TYPE_LOST:
+            self.lose()
+        else:
+            id = chr_instrument_of(f.type_id, f.payload, f.size)
+            for at in range(self.count):
+                if self.shown[at].id == id:
+                    self.apply(&self.shown[at], &f)
+                    if f.type_id == CHR_INSTRUMENT:
+                        definition = Definition.decode(<bytes>f.payload[: f.size])
+                        self.shown[at].slot = self.venue.define(self.instruments[at], definition, self.books[at])
+        self.merged.take()
+        return self.look()
+
+    cdef int apply(self, chr_shown *one, const chr_frame *f) except -1:
+        cdef chr_books place
+        if f.type_id == CHR_BOOK_DELTA and not self.ignores and not chr_books_follows(&place, one.book, f.payload, f.size):
+            one.book.valid = 0
+        chr_l2_apply(one.book, f.type_id, f.payload, f.size)
+        if one.slot >= 0 and f.ts_ns >= self.start_ns:
+            self.venue.record(one.slot, f)
+        return 0
