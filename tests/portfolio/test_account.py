@@ -235,6 +235,35 @@ def test_a_short_is_liquidated_above() -> None:
     assert (a.mark(0, 696_517), a.mark(0, 696_518)) == (0, 1)
 
 
+def test_an_inverse_position_is_liquidated_in_coin() -> None:
+    a = opened(INVERSE, "0.05", leverage=10)
+    a.trade(0, BUY, 500_000, 100)  # 10000 USD: 0.2 coin
+    # 0.05 + 0.2 - 10000 / p = 0.005 × 10000 / p  <=>  p = 10050 / 0.25 = 40200
+    assert a.liquidation_price(0) == 402_000
+    assert (a.mark(0, 402_001), a.mark(0, 402_000)) == (0, 1)
+    a = opened(INVERSE, "0.05", leverage=10)
+    a.trade(0, SELL, 500_000, 100)
+    # 0.05 - 0.2 + 10000 / p = 0.005 × 10000 / p  <=>  p = 9950 / 0.15 = 66333.3
+    assert (a.mark(0, 663_333), a.mark(0, 663_334)) == (0, 1)
+
+
+def test_funding_may_be_what_a_position_cannot_bear() -> None:
+    a = opened(LINEAR, 100, leverage=100)
+    a.trade(0, BUY, 100_000, 1000)  # 10000, maintenance 50
+    assert a.fund(0, 400_000, 100_000) == 0  # 40
+    assert a.fund(0, 100_000, 100_000) == 1  # 10: 50 are left
+    assert a.close_out(0, 100_000) == 0
+    assert (a.cash, a.liquidations, a.close_out(0, 1)) == (money(50), 1, 0)
+
+
+def test_an_account_without_enough_for_one_fee_refuses_the_order() -> None:
+    a = opened(LINEAR, 1, leverage=100, fees=FlatFees(per_order="0.6", per_trade="0.3", per_contract="0.1"))
+    assert (
+        a.check(0, BUY, LIMIT, 10, 1000, 9, 10, False) == RejectCode.INSUFFICIENT_BALANCE
+    )  # 0.01 + 0.6 + 0.3 + 0.1
+    assert a.check(0, BUY, LIMIT, 10, 900, 9, 10, False) == 0
+
+
 def test_contracts_of_one_currency_share_its_equity() -> None:
     other = InstrumentTerms(
         9, 1, 1, -2, -3, kind=ContractKind.LINEAR, name="binance-usdm:ETHUSDT", settle_currency="USDT",
