@@ -3,6 +3,8 @@
 For each record:  bars that ended before it -> rows      (the state as it was then)
                   record -> market -> features' see and on_event
                   trigger -> row                         (the state with the record)
+
+Bars go on while nothing comes, but not over UTC dates of which there is no record at all: those were not recorded.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint64_t
@@ -32,6 +34,8 @@ BATCH_ROWS = 65_536
 cdef enum:
     LOST = 0xFFFE
 
+cdef int64_t DAY = 86_400_000_000_000
+
 
 cdef class FeatureEngine:
     """Rows of one instrument: the callback of a replay."""
@@ -46,7 +50,7 @@ cdef class FeatureEngine:
     cdef uint64_t instrument_id
     cdef Py_ssize_t batch_rows
     cdef list bars
-    cdef int64_t next_bar
+    cdef int64_t next_bar, midnight  # the latter: of the end of the last record's UTC date
     cdef uint64_t types[64]
     cdef bint every, begun, blank
 
@@ -106,6 +110,8 @@ cdef class FeatureEngine:
             if self.instrument_id and event.instrument_id != self.instrument_id:
                 return
             market.book = event.book
+        if frame.ts_ns >= self.midnight:
+            self.new_date(frame.ts_ns)
         while frame.ts_ns >= self.next_bar:
             self.bar()
         market.take(frame)
@@ -140,6 +146,13 @@ cdef class FeatureEngine:
         if self.every and CHR_BOOK_SNAPSHOT <= type_id <= CHR_GAP:
             return True
         return type_id < 4096 and self.types[type_id >> 6] >> (type_id & 63) & 1
+
+    cdef void new_date(self, int64_t ts_ns) noexcept:
+        """The first record of a UTC date. After dates without one, bars begin anew; before them, they ended with the last record."""
+        if self.begun and ts_ns - self.midnight >= DAY:
+            self.begun = False
+            self.next_bar = INT64_MAX
+        self.midnight = ts_ns - ts_ns % DAY + DAY
 
     cdef int begin_bars(self, int64_t ts_ns) except -1:
         self.begun = True

@@ -213,6 +213,18 @@ def test_triggers_fire_exactly_as_often_as_they_should(trigger: str, count: int)
     assert len(rows_of(COUNTED, [Mid()], trigger_named(trigger))) == count
 
 
+def test_over_dates_of_which_there_is_no_record_bars_end_and_begin_anew() -> None:
+    date, hour = 86_400 * 10**9, 3600 * 10**9
+    rest = date - DAY % date  # to the end of the first record's UTC date
+    later = rest + 4 * date + hour + 5
+    records = [BOOK, trade(rest + hour, 10010, 500, Side.BUY), trade(later, 10010, 250, Side.BUY)]
+    rows = rows_of([*records, trade(later + hour, 10010, 1, Side.BUY)], [TradeFlow()], TimeBar(hour))
+    midnight = DAY + rest
+    quiet = list(range(DAY + 1 - (DAY + 1) % hour + hour, midnight + hour + 1, hour))
+    assert [row["ts"] for row in rows] == [*quiet, midnight + 4 * date + 2 * hour]
+    assert (rows[-1]["buy_qty"], rows[-1]["valid"]) == (0.75, True)  # flow is since the row before, as ever
+
+
 def test_two_bars_of_different_length_share_the_rows_they_have_in_common() -> None:
     records = [BOOK, trade(6 * S + 1, 10000, 1, Side.BUY)]
     rows = rows_of(records, [Mid()], AnyOf((TimeBar(2 * S), TimeBar(3 * S))))
