@@ -14,6 +14,7 @@ import typer
 
 from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range
 from libchronicle.cli.context import find_run, print_json, split_instrument
+from libchronicle.cli.tables import count
 from libchronicle.errors import DuplicateImport, ImportRejected, InvalidArgument
 from libchronicle.etl.recordings import ALL_KINDS
 from libchronicle.storage.importers import ImportOptions, ImportReport, import_file
@@ -94,16 +95,16 @@ def _say(result: dict[str, Any]) -> None:
         typer.echo(f"{result['file']}: {result['state']}, {result['reason']}; nothing changed")
         return
     head = f"{result['file']}: {result['kind']}, {result['rows']:,} rows"
-    records = ", ".join(f"{count:,} {stream}" for stream, count in sorted(result["records"].items()))
+    records = ", ".join(f"{number:,} {stream}" for stream, number in sorted(result["records"].items()))
     names = result["instruments"]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     heads = result["definitions"]
     told = f" and {heads:,} definition{'s' if heads != 1 else ''}" if heads else ""
     typer.echo(f"{head}: {records}{told} of {shown}" if records else f"{head}, of which none could be kept")
     if result["gaps"]:
-        typer.echo(f"  {result['gaps']} gaps, marked in the book")
-    for reason, count in result["skipped"].items():
-        typer.echo(f"  left out: {count:,} {reason}")
+        typer.echo(f"  {count(result['gaps'], 'gap')}, marked in the book")
+    for reason, number in result["skipped"].items():
+        typer.echo(f"  left out: {number:,} {reason}")
     for note in result["notes"]:
         typer.echo(f"  {note}")
 

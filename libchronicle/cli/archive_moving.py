@@ -11,6 +11,7 @@ import typer
 
 from libchronicle.cli.archive_scope import recorded_run
 from libchronicle.cli.context import print_json
+from libchronicle.cli.tables import count
 from libchronicle.errors import ChronicleError, InvalidArgument
 from libchronicle.runtime.config import ArchiveConfig
 from libchronicle.storage.catalog import queue_segments
@@ -86,9 +87,7 @@ def run_tier(
     else:
         for line in errors:
             typer.echo(line, err=True)
-        typer.echo(
-            f"{', '.join(f'{number} {name}' for name, number in moved.items() if number) or 'nothing'} moved"
-        )
+        typer.echo(f"moved: {_told(moved)}")
     if errors:
         raise typer.Exit(EXIT_DATA)
 
@@ -103,8 +102,14 @@ def _say_plan(moves: list[Move], *, as_json: bool) -> None:
     for move in moves:
         typer.echo(f"{move.segment}: {move.tier} to {move.to}")
     counts = {name: sum(move.to == name for move in moves) for name in _ORDER}
-    what = ", ".join(f"{number} to {name}" for name, number in counts.items() if number) or "nothing"
-    typer.echo(f"{what} would be moved")
+    typer.echo(f"would be moved: {_told({f'to {name}': number for name, number in counts.items()})}")
+
+
+def _told(moves: dict[str, int]) -> str:
+    """`3 segments to warm, 1 segment to cold`."""
+    return (
+        ", ".join(f"{count(number, 'segment')} {to}" for to, number in moves.items() if number) or "nothing"
+    )
 
 
 def _planned(keeper: Keeper, to: str | None, now: int, age_ns: int) -> Iterator[Move]:

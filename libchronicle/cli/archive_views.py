@@ -16,7 +16,7 @@ import typer
 from libchronicle.cli.archive_scope import open_archive, recorded_run, say_nothing_in_range, say_waiting
 from libchronicle.cli.context import Run, print_json, print_ndjson, split_instrument
 from libchronicle.cli.records import Describer, utc
-from libchronicle.cli.tables import render_table, size
+from libchronicle.cli.tables import count, render_table, size
 from libchronicle.errors import ArchiveError, InvalidArgument, NotRecorded
 from libchronicle.protocol.decoder import decode
 from libchronicle.storage.catalog import Stream
@@ -196,7 +196,7 @@ def _stream_row(found: list[PartitionSummary]) -> dict[str, Any]:
         "records": sum(one.records for one in found),
         "bytes": sum(one.bytes for one in found),
         "tiers": tiers,
-        "state": "complete" if not bad else f"{len(bad)} of {len(found)} days with gaps",
+        "state": "complete" if not bad else f"{len(bad)} of {count(len(found), 'day')} with gaps",
     }
 
 

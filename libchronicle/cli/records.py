@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -114,8 +115,10 @@ class Describer:
             return f"{len(value)}{best}".replace(" ", ":")
         if name.endswith("price") or name == "tick_size":
             return _price(value, definition)
-        if name.endswith("qty") or name == "lot_size":
+        if name.endswith("qty") or name in ("lot_size", "contract_size"):
             return _qty(value, definition)
+        if name == "min_notional":
+            return _notional(value, definition)
         return value
 
 
@@ -133,6 +136,12 @@ def _price(mantissa: int, definition: Instrument) -> str:
 
 def _qty(mantissa: int, definition: Instrument) -> str:
     return _decimal(mantissa, definition.qty_exponent)
+
+
+def _notional(mantissa: int, definition: Instrument) -> str:
+    """Its exponent, the sum of two, may be beyond what a price's may be."""
+    amount = Decimal(mantissa).scaleb(definition.price_exponent + definition.qty_exponent)
+    return f"{amount.normalize():f}"
 
 
 def _decimal(mantissa: int, exponent: int) -> str:

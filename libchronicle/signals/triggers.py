@@ -48,8 +48,8 @@ EVENTS: Final[dict[str, tuple[int, ...]]] = {
 
 class TimeBar(msgspec.Struct, frozen=True):
     """At every multiple of `interval_ns` since the Unix epoch, from the first record to the last: the state at the end of the
-    bar, also of one in which nothing came. A bar that the data end in is not written, and none over UTC dates of which there is no
-    record: there they end and begin anew."""
+    bar, also of one in which nothing came. A bar that the data end in is not written, and none over UTC dates of which
+    there is no record: there they end and begin anew."""
 
     interval_ns: int
 

@@ -160,9 +160,9 @@ def test_what_waits_in_its_queue_is_told_and_can_be_taken_at_once(command: Comma
     assert "nothing is archived" in told.out
     assert "2 segments" in command("archive", "info", "v:S", root=tmp_path).err
     planned = command("archive", "tier", "--to", "warm", "--dry-run", root=tmp_path)
-    assert planned.out.splitlines()[-1] == "1 to warm would be moved"
+    assert planned.out.splitlines()[-1] == "would be moved: 1 segment to warm"
     assert "v/S/trade/000000000.q: hot to warm" in planned.out
-    assert command("archive", "tier", "--to", "warm", root=tmp_path).out == "1 to warm moved\n"
+    assert command("archive", "tier", "--to", "warm", root=tmp_path).out == "moved: 1 segment to warm\n"
     told = command("archive", "ls", root=tmp_path)
     assert "1 segment not archived yet" in told.err
     assert "v:S" in told.out

@@ -42,6 +42,8 @@ def paths(tmp_path: Path) -> BusPaths:
         price_exponent=-8,
         qty_exponent=-8,
         tick_size=10**6,
+        min_notional=5 * 10**16,
+        contract_size=10**8,
         book_mode=BookMode.L2,
         venue="binance-spot",
         symbol="BTCUSDT",
@@ -86,6 +88,13 @@ def test_tail_prints_the_last_records_decoded_with_names_and_decimal_prices(path
     assert "price=61821.30000019 qty=0.05 aggressor=BUY" in lines[0]
     assert "bid_price=1" in lines[1].split()
     assert lines[2].endswith("type-999 bytes=15 payload='from the future'")
+
+
+def test_an_instrument_has_all_its_amounts_as_decimals(paths: BusPaths) -> None:
+    (line,) = chronicle(
+        paths, "queue", "tail", "binance-spot", "--from-seq", "0", "-n", "1"
+    ).stdout.splitlines()
+    assert "tick_size=0.01 min_notional=5 contract_size=1 " in line
 
 
 def test_tail_begins_where_asked_or_where_a_reader_stands(paths: BusPaths) -> None:
