@@ -62,7 +62,9 @@ def publish_file(path: Path, content: bytes, mode: int = 0o640, *, keep_open: bo
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             os.fchmod(descriptor, mode)
-            os.write(descriptor, content)
+            rest = memoryview(content)
+            while rest:  # a disk that is almost full takes a part, and says nothing
+                rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
             beside.rename(path)
         except BaseException:

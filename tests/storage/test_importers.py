@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from libchronicle.errors import DuplicateImport, ImportRejected
+from libchronicle.errors import ArchiveError, DuplicateImport, ImportRejected
 from libchronicle.protocol import BookSnapshot, Instrument, OrderAdd, Trade
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.importers import (
@@ -181,6 +181,61 @@ def test_a_second_source_of_the_same_time_is_refused_and_one_of_another_time_is_
     import_file(layout, trades_file(tmp_path / "b.csv", 150), ImportOptions(symbol="OTHER"))
     import_file(layout, trades_file(tmp_path / "c.csv", 100, DAY_US + 100_000))
     assert len([r for r in read(layout, "deribit", "X", "trade") if isinstance(r, Trade)]) == 200
+
+
+def _trades(layout: ArchiveLayout) -> list[Trade]:
+    return [r for r in read(layout, "deribit", "X", "trade") if isinstance(r, Trade)]
+
+
+def test_of_two_imports_of_one_time_under_way_at_once_one_is_taken(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    first = trades_file(tmp_path / "a.csv", 500)
+    second = trades_file(tmp_path / "b.csv", 400, DAY_US + 100_000)
+    plan = KINDS["tardis"][1](InputFile(first), ImportOptions(), layout)
+    refused: list[ImportRejected] = []
+
+    def meanwhile(name: str) -> None:
+        if name == "publish":
+            with pytest.raises(ImportRejected, match=r"once .*a\.csv, whose import is under way") as error:
+                import_file(layout, second)
+            refused.append(error.value)
+
+    run_import(layout, plan.key, str(first), plan.stage, step=meanwhile)
+    assert len(refused) == 1
+    assert len(_trades(layout)) == 500
+
+
+def test_an_import_that_was_killed_keeps_its_time_until_it_is_finished(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    first = trades_file(tmp_path / "a.csv", 500)
+    second = trades_file(tmp_path / "b.csv", 400, DAY_US + 100_000)
+
+    def killed(name: str) -> None:
+        if name == "publish":
+            raise Stop(name)
+
+    with pytest.raises(Stop):
+        _run(layout, first, killed)
+    with pytest.raises(ImportRejected, match="cut off"):
+        import_file(layout, second)
+    import_file(layout, trades_file(tmp_path / "c.csv", 100, DAY_US + 10_000_000))
+    import_file(layout, first)
+    assert len(_trades(layout)) == 600
+
+
+def test_an_import_whose_record_is_damaged_is_an_error_with_its_place(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    file = trades_file(tmp_path / "a.csv", 10)
+    import_file(layout, file)
+    record = next(imports_dir(layout).glob("*.json"))
+    for damaged in (record.read_bytes()[:40], b"\xff\xfe"):
+        record.write_bytes(damaged)
+        with pytest.raises(ArchiveError, match="its record is damaged"):
+            import_file(layout, file)
+    assert len(_trades(layout)) == 10
 
 
 @pytest.mark.parametrize("manifest", ["absent", "behind", "ahead"])

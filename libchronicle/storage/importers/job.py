@@ -7,6 +7,10 @@
 The key is a hash of the unpacked content and of every option that changes what becomes of it. A run that is killed before
 `staged.json` leaves nothing in the archive; one killed after it is finished by the next run of the same import. A second run
 of a finished one is DuplicateImport.
+
+`staged.json` holds the time it covers for its import: it is written, under a lock on imports/, only when neither the archive
+nor another staged import has records of that stream and time. So of two that overlap one is taken, also when both are under
+way at once, or one of them was killed and is finished later.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from libchronicle.bus.files import directory_lock, make_directory, publish_file
-from libchronicle.errors import DuplicateImport, ImportRejected
+from libchronicle.errors import ArchiveError, DuplicateImport, ImportRejected
 from libchronicle.storage.importers.staging import StagedQueue
 from libchronicle.storage.layout import ArchiveLayout, plain_stream
 from libchronicle.storage.manifest import Manifest, SegmentRecord
@@ -77,7 +81,7 @@ def run_import(
 ) -> ImportReport:
     """`stage` fills an empty directory with queues. `step` is called with the name of what comes next: tests stop there.
 
-    Raises DuplicateImport, ImportRejected, and what `stage` and moving segments raise.
+    Raises DuplicateImport, ImportRejected, ArchiveError (its record is damaged), and what `stage` and moving segments raise.
     """
     base = imports_dir(layout)
     make_directory(base)
@@ -112,7 +116,7 @@ _STAGED: Final = "staged.json"
 def _staged(work: Path) -> Staged | None:
     try:
         return msgspec.json.decode((work / _STAGED).read_bytes(), type=Staged)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
@@ -123,12 +127,14 @@ def _stage_anew(
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     try:
         staged = stage(work)
-        _refuse_overlaps(layout, staged)
+        with directory_lock(work.parent):
+            _refuse_overlaps(layout, staged)
+            _refuse_staged(work, staged)
+            step("staged")
+            publish_file(work / _STAGED, msgspec.json.encode(staged))
     except ImportRejected:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    step("staged")
-    publish_file(work / _STAGED, msgspec.json.encode(staged))
     return staged
 
 
@@ -138,18 +144,42 @@ def _refuse_overlaps(layout: ArchiveLayout, staged: Staged) -> None:
         for queue in staged.queues:
             for row in archived_rows(layout, manifest, queue.venue, queue.symbol, plain_stream(queue.stream)):
                 if row.facts.first_ts <= queue.last_ns and queue.first_ns <= row.facts.last_ts:
-                    raise ImportRejected(
-                        file=staged.report.file,
-                        place=f"{queue.venue}:{queue.symbol} {queue.stream}",
-                        reason=_overlap(row),
+                    raise _overlapping(staged, queue, f"already, {_origin(row)}")
+
+
+def _refuse_staged(work: Path, staged: Staged) -> None:
+    """The same of imports that are about to become part of the archive, or will when they are finished."""
+    for path in work.parent.glob(f"*/{_STAGED}"):
+        other = _staged(path.parent) if path.parent != work else None
+        for queue in staged.queues if other is not None else ():
+            for held in other.queues:
+                one_stream = (held.venue, held.symbol, plain_stream(held.stream)) == (
+                    queue.venue,
+                    queue.symbol,
+                    plain_stream(queue.stream),
+                )
+                if one_stream and held.first_ns <= queue.last_ns and queue.first_ns <= held.last_ns:
+                    unfinished = f"once {other.report.file}, whose import is under way or was cut off, is in"
+                    raise _overlapping(
+                        staged, queue, f"{unfinished} (import that again, or remove {path.parent})"
                     )
 
 
-def _overlap(row: SegmentRecord) -> str:
-    origin = "recorded by the suite"
-    if row.source is not None:
-        origin = f"from {msgspec.json.decode(row.source)['file']}"
-    return f"the archive holds records of this time already, {origin}; import it under another --venue or --symbol"
+def _overlapping(staged: Staged, queue: StagedQueue, why: str) -> ImportRejected:
+    return ImportRejected(
+        file=staged.report.file,
+        place=f"{queue.venue}:{queue.symbol} {queue.stream}",
+        reason=f"the archive holds records of this time {why}; import it under another --venue or --symbol",
+    )
+
+
+def _origin(row: SegmentRecord) -> str:
+    if row.source is None:
+        return "recorded by the suite"
+    try:
+        return f"from {msgspec.json.decode(row.source)['file']}"
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return "from a file that its damaged .source.json does not tell"
 
 
 def _publish(
@@ -188,4 +218,9 @@ def _provenance(report: ImportReport) -> dict[str, Any]:
 
 
 def _report(path: Path) -> ImportReport:
-    return msgspec.json.decode(path.read_bytes(), type=ImportReport)
+    """Raises ArchiveError."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ImportReport)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = f"this import is done, but its record is damaged ({error}); keep the archive as it is"
+        raise ArchiveError(path=str(path), reason=reason) from None
