@@ -18,7 +18,7 @@ import msgspec
 
 from libchronicle.bus.files import host_error
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ArchiveError, BadSegment, SegmentMoved
+from libchronicle.errors import ArchiveError, BadSegment, ChronicleError, SegmentMoved
 from libchronicle.native.binding import parse_segment
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, SegmentId, StoredFile, Tier
@@ -27,11 +27,12 @@ from libchronicle.storage.seekable import SeekableZstd, open_seekable
 from libchronicle.storage.sources import QueueSource, hot_queues
 from libchronicle.storage.walk import SegmentSpan
 
-__all__ = ["Catalog", "SegmentRef", "Stream", "queue_segments"]
+__all__ = ["Catalog", "SegmentRef", "Stream", "queue_files", "queue_segments"]
 
 _HEAD: Final = 128
 _ATTEMPTS: Final = 16
 _SEEN: Final = 16_384
+_UNKNOWN: Final = (0, None)
 
 OpenRemote = Callable[[Path], SeekableZstd]
 
@@ -113,8 +114,10 @@ class Catalog:
                 times = hints.get(segment) or self._times(file)
             except FileNotFoundError:
                 continue  # moved on: its other name was listed, or `open` looks again
+            except (ChronicleError, OSError):
+                times = _UNKNOWN  # what is wrong with it is told when its turn comes and it is opened
             found.append(SegmentRef(segment, file.tier, file.path, *times, partition=partition))
-        return found
+        return _placed(found)
 
     def _listed(self, partition: Partition) -> dict[SegmentId, StoredFile]:
         """A listing is no snapshot: a file renamed meanwhile may show under neither name. So two of them must agree."""
@@ -155,10 +158,10 @@ class Catalog:
         if known is not None:
             return known
         if file.tier == "warm":
-            times = _head_times(file.path) or (0, None)
+            times = _head_times(file.path) or _UNKNOWN
         else:
             source = self.open_packed(file.path, file.tier)
-            times = 0, None
+            times = _UNKNOWN
             if source.facts:
                 facts = SegmentFacts.from_json(source.facts, str(file.path))
                 times = facts.first_ts, facts.last_ts
@@ -246,20 +249,42 @@ class Catalog:
         return None
 
 
+def _placed(refs: list[SegmentRef]) -> list[SegmentRef]:
+    """Segments that do not tell their times get those of their neighbours in the queue."""
+    found = list(refs)
+    for at, ref in enumerate(refs):
+        if (ref.from_ts, ref.last_ts) != _UNKNOWN:
+            continue
+        before, after = (
+            refs[i] if 0 <= i < len(refs) and refs[i].id.queue_id == ref.id.queue_id else None
+            for i in (at - 1, at + 1)
+        )
+        from_ts = 0 if before is None else before.from_ts
+        last_ts = after.from_ts if after is not None and after.from_ts else None
+        found[at] = msgspec.structs.replace(ref, from_ts=from_ts, last_ts=last_ts)
+    return found
+
+
 # ---------------------------------------------------------------- queues
 
 
 def queue_segments(directory: Path) -> list[SegmentRef]:
     """The segments of a queue that have begun, by number. Empty where there is no queue."""
+    found = (_queue_segment(directory, number) for number in queue_files(directory))
+    return [ref for ref in found if ref is not None]
+
+
+def queue_files(directory: Path) -> list[int]:
+    """Numbers of all files of a queue that are named as its segments, whatever they hold, ascending."""
     try:
         names = os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    numbers = sorted(
-        int(name[:9]) for name in names if len(name) == 11 and name.endswith(".q") and name[:9].isdigit()
+    return sorted(
+        int(name[:9])
+        for name in names
+        if len(name) == 11 and name.endswith(".q") and name.isascii() and name[:9].isdigit()
     )
-    found = (_queue_segment(directory, number) for number in numbers)
-    return [ref for ref in found if ref is not None]
 
 
 def _queue_segment(directory: Path, number: int) -> SegmentRef | None:

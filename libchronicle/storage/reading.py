@@ -49,27 +49,39 @@ class QueueSpans:
     def __init__(self, catalog: Catalog, stream: Stream, queue_id: int, *, follow: bool) -> None:
         self._catalog, self._stream = catalog, stream
         self._refs: deque[SegmentRef] = deque()
-        self._last = SegmentId(queue_id, -1)
+        self._last = self._passed = SegmentId(queue_id, -1)  # given; given or found not to hold
+        self._failed: set[SegmentId] = set()
         self._follow = follow
         self._given = 0
         self._ahead: dict[SegmentId, Future[SegmentSpan | None]] = {}
 
     def extend(self, refs: Iterable[SegmentRef]) -> None:
-        """More of them, by number; what was given or passed already is dropped."""
-        known = self._refs[-1].id if self._refs else self._last
-        self._refs.extend(ref for ref in refs if ref.id > known)
+        """More of them; what was given already, or did not hold, is dropped.
+
+        One that does not tell its times may be given long before others with smaller numbers: each goes to its place.
+        """
+        waiting = {ref.id: ref for ref in self._refs}
+        for ref in refs:
+            if ref.id > self._last and ref.id not in self._failed:
+                waiting.setdefault(ref.id, ref)
+        self._refs = deque(waiting[segment] for segment in sorted(waiting))
 
     def next_span(self) -> SegmentSpan | None:
         while self._refs:
             ref = self._refs.popleft()
+            self._passed = max(self._passed, ref.id)
+            try:
+                span = self._take(ref)
+            except BaseException:
+                self._failed.add(ref.id)
+                raise
             self._last = ref.id
-            span = self._take(ref)
             if span is not None:
                 self._unpack_ahead()
                 return span
-        if not self._follow or self._last.number < 0:
+        if not self._follow or self._passed.number < 0:
             return None
-        following = self._catalog.after(self._last, self._stream)
+        following = self._catalog.after(self._passed, self._stream)
         if following is None:
             return None
         self._refs.append(following)

@@ -7,12 +7,12 @@ import struct
 from pathlib import Path
 
 import pytest
-from archive_world import DAY_NS, NOON, archive_up_to, config, expected, payload_of, rows, world
+from archive_world import DAY_NS, NOON, TYPE, archive_up_to, config, expected, payload_of, rows, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import BadSegment, InvalidArgument
+from libchronicle.errors import ArchiveError, BadSegment, ForeignFile, InvalidArgument
 from libchronicle.native.binding import LOST_TYPE, Message
 from libchronicle.protocol import BestBidAsk, Trade
 from libchronicle.queue import Queue
@@ -252,3 +252,28 @@ def test_what_is_not_there_reads_as_nothing(tmp_path: Path) -> None:
 )
 def test_a_time_is_read_to_the_nanosecond_and_as_utc(text: str, ns: int) -> None:
     assert to_ns(text) == ns
+
+
+def test_a_compressed_file_cut_short_takes_only_its_own_records_also_without_a_manifest(
+    tmp_path: Path,
+) -> None:
+    paths = world(tmp_path, COUNT)
+    records = archive_up_to(paths, 6, cold=6)
+    cold = ArchiveLayout.of(paths).segment(records[2].partition, records[2].id, "cold")
+    cold.write_bytes(cold.read_bytes()[:-5])
+    errors, found = [], []
+    with Archive(paths) as archive:
+        reading = iter(archive.read("v", "S", "trade"))
+        while len(errors) < 10:
+            try:
+                found.append(next(reading))
+            except ArchiveError as error:
+                errors.append(error)
+            except StopIteration:
+                break
+    assert [type(error) for error in errors] == [ForeignFile]
+    first, last = records[2].facts.first_seq, records[2].facts.last_seq
+    assert [m.seq for m in found if m.type_id == TYPE] == [
+        seq for seq in range(COUNT) if not first <= seq <= last
+    ]
+    assert [m.seq for m in found if m.type_id != TYPE] == [last]
