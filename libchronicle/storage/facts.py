@@ -78,6 +78,14 @@ class SegmentFacts(msgspec.Struct, frozen=True, kw_only=True):
             **found,
         )
 
+    def check(self) -> None:
+        """Raises ValueError: a number that no segment has, as JSON may hold."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            least, limit = (0, 1 << 64) if name == "queue_id" else (-(1 << 63), 1 << 63)
+            if isinstance(value, int) and not least <= value < limit:
+                raise ValueError(f"{name} is {value}")
+
     def to_json(self) -> bytes:
         return msgspec.json.encode(self)
 
@@ -85,8 +93,10 @@ class SegmentFacts(msgspec.Struct, frozen=True, kw_only=True):
     def from_json(cls, data: bytes, path: str) -> Self:
         """Raises ArchiveError: `path` holds no facts that this build understands."""
         try:
-            return msgspec.json.decode(data, type=cls)
-        except msgspec.DecodeError as error:
+            facts = msgspec.json.decode(data, type=cls)
+            facts.check()
+            return facts
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise ArchiveError(path=path, reason=f"the facts kept with the segment: {error}") from None
 
 

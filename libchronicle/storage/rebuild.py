@@ -59,7 +59,7 @@ def record_of(layout: ArchiveLayout, partition: Partition, file: StoredFile) -> 
         )
     source_text = None
     with contextlib.suppress(FileNotFoundError):
-        source_text = layout.provenance(partition, file.id).read_text()
+        source_text = layout.provenance(partition, file.id).read_text(errors="backslashreplace")
     return SegmentRecord(partition=partition, tier=file.tier, bytes=stored, facts=facts, source=source_text)
 
 

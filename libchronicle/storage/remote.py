@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from libchronicle.bus.files import host_error, publish_file
-from libchronicle.errors import ArchiveError, ObjectStoreError
+from libchronicle.errors import ArchiveError, BadSegment, ObjectStoreError
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import SegmentRecord
@@ -48,11 +48,13 @@ class Stub(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def read_stub(path: Path) -> Stub:
-    """Raises ArchiveError: no stub, or of a later version; FileNotFoundError."""
+    """Raises ArchiveError: no stub (BadSegment), or of a later version; FileNotFoundError."""
     try:
         stub = msgspec.json.decode(path.read_bytes(), type=Stub)
-    except msgspec.DecodeError as error:
-        raise ArchiveError(path=str(path), reason=f"no stub of a remote segment: {error}") from None
+        stub.facts.check()
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        reason = f"no stub of a remote segment: {error}"
+        raise BadSegment(path=str(path), reason=reason, offset=0, seq=-1) from None
     if stub.version != 1:
         raise ArchiveError(path=str(path), reason=f"a stub of version {stub.version}, this build reads 1")
     return stub

@@ -193,6 +193,13 @@ class SeekableZstd:
         if digest.digest() != self._digest:
             raise self._bad("not the bytes that were stored", 0)
 
+    def digest(self) -> str:
+        """BLAKE2b of all bytes of the file, 16 bytes in hexadecimal. Raises BadSegment."""
+        digest = blake2b(digest_size=16)
+        for at in range(0, self.stored, _READ):
+            digest.update(self._exactly(at, min(_READ, self.stored - at)))
+        return digest.hexdigest()
+
     @property
     def blocks(self) -> int:
         return len(self._starts)

@@ -22,6 +22,7 @@ from libchronicle.storage.catalog import OpenRemote
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, SegmentId, StoredFile, day_of
 from libchronicle.storage.manifest import Manifest, SegmentRecord
+from libchronicle.storage.remote import read_stub
 from libchronicle.storage.seekable import SeekableZstd, open_seekable
 from libchronicle.storage.walk import SegmentSpan
 
@@ -120,8 +121,9 @@ def _look(
             yield from _look_warm(partition, file, known)
         elif file.tier == "cold":
             yield from _look_packed(partition, file, known, open_seekable(file.path))
-        elif open_remote is not None:
-            yield from _look_packed(partition, file, known, open_remote(file.path))
+        else:
+            yield from _look_remote(partition, file, known, open_remote)
+        yield from _look_source(layout, partition, file, known)
     except (ChronicleError, OSError) as error:
         yield str(error)
     if known is not None and known.tier != file.tier:
@@ -140,6 +142,43 @@ def _look_warm(partition: Partition, file: StoredFile, known: SegmentRecord | No
         yield f"seal {facts['seal']}"
     elif not facts["tail_clean"]:
         yield f"bytes behind the last frame, at offset {facts['end']}, are not zero"
+
+
+def _look_remote(
+    partition: Partition, file: StoredFile, known: SegmentRecord | None, open_remote: OpenRemote | None
+) -> Iterator[str]:
+    stub = read_stub(file.path)
+    yield from _look_facts(partition, file, known, stub.facts)
+    if known is not None and known.tier == "remote" and known.bytes != stub.bytes:
+        yield f"says {stub.bytes} bytes, the manifest {known.bytes}"
+    if open_remote is None:
+        return
+    source = open_remote(file.path)
+    yield from _look_packed(partition, file, known, source)
+    if SegmentFacts.from_json(source.facts, source.path) != stub.facts:
+        yield f"what is kept with {source.path} says otherwise"
+    if source.digest() != stub.digest:
+        yield f"{source.path} has other bytes than were put there"
+
+
+def _look_source(
+    layout: ArchiveLayout, partition: Partition, file: StoredFile, known: SegmentRecord | None
+) -> Iterator[str]:
+    """Where an imported segment comes from: what stands beside it and what the manifest took from there."""
+    path = layout.provenance(partition, file.id)
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        if known is not None and known.source is not None:
+            yield f"{path.name}, which says where it was imported from, is gone"
+        return
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        yield f"{path.name}: {error}"
+        return
+    if known is not None and known.source != text.decode():
+        yield f"{path.name}: the manifest says otherwise"
 
 
 def _look_packed(
@@ -162,6 +201,16 @@ def _look_span(
     partition: Partition, file: StoredFile, known: SegmentRecord | None, span: SegmentSpan
 ) -> Iterator[str]:
     facts = SegmentFacts.of(span, tolerant=True)
+    yield from _look_facts(partition, file, known, facts)
+    if facts.damaged and (known is None or not known.facts.damaged):
+        yield f"{facts.damaged} places do not hold"
+    if facts.mixed and not partition.venue.startswith("_"):
+        yield "records of more than one instrument"
+
+
+def _look_facts(
+    partition: Partition, file: StoredFile, known: SegmentRecord | None, facts: SegmentFacts
+) -> Iterator[str]:
     if facts.id != file.id:
         yield f"holds segment {facts.id}"
     elif day_of(facts.dated_ns) != partition.day:
@@ -169,10 +218,6 @@ def _look_span(
     if known is not None and known.facts != facts:
         names = [f for f in facts.__struct_fields__ if getattr(facts, f) != getattr(known.facts, f)]
         yield f"the manifest says otherwise: {', '.join(names)}"
-    if facts.damaged and (known is None or not known.facts.damaged):
-        yield f"{facts.damaged} places do not hold"
-    if facts.mixed and not partition.venue.startswith("_"):
-        yield "records of more than one instrument"
 
 
 def _size(path: Path) -> int:

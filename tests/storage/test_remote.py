@@ -12,14 +12,15 @@ import pytest
 from archive_world import NOON, archive_up_to, expected, rows, world
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ChronicleError, ObjectStoreError
+from libchronicle.errors import ArchiveError, ChronicleError, ObjectStoreError
 from libchronicle.storage import Archive, ArchiveLayout, Manifest
 from libchronicle.storage.keeper import Keeper
 from libchronicle.storage.moves import thaw
 from libchronicle.storage.objects import ObjectStore
 from libchronicle.storage.policy import TierPolicy
 from libchronicle.storage.rebuild import rebuild
-from libchronicle.storage.remote import fetch, ship
+from libchronicle.storage.remote import fetch, read_stub, ship
+from libchronicle.storage.verify import verify_archive
 
 pytest.importorskip("obstore")
 COUNT = 3000
@@ -204,3 +205,27 @@ def test_a_store_nobody_listens_at_is_an_error_with_its_place(tmp_path: Path) ->
         store.put("v1/x", b"data")
     with pytest.raises(ObjectStoreError, match="ftp"):
         ObjectStore("ftp://somewhere/x")
+
+
+def test_every_changed_byte_of_a_stub_is_found_and_read_as_an_error_at_most(tmp_path: Path) -> None:
+    paths = world(tmp_path, 600)
+    (tmp_path / "store").mkdir()
+    store = ObjectStore(f"file://{tmp_path}/store")
+    with Keeper(paths, ALL_THE_WAY, level=1, block_size=16384, store=store) as keeper:
+        keeper.take_sealed(LATER)
+        keeper.compress_due(LATER)
+        keeper.ship_due(LATER, 1)
+        stub = next(keeper.layout.partitions_dir.rglob("*.q.remote"))
+        content = stub.read_bytes()
+        with Archive(tmp_path) as archive:
+            assert verify_archive(keeper.layout, keeper.manifest, archive.open_remote).sound
+            for at in range(0, len(content), 7):
+                stub.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+                found = verify_archive(keeper.layout, keeper.manifest, archive.open_remote)
+                assert not found.sound, (at, content[at : at + 1])
+                with Manifest(tmp_path / "other.sqlite") as other:
+                    rebuild(keeper.layout, other)
+        for at in range(len(content)):
+            stub.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
+            with pytest.raises(ArchiveError):
+                read_stub(stub)

@@ -16,6 +16,7 @@ from libchronicle.errors import ArchiveError
 from libchronicle.storage import Archive, ArchiveLayout, Manifest, Partition, SegmentId
 from libchronicle.storage.keeper import Keeper
 from libchronicle.storage.layout import day_of
+from libchronicle.storage.moves import adopt
 from libchronicle.storage.policy import TierPolicy
 from libchronicle.storage.rebuild import rebuild, refresh
 from libchronicle.storage.verify import verify_archive
@@ -171,3 +172,24 @@ def test_who_may_only_read_the_archive_reads_its_manifest_and_is_told_what_is_cl
     assert done.stdout.split() == ["7", str(COUNT - 144)], done.stderr
     assert "NoPermission" in done.stderr
     assert "clean/v/S/trade/" in done.stderr
+
+
+def test_a_text_beside_a_segment_that_changed_is_named_and_stops_nothing(tmp_path: Path) -> None:
+    layout = ArchiveLayout(tmp_path / "archive")
+    paths = world(tmp_path, COUNT)
+    source = paths.clean("v", "S", "trade") / "000000000.q"
+    record = adopt(layout, source, "v", "S", "trade", provenance=b'{"file":"a.csv"}')
+    beside = layout.provenance(record.partition, record.id)
+    with Manifest(layout.manifest) as manifest:
+        rebuild(layout, manifest)
+        assert verify_archive(layout, manifest).sound
+        for content in (b'{"file":"b.csv"}', b'{"file":"a.csv', b'{"file":"\xff.csv"}', None):
+            beside.unlink()
+            if content is not None:
+                beside.write_bytes(content)
+            assert beside.name in verify_archive(layout, manifest).findings[0].reason
+            if content is not None:
+                with Manifest(tmp_path / "other.sqlite") as other:
+                    assert rebuild(layout, other).skipped == []
+            else:
+                beside.write_bytes(b"{}")
