@@ -7,10 +7,9 @@ between the pieces of all work: the daemon beats there, and stops there.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final, Self
@@ -31,10 +30,10 @@ from libchronicle.errors import (
 )
 from libchronicle.native.binding import parse_segment
 from libchronicle.queue import Queue, inspect
-from libchronicle.storage.catalog import SegmentRef, queue_segments
+from libchronicle.storage.catalog import SegmentRef, queue_files, queue_segments
 from libchronicle.storage.layout import ArchiveLayout, SegmentId, Tier
 from libchronicle.storage.manifest import Manifest, SegmentRecord
-from libchronicle.storage.moves import Step, adopt, freeze, no_step, quarantine, sweep
+from libchronicle.storage.moves import Step, adopt, file_digest, freeze, no_step, quarantine, sweep
 from libchronicle.storage.objects import ObjectStore
 from libchronicle.storage.policy import TierPolicy
 from libchronicle.storage.rebuild import refresh
@@ -94,6 +93,8 @@ class Keeper:
         """Segments, and bytes of their files, by tier."""
         self._waiting: dict[Tier, Waiting] = {}
         self._foreign = 0
+        self._later: dict[SegmentId, int] = {}  # moves that failed, by when
+        self._turn = 0
         self._passed: dict[Path, SegmentId] = {}  # of each queue, the last segment that is done with
 
     # ------------------------------------------------------------ life
@@ -135,6 +136,8 @@ class Keeper:
         taken = 0
         refs = queue_segments(source.path)
         done = self._done(source, refs)
+        last_sealed = max((ref.id for ref in refs if ref.last_ts is not None), default=None)
+        self._set_aside_first(source, refs, done)
         for ref, following in pairwise(refs):
             if done is not None and ref.id.queue_id == done.queue_id and ref.id <= done:
                 continue
@@ -143,7 +146,8 @@ class Keeper:
                 continue
             self._step(f"take {ref.id}")
             try:
-                self._take(source, ref)
+                behind = last_sealed is not None and last_sealed > ref.id
+                self._take(source, ref, seal_lost=behind and _has_seal(ref.path))
             except NotSealed:
                 break
             self._set_aside_between(source, ref, following)
@@ -152,9 +156,20 @@ class Keeper:
             taken += 1
         return taken
 
+    def _set_aside_first(self, source: QueueSource, refs: list[SegmentRef], done: SegmentId | None) -> None:
+        """Files that stand before the first segment and are none: passing what follows lets retention have them too."""
+        if len(refs) > 1:
+            from_number = -1 if done is None else done.number
+            self._set_aside(
+                source, (n for n in queue_files(source.path) if from_number < n < refs[0].id.number)
+            )
+
     def _set_aside_between(self, source: QueueSource, ref: SegmentRef, following: SegmentRef) -> None:
         """Files that stand between two segments and are none."""
-        for number in range(ref.id.number + 1, following.id.number):
+        self._set_aside(source, range(ref.id.number + 1, following.id.number))
+
+    def _set_aside(self, source: QueueSource, numbers: Iterable[int]) -> None:
+        for number in numbers:
             path = source.path / f"{number:09d}.q"
             if path.exists():
                 self._quarantine_hot(
@@ -176,22 +191,40 @@ class Keeper:
         self._passed[source.path] = done
         return done
 
-    def _take(self, source: QueueSource, ref: SegmentRef) -> None:
+    def _take(self, source: QueueSource, ref: SegmentRef, *, seal_lost: bool) -> None:
+        if self._has_gone_on(ref):
+            return
         try:
-            record = adopt(self.layout, ref.path, source.venue, source.symbol, source.stream, step=self._step)
+            record = adopt(
+                self.layout,
+                ref.path,
+                source.venue,
+                source.symbol,
+                source.stream,
+                seal_lost=seal_lost,
+                step=self._step,
+            )
         except (BadSegment, ForeignFile, UnsupportedVersion) as error:
             self._quarantine_hot(source, ref.path, error)
             return
         self._step("manifest")
-        known = self.manifest.get(record.id)
-        if known is None or known.tier not in ("cold", "remote"):
-            self._put(record)
+        self._put(record)
         self.tally.adopted += 1
         self.tally.adopted_bytes += record.facts.size
         if record.facts.damaged:
             self.tally.damaged += 1
             reason = f"{record.facts.damaged} places do not hold; archived as it is"
             self._tell(f"archive {ref.path}", BadSegment(path=str(ref.path), reason=reason, offset=0, seq=-1))
+
+    def _has_gone_on(self, ref: SegmentRef) -> bool:
+        """Was it taken before and moved on since? Our page in its queue could not be written then."""
+        known = self.manifest.get(ref.id)
+        return (
+            known is not None
+            and known.tier in ("cold", "remote")
+            and self.layout.segment(known.partition, known.id, known.tier).exists()
+            and file_digest(ref.path) == known.facts.checksum
+        )
 
     def _put(self, record: SegmentRecord) -> None:
         self._count(self.manifest.get(record.id), -1)
@@ -219,7 +252,9 @@ class Keeper:
         """Records of those chosen. What others (importers) wrote into the manifest is looked at first."""
         if self.manifest.foreign_changes != self._foreign:
             self._look_anew()
-        for segment in list(islice(choose(), limit)):
+        wanted = None if limit is None else limit + len(self._later)
+        chosen = sorted(islice(choose(), wanted), key=lambda segment: self._later.get(segment, 0))
+        for segment in chosen[:limit]:
             record = self.manifest.get(segment)
             if record is not None:
                 yield record
@@ -254,13 +289,15 @@ class Keeper:
                     self.layout, record, level=self._level, block_size=self._block_size, step=self._step
                 )
             except ArchiveError as error:
-                self._set_aside(record, error)
+                if not self._quarantine(record, error):
+                    break
                 done += 1
                 continue
             except ChronicleError as error:
-                self._failed(f"compress {record.id}", error, self.layout.root)
+                self._put_off(f"compress {record.id}", error, record.id)
                 break
-            self._put(cold)
+            if not self._moved(cold):
+                break
             self.tally.compressed += 1
             self.tally.compressed_bytes += cold.facts.size
             self.tally.stored_bytes += cold.bytes
@@ -299,28 +336,52 @@ class Keeper:
             try:
                 shipped = ship(self.layout, record, self._store, step=self._step)
             except ArchiveError as error:
-                self._set_aside(record, error)
+                if not self._quarantine(record, error):
+                    break
                 done += 1
                 continue
             except ChronicleError as error:
-                self._failed(f"ship {record.id}", error, self.layout.root)
+                self._put_off(f"ship {record.id}", error, record.id)
                 break
-            self._put(shipped)
+            if not self._moved(shipped):
+                break
             self.tally.shipped += 1
             done += 1
         return done
 
-    def _set_aside(self, record: SegmentRecord, error: ArchiveError) -> None:
-        """A file that is not what was archived any more."""
+    def _moved(self, record: SegmentRecord) -> bool:
+        """Write a move down that has been made. False: not now; the move is found made when it is its turn again."""
+        try:
+            self._put(record)
+        except ArchiveError as error:  # a disk that is full, a rebuild that takes its time
+            self._put_off(f"note that {record.id} is {record.tier}", error, record.id)
+            return False
+        self._later.pop(record.id, None)
+        return True
+
+    def _quarantine(self, record: SegmentRecord, error: ArchiveError) -> bool:
+        """Put aside a file that is not what was archived any more. False: that failed, and is tried again."""
         path = self.layout.segment(record.partition, record.id, record.tier)
-        with contextlib.suppress(FileNotFoundError):
-            quarantine(self.layout, path, str(error), move=True, detail={"segment": str(record.id)})
-        self.manifest.remove(record.id)
+        try:
+            if path.exists():
+                quarantine(self.layout, path, str(error), move=True, detail={"segment": str(record.id)})
+            self.manifest.remove(record.id)
+        except ChronicleError as failure:
+            self._put_off(f"put {record.id} aside", failure, record.id)
+            return False
         self._count(record, -1)
+        self._later.pop(record.id, None)
         self.tally.quarantined += 1
         self._tell(f"move {record.id}", error)
+        return True
 
     # ------------------------------------------------------------ failures
+
+    def _put_off(self, what: str, error: ChronicleError, segment: SegmentId) -> None:
+        """A move that failed is made again after all that have not: what one segment is refused stops no other."""
+        self._turn += 1
+        self._later[segment] = self._turn
+        self._failed(what, error, self.layout.root)
 
     def _failed(self, what: str, error: Exception, path: Path) -> None:
         self.tally.failures += 1
@@ -333,6 +394,11 @@ class Keeper:
 def _read_head(path: Path) -> bytes:
     with open(path, "rb") as file:
         return file.read(128)
+
+
+def _has_seal(path: Path) -> bool:
+    """Has one been written, whether it holds or not? A writer that is behind seals segments out of their order."""
+    return any(_read_head(path)[64:])
 
 
 def _lock(path: Path) -> int:

@@ -30,7 +30,7 @@ from typing import Any, Final
 import msgspec
 
 from libchronicle.bus.files import host_error, make_directory, publish_file
-from libchronicle.errors import BadSegment, ForeignFile, NotSealed
+from libchronicle.errors import BadSegment, ForeignFile, HostError, NotSealed
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, day_of, plain_stream
 from libchronicle.storage.manifest import SegmentRecord
@@ -74,19 +74,21 @@ def adopt(
     stream: str,
     *,
     provenance: bytes | None = None,
+    seal_lost: bool = False,
     step: Step = no_step,
 ) -> SegmentRecord:
     """Take the sealed segment at `source` into the archive: a second name for the same bytes on one device, else a copy.
 
     The date is that of the segment's records. `stream` may be a `.late` one. `provenance` is JSON that says where an
-    imported segment comes from, kept beside it. `source` stays. Made again, it finds what it made.
+    imported segment comes from, kept beside it. `seal_lost`: it was sealed, so a seal that does not hold is damage; such a
+    file is copied, for its writer may yet mend it. `source` stays. Made again, it finds what it made.
 
     Raises NotSealed, BadSegment (no segment), ForeignFile (another segment lies there under this name), NoSpace,
-    NoPermission, HostError.
+    NoPermission, HostError (also where a copy, read back, is not what was written).
     """
     try:
         span = SegmentSpan.open_file(source)
-        if not span.sealed:
+        if not span.sealed and not seal_lost:
             raise NotSealed(path=str(source))
         facts = SegmentFacts.of(span, tolerant=True)
         partition = Partition(venue, symbol, day_of(facts.dated_ns), plain_stream(stream))
@@ -100,7 +102,7 @@ def adopt(
             step("sync source")
             sync_file(source)
             step("place")
-            _place(source, target, facts, step)
+            _place(source, target, facts, step, linked=span.sealed)
         step("sync directory")
         sync_directories(target.parent, layout.root)
         return SegmentRecord(
@@ -114,10 +116,11 @@ def adopt(
         raise host_error(error, source) from error
 
 
-def _place(source: Path, target: Path, facts: SegmentFacts, step: Step) -> None:
+def _place(source: Path, target: Path, facts: SegmentFacts, step: Step, *, linked: bool) -> None:
     try:
-        os.link(source, target)
-        return
+        if linked:
+            os.link(source, target)
+            return
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise
@@ -125,9 +128,15 @@ def _place(source: Path, target: Path, facts: SegmentFacts, step: Step) -> None:
         _copy(source, beside, step)
         sync_file(beside)
         step("check copy")
-        _must_be(beside, facts)
+        if file_digest(beside) != facts.checksum:
+            raise _not_kept(target)
         step("rename")
         beside.rename(target)
+
+
+def _not_kept(target: Path) -> HostError:
+    """What is being made does not hold, which says nothing against what it was made of: that stays where it is."""
+    return HostError(path=str(target), reason="the medium gives back other bytes than were written")
 
 
 def _copy(source: Path, target: Path, step: Step) -> None:
@@ -157,8 +166,7 @@ def freeze(
 ) -> SegmentRecord:
     """Compress a warm segment; the warm file goes when what was written has been read back from the medium and is equal.
 
-    Raises ArchiveError where the warm file, or one that lies there as cold already, is not what the record says; and
-    as adopt.
+    Raises ArchiveError where the warm file is not what the record says; and as adopt.
     """
     warm = layout.segment(record.partition, record.id, "warm")
     cold = layout.segment(record.partition, record.id, "cold")
@@ -190,7 +198,8 @@ def _compress(warm: Path, cold: Path, facts: SegmentFacts, level: int, block_siz
             out.flush()
             os.fsync(out.fileno())
         step("read back")
-        must_expand_to(beside, facts, step)
+        if not _holds(beside, facts, step):
+            raise _not_kept(cold)
         step("rename")
         beside.rename(cold)
 

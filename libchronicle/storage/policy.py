@@ -37,8 +37,12 @@ class TierPolicy(msgspec.Struct, frozen=True, kw_only=True):
     remote_after_ns: int | None = None
 
     def leaves_hot(self, last_ts: int, now_ns: int) -> bool:
-        """Should a sealed segment whose last record has that time be archived?"""
-        return now_ns - last_ts >= self.warm_after_ns
+        """Should a sealed segment whose last record has that time be archived?
+
+        One of the future tells no age: the clock went ahead and was set back. It goes at once, for its queue, where it holds
+        up all behind it, has no other end.
+        """
+        return not 0 <= now_ns - last_ts < self.warm_after_ns
 
     def to_compress(self, warm: Waiting, now_ns: int) -> Iterator[SegmentId]:
         """Those of all warm segments that become cold now, in the order in which they are to."""

@@ -11,7 +11,7 @@ from archive_world import NOON, SEGMENT, archive_up_to, config, expected, payloa
 
 from libchronicle.bus.orders import ARCHIVE_READER
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ArchiveBusy, ChronicleError
+from libchronicle.errors import ArchiveBusy, ChronicleError, NoSpace
 from libchronicle.queue import Queue, QueueConfig
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.catalog import queue_segments
@@ -20,6 +20,7 @@ from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import Manifest
 from libchronicle.storage.policy import Compress, TierPolicy
 from libchronicle.storage.rebuild import rebuild
+from libchronicle.storage.verify import verify_archive
 
 COUNT = 3000
 HOUR = 3600 * 10**9
@@ -264,3 +265,116 @@ def test_raw_orders_and_sessions_are_archived_under_venues_of_their_own(tmp_path
     with Archive(paths) as archive:
         assert [bytes(m) for m in archive.read("_orders", "alpha", "orders_in")] == [b"x", b"y"]
         assert [bytes(m) for m in archive.read("_raw", "binance-spot", "raw")] == [b"x", b"y"]
+
+
+def test_what_is_written_badly_is_written_again_and_the_good_file_stays(tmp_path: Path) -> None:
+    paths = world(tmp_path, COUNT)
+    spoiled: list[Path] = []
+
+    def medium_that_lies_once(name: str) -> None:
+        if name == "read back" and not spoiled:
+            spoiled.extend(paths.archive_dir.rglob(".making-*"))
+            content = bytearray(spoiled[0].read_bytes())
+            content[len(content) // 3] ^= 1
+            spoiled[0].write_bytes(content)
+
+    with quick(paths, step=medium_that_lies_once) as keeper:
+        keeper.take_sealed(LATER)
+        for number in range(7):
+            (paths.clean("v", "S", "trade") / f"{number:09d}.q").unlink(missing_ok=True)
+        assert keeper.compress_due(LATER) == 0
+        assert (keeper.tally.failures, keeper.tally.quarantined) == (1, 0)
+        assert keeper.compress_due(LATER) == 7
+    assert tiers(paths) == ["cold"] * 7
+    assert everything(paths) == expected(COUNT)
+
+
+@pytest.mark.parametrize("damaged", [0, 3])
+def test_a_queues_file_with_a_damaged_header_is_put_aside_wherever_it_stands(
+    tmp_path: Path, damaged: int
+) -> None:
+    paths = world(tmp_path, COUNT)
+    path = paths.clean("v", "S", "trade") / f"{damaged:09d}.q"
+    _overwrite(path, 16, b"\xff\xff")
+    with quick(paths) as keeper:
+        assert keeper.take_sealed(LATER) == 6
+        assert keeper.take_sealed(LATER) == 0
+        assert [p.name[13:] for p in keeper.layout.quarantine.glob("*.q")] == [path.name]
+        assert keeper.tally.quarantined == 1
+
+
+def test_a_damaged_seal_holds_up_nothing_and_the_records_are_archived(tmp_path: Path) -> None:
+    paths = world(tmp_path, COUNT)
+    _overwrite(paths.clean("v", "S", "trade") / "000000003.q", 100, b"\xff\xff")
+    with quick(paths) as keeper:
+        assert keeper.take_sealed(LATER) == 7
+    for number in range(7):
+        (paths.clean("v", "S", "trade") / f"{number:09d}.q").unlink()
+    assert everything(paths) == expected(COUNT)
+
+
+def _overwrite(path: Path, offset: int, content: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def test_a_segment_that_moved_on_before_the_queue_was_told_is_not_taken_twice(tmp_path: Path) -> None:
+    paths = world(tmp_path, COUNT)
+    full = [True]
+
+    def step(name: str) -> None:
+        if name == "commit" and full[0]:
+            raise NoSpace(path=str(tmp_path), size=4096)
+
+    with quick(paths, step=step) as keeper:
+        keeper.take_sealed(LATER)
+        assert keeper.compress_due(LATER) == 1
+        full[0] = False
+        assert keeper.take_sealed(LATER) == 7
+        assert (keeper.compress_due(LATER), keeper.tally.adopted) == (6, 7)
+        assert tiers(paths) == ["cold"] * 7
+        assert verify_archive(keeper.layout, keeper.manifest).sound
+    assert everything(paths) == expected(COUNT)
+
+
+def test_a_manifest_that_cannot_be_written_now_is_told_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libchronicle.storage.manifest._BUSY_S", 0.05)
+    paths = world(tmp_path, COUNT)
+    with quick(paths) as keeper, Manifest(keeper.layout.manifest) as other:
+        keeper.take_sealed(LATER)
+        with other.replacing():  # a rebuild that takes its time
+            assert keeper.compress_due(LATER) == 0
+            for record in list(keeper.manifest.find()):
+                other.put(record)
+        assert keeper.compress_due(LATER) == 7
+        assert keeper.tally.failures == 1
+        assert verify_archive(keeper.layout, keeper.manifest).sound
+    assert tiers(paths) == ["cold"] * 7
+
+
+def test_what_one_segment_is_refused_stops_no_other(tmp_path: Path) -> None:
+    paths = world(tmp_path, COUNT)
+    with quick(paths) as keeper:
+        keeper.take_sealed(LATER)
+        oldest = list(keeper.manifest.find())[:3]
+        in_the_way = [keeper.layout.segment(one.partition, one.id, "cold") for one in oldest]
+        for path in in_the_way:
+            path.mkdir()
+        for _ in range(8):
+            keeper.compress_due(LATER, 2)
+        cold = [record.id.number for record in keeper.manifest.find(tier="cold")]
+        assert cold == [3, 4, 5, 6]
+        for path in in_the_way:
+            path.rmdir()
+        for _ in range(2):
+            keeper.compress_due(LATER, 2)
+        assert tiers(paths) == ["cold"] * 7
+
+
+def test_records_with_times_of_the_future_do_not_stay_in_their_queue(tmp_path: Path) -> None:
+    paths = world(tmp_path, COUNT, start_ns=NOON + 3650 * 24 * HOUR)
+    with quick(paths, TierPolicy()) as keeper:
+        assert keeper.take_sealed(LATER) == 7
