@@ -151,7 +151,9 @@ def _refuse_staged(work: Path, staged: Staged) -> None:
     """The same of imports that are about to become part of the archive, or will when they are finished."""
     for path in work.parent.glob(f"*/{_STAGED}"):
         other = _staged(path.parent) if path.parent != work else None
-        for queue in staged.queues if other is not None else ():
+        if other is None:
+            continue
+        for queue in staged.queues:
             for held in other.queues:
                 one_stream = (held.venue, held.symbol, plain_stream(held.stream)) == (
                     queue.venue,
