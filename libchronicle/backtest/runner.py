@@ -217,7 +217,9 @@ class _Run:
             sample_ns=settings._sample_ns,
             account_name="backtest",
         )
-        self.ctx = Context(self.sink, params=settings._params, log=settings._log, account="backtest")
+        self.ctx = Context(
+            self.sink, params=settings._params, log=settings._log, account="backtest", exits=settings._risk
+        )
         config = settings._strategy
         self.lifecycle = Lifecycle(
             self.ctx,
@@ -226,6 +228,7 @@ class _Run:
             flatten=config is not None and config.on_disconnect == "flatten",
             cancel_on_stop=config is None or config.on_stop == "cancel",
             limits=settings._limits,
+            flatten_on_trip=settings._risk.on_trip == "flatten",
         )
         self.dispatcher = self.lifecycle.dispatcher = Dispatcher(self.ctx, strategy, self.lifecycle)
 
