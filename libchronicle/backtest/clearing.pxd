@@ -59,6 +59,7 @@ cdef class Clearing(Outbox):
     cdef int describe(self, chr_execution_report_t *body, const chr_order_row *row) noexcept
     cdef int move(self, uint32_t slot, int64_t before) noexcept
     cdef int trip(self, uint32_t slot, int code, int64_t now) except -1
+    cdef int told_balance(self, uint32_t place, int64_t now) except -1
     cdef int told_positions(self, int64_t now) except -1
     cdef int sample(self, int64_t now) except -1
     cdef int slot_of(self, uint64_t instrument_id) noexcept

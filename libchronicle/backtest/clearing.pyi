@@ -3,6 +3,7 @@ from typing import Any
 from libchronicle.backtest.outbox import Outbox
 from libchronicle.book import L2Book
 from libchronicle.portfolio.account import Account
+from libchronicle.protocol import AccountReport
 from libchronicle.protocol import Instrument as Definition
 from libchronicle.risk import RiskGate
 from libchronicle.strategy.instrument import Instrument
@@ -31,6 +32,8 @@ class Clearing(Outbox):
     ) -> None: ...
     def define(self, instrument: Instrument, definition: Definition, book: L2Book | None = None) -> int:
         """A definition: the slot of the instrument. Known already: its tick, lot and filters change."""
+    def balances(self, now: int) -> list[AccountReport]:
+        """What the account holds, as the reports that tell of it."""
     def begin_curve(self, now: int) -> None:
         """The first sample; the next on the grid of `sample_ns`."""
     def end_curve(self, now: int) -> None: ...

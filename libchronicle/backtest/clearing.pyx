@@ -18,9 +18,10 @@ from libc.string cimport memcpy, memset
 from libchronicle.backtest.outbox cimport Outbox, chr_equity_row, chr_fill_row, chr_mark_row, chr_order_row, chr_report, chr_rows_at
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, L2Book, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.portfolio.account cimport Account, chr_account_mark, chr_account_opened, chr_account_slot
-from libchronicle.portfolio.position cimport chr_notional, chr_price_of, overflow
+from libchronicle.portfolio.account cimport Account, chr_account_free, chr_account_mark, chr_account_opened, chr_account_slot, chr_currency
+from libchronicle.portfolio.position cimport chr_i128, chr_notional, chr_price_of, overflow
 from libchronicle.protocol.layout cimport (
+    CHR_ACCOUNT_REPORT,
     CHR_EXECUTION_REPORT,
     CHR_EXEC_TYPE_ACK,
     CHR_EXEC_TYPE_CANCELLED,
@@ -37,6 +38,7 @@ from libchronicle.protocol.layout cimport (
     CHR_RISK_EVENT,
     CHR_SIDE_BUY,
     CHR_SIDE_SELL,
+    chr_account_report_t,
     chr_execution_report_t,
     chr_level_t,
     chr_position_report_t,
@@ -65,7 +67,7 @@ from libchronicle.sim.queues cimport FillChances, QueueModel, queue_model
 from libchronicle.strategy.instrument cimport Instrument
 
 from libchronicle.portfolio import InstrumentTerms
-from libchronicle.protocol import RejectCode
+from libchronicle.protocol import AccountReport, RejectCode
 from libchronicle.sim.queues import UserQueue
 
 cdef enum:
@@ -150,6 +152,18 @@ cdef class Clearing(Outbox):
         if slot == 0 and self.begin_ns != INT64_MIN:
             self.sample(self.begin_ns)
         return slot
+
+    def balances(self, int64_t now):
+        """What the account holds, as the reports that tell of it."""
+        found = []
+        for place, currency in enumerate(self.account.currencies):
+            balance, free = self.account.balance(currency), self.account.available(currency)
+            exponent = self.account.a.currencies[place].exponent
+            found.append(AccountReport(
+                ts=now, balance=int(balance.scaleb(-exponent)), available=int(free.scaleb(-exponent)), exponent=exponent,
+                account=self.account_name.decode(), currency=currency,
+            ))
+        return found
 
     def _queue_of(self, Instrument instrument):
         if isinstance(self.queues, dict):
@@ -345,6 +359,18 @@ cdef class Clearing(Outbox):
             return self.settle(chr_sim_cancel_all(&self.sim, 0, WHOLE_VENUE, 0, code, now), now)
         return 0
 
+    cdef int told_balance(self, uint32_t place, int64_t now) except -1:
+        cdef const chr_currency *c = &self.account.a.currencies[place]
+        cdef chr_report *report = self.report(CHR_ACCOUNT_REPORT, sizeof(chr_account_report_t), now)
+        cdef chr_account_report_t *body = &report.body.account
+        cdef chr_i128 available = chr_account_free(c)
+        cdef bytes name = (<str>self.account.currencies[place]).encode()[:sizeof(body.currency)]
+        body.ts, body.balance, body.exponent = now, c.balance, c.exponent
+        body.available = INT64_MAX if available > INT64_MAX else INT64_MIN if available < INT64_MIN else <int64_t>available
+        memcpy(body.account, <const char *>self.account_name, len(self.account_name))
+        memcpy(body.currency, <const char *>name, len(name))
+        return self.fold(report)
+
     cdef int told_positions(self, int64_t now) except -1:
         cdef chr_report *report
         cdef chr_position_report_t *body
@@ -353,6 +379,9 @@ cdef class Clearing(Outbox):
         cdef int code
         for i in range(self.moved_count):
             s = &self.account.a.slots[self.moved[i].slot]
+            self.told_balance(s.settle, now)
+            if s.terms.spot and s.base != s.settle:
+                self.told_balance(s.base, now)
             report = self.report(CHR_POSITION_REPORT, sizeof(chr_position_report_t), now)
             body = &report.body.position
             body.instrument_id, body.ts, body.qty = self.sim.slots[self.moved[i].slot].id, now, s.position.qty

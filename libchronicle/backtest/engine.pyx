@@ -237,10 +237,15 @@ cdef class BacktestEngine:
         return 0
 
     cdef int define(self, chr_listing *listing, const chr_frame *f) except -1:
-        """The venue learns what it trades."""
-        if self.ahead is not None:
-            return 0  # it learns it from its own reading
-        listing.slot = self.venue.define(self.instruments[listing.place], Definition.decode(<bytes>f.payload[: f.size]))
+        """The venue learns what it trades; the strategy, what it has of the currencies."""
+        if self.ahead is None:  # else it learns it from its own reading
+            listing.slot = self.venue.define(
+                self.instruments[listing.place], Definition.decode(<bytes>f.payload[: f.size])
+            )
+        for report in self.venue.balances(self.ctx.now):
+            told = self.ctx.tracker.balances.get(report.currency)
+            if told is None or not told.ts_ns:
+                self.dispatcher.feed_report(report.TEMPLATE_ID, report.encode(), muted=True)
         return 0
 
     cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1:

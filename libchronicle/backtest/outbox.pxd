@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.backtest.sink cimport chr_ring
 from libchronicle.protocol.layout cimport (
+    chr_account_report_t,
     chr_execution_report_t,
     chr_position_report_t,
     chr_risk_event_t,
@@ -54,6 +55,7 @@ cdef extern from "rows.h" nogil:
 cdef union chr_report_body:
     chr_execution_report_t execution
     chr_position_report_t position
+    chr_account_report_t account
     chr_risk_event_t risk
 
 
