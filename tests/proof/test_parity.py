@@ -59,7 +59,7 @@ class Mixer(Strategy):
             return
         side, qty = rng.choice([Side.BUY, Side.SELL]), i.qty("0.001") * rng.randrange(1, 5)
         touch, far = (ask, bid) if side is Side.BUY else (bid, ask)
-        kind = rng.randrange(8)
+        kind, away = rng.randrange(10), i.round_price(abs(ask - bid) * 3, Side.BUY)
         if kind == 0:
             ctx.send(i.market(side, qty))
         elif kind == 1:
@@ -72,6 +72,11 @@ class Mixer(Strategy):
             ctx.send(i.gtd(side, far, qty, ctx.now_ns() + 50_000_000))
         elif kind == 5:
             ctx.send(i.limit(side, far, qty, reduce_only=True))
+        elif kind == 8:
+            ctx.send(i.stop_market(side, ask + away if side is Side.BUY else bid - away, qty))
+        elif kind == 9:
+            stop = ask + away if side is Side.BUY else bid - away
+            ctx.send(i.stop_limit(side, stop, stop + away if side is Side.BUY else stop - away, qty))
         for order in ctx.orders(i)[:2]:
             if kind == 6:
                 ctx.replace(order.id, price=far, qty=order.qty + i.lot_size)
