@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import typer
 
 from libchronicle.cli.context import print_ndjson
 from libchronicle.cli.tables import render_table, size
-from libchronicle.errors import ConfigError
+from libchronicle.errors import ConfigError, InvalidArgument
 from libchronicle.runtime.daemon import ExitCode
 from libchronicle.testing.torture import FaultResult, TortureOptions, Verdict, run_torture
 from libchronicle.testing.torture.plan import FAULTS
@@ -36,7 +37,12 @@ _SHOWN = 5
 def run_torturing(
     path: str, *, minutes: float, seed: int | None, rounds: int | None, faults: str, as_json: bool
 ) -> None:
-    """Torture, print, exit: 0 passed, 65 something was found, 130 interrupted. Raises ConfigError, NoPermission, HostError."""
+    """Torture, print, exit: 0 passed, 65 something was found, 130 interrupted. Raises ConfigError, NoPermission, HostError,
+    InvalidArgument."""
+    if not math.isfinite(minutes):
+        raise InvalidArgument(
+            where="torture", field="--minutes", value=minutes, allowed="a number of minutes"
+        )
     options = TortureOptions(
         seed=secrets.randbits(32) if seed is None else seed,
         seconds=60 * minutes,

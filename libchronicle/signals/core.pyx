@@ -335,6 +335,10 @@ cdef class Feature:
         return BadFeature(feature=type(self).__name__, reason=reason)
 
 
+cdef enum:
+    MOST_NUMBERS = 8
+
+
 cdef class NumericFeature(Feature):
     """A native feature whose columns are all floats: a plug-in of FeatureSet too. NaN stands for null.
 
@@ -345,6 +349,8 @@ cdef class NumericFeature(Feature):
         raise self.bad("it computes nothing; derive a feature of your own from Feature")
 
     cdef int name(self, str spec, tuple names) except -1:
+        if len(names) > MOST_NUMBERS:
+            raise self.bad(f"{len(names)} columns; a native feature has at most {MOST_NUMBERS}")
         self.spec = spec
         self.columns = tuple([Column(name, "float") for name in names])
         return 0
@@ -354,7 +360,7 @@ cdef class NumericFeature(Feature):
         raise self.bad("it computes nothing")
 
     cdef int emit(self, Market market, list buffers, Py_ssize_t at) except -1:
-        cdef double out[8]
+        cdef double out[MOST_NUMBERS]
         cdef Py_ssize_t i
         self.compute(market, out)
         for i in range(len(self.columns)):

@@ -188,3 +188,16 @@ def test_the_queue_that_bits_are_flipped_in_is_what_the_plan_needs(tmp_path: Pat
     assert 0 < committed < records
     assert len(list((tmp_path / "q").glob("*.q"))) >= 3
     assert CONFIG.segment_size == 1 << 15
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf"])
+def test_a_time_that_is_no_number_is_refused(tmp_path: Path, minutes: str) -> None:
+    done = subprocess.run(
+        [str(word) for word in command(tmp_path, "--minutes", minutes)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 64
+    assert "--minutes" in done.stderr
