@@ -68,6 +68,16 @@ cdef class Breakers:
         self.b.limit, self.b.actual = other.b.limit, other.b.actual
 
     @property
+    def measured(self):
+        """(equity, peak, equity at the day's start, day since 1970, losses in a row): all that has been measured."""
+        return self.b.equity, self.b.peak, self.b.day_start, self.b.day, self.b.losses
+
+    def go_on(self, int64_t equity, int64_t peak, int64_t day_start, int64_t day, int64_t losses):
+        """Take up what a restart has interrupted."""
+        self.b.equity, self.b.peak, self.b.day_start, self.b.day, self.b.losses = equity, peak, day_start, day, losses
+        self.b.seen = 1
+
+    @property
     def tripped_at(self):
         """When, ns; of the last one that tripped."""
         return self.b.tripped_at

@@ -371,13 +371,21 @@ class Engine:
         self._begin(now_ns)
         for client in self.state.clients.values():
             for instrument_id, breach in self.watch.look(client, now_ns):
-                self._trip(client, instrument_id, breach, now_ns)
+                self._measured(client, instrument_id, breach, now_ns)
         self._finish(cause, now_ns)
 
     def permit(self, cause: Parameter, now_ns: int) -> None:
         """A step: the external risk gateway lets risk grow from now on, or no longer."""
         self.permitted = cause.value == "1"
         self.on_event([], cause, now_ns)
+
+    def _measured(self, client: Client, instrument_id: int, breach: Breach | None, now_ns: int) -> None:
+        """The journal hears what a restart must know."""
+        news = self.watch.news(client, instrument_id, now_ns)
+        if news is not None:
+            self.journal.note(RiskEvent.TEMPLATE_ID, news.encode())
+        if breach is not None:
+            self._trip(client, instrument_id, breach, now_ns)
 
     def _trip(self, client: Client, instrument_id: int, breach: Breach, now_ns: int) -> None:
         """A breaker has tripped: the strategy is told, and its open orders go unless it only refuses."""
@@ -398,9 +406,7 @@ class Engine:
         """Commit, then deliver."""
         for name, instrument_id in list(self._moved):
             client = self.state.clients[name]
-            breach = self.watch.moved(client, instrument_id, now_ns)
-            if breach is not None:
-                self._trip(client, instrument_id, breach, now_ns)
+            self._measured(client, instrument_id, self.watch.moved(client, instrument_id, now_ns), now_ns)
         self.journal.commit(cause)
         told, self._told = self._told, []
         out, self._out = self._out, []

@@ -22,6 +22,7 @@ from libchronicle.protocol import (
 )
 from libchronicle.risk import Breach
 from libchronicle.sim.paper import VenueEvent
+from services.router.riskwatch import measurement
 from services.router.state import Client, State
 
 __all__ = [
@@ -171,14 +172,17 @@ def risk_event(strategy: str, instrument_id: int, breach: Breach, now_ns: int, t
 
 
 def tripped(client: Client, state: State, now_ns: int) -> list[RiskEvent]:
-    """Breakers of a strategy that hold, each with an instrument of its currency; a checkpoint carries them on."""
-    events = list(client.wires.carried.values())
+    """What breakers of a strategy have measured and tripped, each with an instrument of its currency; a checkpoint carries
+    it on."""
+    events = [*client.wires.measured.values(), *client.wires.carried.values()]
     for currency, breakers in client.wires.breakers.items():
         breach = breakers.tripped(now_ns)
         instruments = [
             terms.instrument_id for terms in state.ledger.terms.values() if terms.settle_currency == currency
         ]
-        if breach is not None and instruments:
+        if instruments and breakers.has_begun:
+            events.append(measurement(client.name, instruments[0], breakers, now_ns))
+        if instruments and breach is not None:
             events.append(
                 risk_event(client.name, instruments[0], breach, breakers.tripped_at, "tripped before")
             )

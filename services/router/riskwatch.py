@@ -5,8 +5,8 @@ Rules:
   the book; while there is none, at the middle last seen.
 - Equity is looked at after each step with a fill, when an order is checked, and once a second by a journaled look: never
   from anything else, or a rerun would see another peak.
-- What tripped is a RiskEvent of the journal: it holds over restarts until its policy or `resume` ends it. The peak and the
-  day's start are taken anew after a restart.
+- What tripped is a RiskEvent of the journal: it holds over restarts until its policy or `resume` ends it. What was measured
+  (peak, the day's start, losses in a row) is one too, without a code, whenever it has changed: a restart forgets none of it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from libchronicle.errors import CorruptJournal
 from libchronicle.portfolio import Holding, InstrumentTerms, Ledger
-from libchronicle.protocol import RiskEvent
+from libchronicle.protocol import RejectCode, RiskEvent
 from libchronicle.risk import (
     Breach,
     Breakers,
@@ -27,7 +28,7 @@ from libchronicle.risk import (
     breakers_of,
 )
 
-__all__ = ["RiskWatch", "Tripwires"]
+__all__ = ["RiskWatch", "Tripwires", "measurement"]
 
 
 @dataclass(slots=True)
@@ -40,6 +41,10 @@ class Tripwires:
     trips: RoundTrips = field(default_factory=RoundTrips)
     marks: dict[int, int] = field(default_factory=dict)
     carried: dict[str, RiskEvent] = field(default_factory=dict)  # by currency: tripped, by the journal
+    measured: dict[str, RiskEvent] = field(
+        default_factory=dict
+    )  # likewise, until there are breakers to take it up
+    noted: dict[str, tuple[int, ...]] = field(default_factory=dict)  # what the journal was told last
 
     @property
     def is_set(self) -> bool:
@@ -63,6 +68,9 @@ class Tripwires:
         if found is None:
             assert self.limits is not None
             found = self.breakers[currency] = breakers_of(self.limits, self.settings)
+            measured = self.measured.pop(currency, None)
+            if measured is not None:
+                found.go_on(*measured_by(measured))
             event = self.carried.pop(currency, None)
             if event is not None:
                 found.trip(event.code, event.limit_value, event.actual_value, event.ts)
@@ -71,8 +79,32 @@ class Tripwires:
     def resume(self) -> None:
         """A person lets the strategy go on: everything is measured anew."""
         self.carried.clear()
+        self.measured.clear()
         for breakers in self.breakers.values():
             breakers.reset()
+
+
+def measurement(strategy: str, instrument_id: int, breakers: Breakers, now_ns: int) -> RiskEvent:
+    """What has been measured, as a record of the journal. No limit was hit: it has no code."""
+    equity, peak, day_start, day, losses = breakers.measured
+    return RiskEvent(
+        instrument_id=instrument_id,
+        ts=now_ns,
+        limit_value=peak,
+        actual_value=day_start,
+        code=RejectCode.NONE,
+        strategy=strategy,
+        text=f"{equity} {day} {losses}",
+    )
+
+
+def measured_by(event: RiskEvent) -> tuple[int, int, int, int, int]:
+    """The other way. Raises CorruptJournal."""
+    try:
+        equity, day, losses = (int(word) for word in event.text.split())
+    except ValueError:
+        raise CorruptJournal(reason=f"a measurement of {event.strategy} reads {event.text!r}") from None
+    return equity, event.limit_value, event.actual_value, day, losses
 
 
 class Watched(Protocol):
@@ -124,8 +156,8 @@ class RiskWatch:
         streak = breakers.result(result, now_ns) if result is not None else None
         return streak or breakers.equity(self._equity(client, position.terms.settle_currency), now_ns)
 
-    def look(self, client: Watched, now_ns: int) -> Iterator[tuple[int, Breach]]:
-        """Equity at the marks of now: (an instrument of the currency, the breach)."""
+    def look(self, client: Watched, now_ns: int) -> Iterator[tuple[int, Breach | None]]:
+        """Equity at the marks of now: (an instrument of each currency at risk, the breach if there is one)."""
         if not client.wires.is_set:
             return
         seen: set[str] = set()
@@ -134,9 +166,19 @@ class RiskWatch:
             if owner != client.name or currency in seen or not held.position.qty:
                 continue
             seen.add(currency)
-            breach = client.wires.of(currency).equity(self._equity(client, currency), now_ns)
-            if breach is not None:
-                yield instrument_id, breach
+            yield instrument_id, client.wires.of(currency).equity(self._equity(client, currency), now_ns)
+
+    def news(self, client: Watched, instrument_id: int, now_ns: int) -> RiskEvent | None:
+        """What the journal must hear of the breakers of an instrument's currency; None: it knows."""
+        if not client.wires.is_set:
+            return None
+        currency = self._ledger.terms[instrument_id].settle_currency
+        breakers = client.wires.of(currency)
+        lasting = breakers.measured[1:]
+        if client.wires.noted.get(currency) == lasting:
+            return None
+        client.wires.noted[currency] = lasting
+        return measurement(client.name, instrument_id, breakers, now_ns)
 
     def is_at_risk(self, client: Watched) -> bool:
         """Whether a look could tell anything."""

@@ -161,10 +161,12 @@ class State:
             self.ledger.leave(order, leaves)
 
     def carry_trip(self, event: RiskEvent) -> None:
-        """A breaker that tripped, by the journal."""
+        """A breaker that tripped, or what breakers have measured, by the journal."""
         terms = self.ledger.terms.get(event.instrument_id)
-        if event.code in BREAKERS and terms is not None:
-            self.client(event.strategy).wires.carried[terms.settle_currency] = event
+        if terms is None or (event.code and event.code not in BREAKERS):
+            return
+        wires = self.client(event.strategy).wires
+        (wires.carried if event.code else wires.measured)[terms.settle_currency] = event
 
     def carry_position(self, client: Client, report: PositionReport) -> None:
         """Take up a carried-over position. Raises UnknownInstrument."""

@@ -130,3 +130,34 @@ def test_without_the_gateways_permit_only_what_reduces_passes(world: World) -> N
     world.engine.permit(Parameter(now_ns=world.now, name=PERMIT, value="1"), world.now)
     assert kinds(world.send("alpha", order())) == ["ACK"]
     audit(world)
+
+
+def test_what_was_measured_goes_on_over_a_restart(world: World) -> None:
+    limits = {"max_daily_loss": "0.05"}
+    limited(world, **limits)
+    world.send("alpha", order(qty=5, price=0))  # 0.005 @ 100.10, fee 0.00025
+    look(world)
+    world.markets.reference = 9_500  # 0.028 lost
+    look(world)
+    assert events(world) == []
+    for _ in range(2):
+        world.start()
+        limited(world, **limits)
+    world.markets.reference = 9_050  # 0.048 lost
+    look(world)
+    assert events(world) == []
+    world.markets.reference = 8_950
+    look(world)
+    assert [event.code for event in events(world)] == [RejectCode.DAILY_LOSS_LIMIT]
+    audit(world)
+
+
+def test_a_row_of_losses_goes_on_over_a_restart(world: World) -> None:
+    for expected in ([], [RejectCode.LOSS_STREAK]):
+        limited(world, max_losses_in_a_row=2)
+        world.send("alpha", order(qty=1, price=0))
+        world.send("alpha", order(Side.SELL, qty=1, price=0))
+        assert [event.code for event in events(world)] == expected
+        world.start()
+    limited(world, max_losses_in_a_row=2)
+    assert kinds(world.send("alpha", order())) == ["REJECT LOSS_STREAK"]
