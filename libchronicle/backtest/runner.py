@@ -17,6 +17,7 @@ from libchronicle.backtest.sink import BacktestSink
 from libchronicle.backtest.venue import SimVenue
 from libchronicle.errors import (
     BacktestFailed,
+    ChronicleError,
     CorruptError,
     EnvironmentFault,
     InternalError,
@@ -266,9 +267,17 @@ class _Run:
         self.sink.tell_time(start)
         self._subscribed = self._held(settings._instruments)
         self.dispatcher.subscribe(self._subscribed)
-        if self._state is not None:
-            self._strategy.on_load(self.ctx, self._state)
-        self._strategy.on_start(self.ctx)
+        try:
+            if self._state is not None:
+                self._strategy.on_load(self.ctx, self._state)
+            self._strategy.on_start(self.ctx)
+        except ChronicleError:  # says itself what is wrong, e.g. with a name
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise BacktestFailed(
+                strategy=type(self._strategy).__name__, reason=reason, result=None
+            ) from error
         self._subscribed |= self._held(self.ctx.close_subscriptions())
         self.dispatcher.subscribe(self._subscribed)
         if not self._subscribed:

@@ -273,9 +273,9 @@ class BadRows(CorruptError):
 
 
 class BacktestFailed(MisuseError):
-    """A strategy raised in a backtest; `result` is what there was until then."""
+    """A strategy raised in a backtest; `result` is what there was until then, None where it did not start."""
 
-    template = "{strategy} raised {reason}; the traceback stands in result.failure"
+    template = "{strategy} raised {reason}; the traceback is that of the cause, and stands in result.failure"
     strategy: str
     reason: str
     result: object

@@ -156,6 +156,18 @@ class Raises(Quoter):
             raise ZeroDivisionError("a bug of the strategy")
 
 
+class RaisesAtOnce(Quoter):
+    def on_start(self, ctx: Context) -> None:
+        raise ZeroDivisionError("a bug of its start")
+
+
+def test_a_strategy_that_raises_at_its_start_has_no_result() -> None:
+    with pytest.raises(BacktestFailed, match="ZeroDivisionError: a bug of its start") as raised:
+        BacktestRunner(tape(market(10))).run(RaisesAtOnce())
+    assert raised.value.result is None
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+
+
 def test_a_strategy_that_raises_ends_the_run_with_its_orders_cancelled_and_its_position_kept() -> None:
     runner = BacktestRunner(tape(market(800)), leverage=5)
     with pytest.raises(BacktestFailed, match="ZeroDivisionError: a bug") as raised:
