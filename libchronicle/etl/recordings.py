@@ -76,7 +76,7 @@ def plan(file: InputFile, options: ImportOptions, layout: ArchiveLayout) -> Plan
     def stage(work: Path) -> Staged:
         decoded = _Decoded(work / "decoded", work / "raw", recorded, info, definition)
         try:
-            lines = decoded.run(_lines(file.chunks("importing"), name))
+            lines = decoded.run(_lines(file.text_chunks("importing"), name))
         finally:
             decoded.close()
         queues, records = _refine(work, definition)
@@ -124,7 +124,7 @@ def _line(line: bytes, number: int, name: str) -> RecordedLine:
 
 def _described(file: InputFile, name: str) -> RecordingInfo:
     try:
-        return describe(_raw_lines(file.chunks("looking")), name)
+        return describe(_raw_lines(file.text_chunks("looking")), name)
     except (ChronicleError, msgspec.DecodeError) as error:
         raise ImportRejected(file=name, place="its beginning", reason=str(error)) from None
 

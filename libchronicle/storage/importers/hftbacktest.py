@@ -8,12 +8,17 @@ rows that count locally are read, in their order; a row for the exchange alone i
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, Final
 
+from libchronicle.bus.files import host_error
 from libchronicle.errors import FixedPointOverflow, ImportRejected
 from libchronicle.protocol import (
     BookDelta,
@@ -74,6 +79,21 @@ SELL: Final = 1 << 28
 _ROWS: Final = 1 << 16  # a chunk
 _EARLIEST: Final = 946_684_800 * 10**9
 _LATEST: Final = 4_102_444_800 * 10**9
+_LONGEST_HEADER: Final = 1 << 16
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    ValueError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,  # packed in a way that zipfile does not know
+    RuntimeError,  # encrypted
+    struct.error,
+    OverflowError,
+    SyntaxError,  # of a header, which is Python
+    TokenError,
+    TypeError,
+)
 _KNOWN: Final = (DEPTH, TRADE, CLEAR, SNAPSHOT, _BEST)
 
 
@@ -153,6 +173,8 @@ def _chunks(file: InputFile, name: str, what: str) -> Iterator[np.ndarray[Any, A
     try:
         with zipfile.ZipFile(file.path) as archive, archive.open("data.npy") as array:
             version = np.lib.format.read_magic(array)
+            if version > (1, 0):
+                _refuse_long_header(archive)
             read = (
                 np.lib.format.read_array_header_1_0
                 if version == (1, 0)
@@ -176,8 +198,20 @@ def _chunks(file: InputFile, name: str, what: str) -> Iterator[np.ndarray[Any, A
                 yield rows[(rows["ev"] & LOCAL) != 0]
     except KeyError:
         raise ImportRejected(file=name, place="the npz", reason="it holds no array 'data'") from None
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+    except OSError as error:
+        if error.errno is not None:
+            raise host_error(error, file.path) from error
         raise ImportRejected(file=name, place="the npz", reason=f"damaged: {error}") from None
+    except _DAMAGE as error:
+        raise ImportRejected(file=name, place="the npz", reason=f"damaged: {error}") from None
+
+
+def _refuse_long_header(archive: zipfile.ZipFile) -> None:
+    """NumPy reads a header whole before it looks at its size. Raises ValueError."""
+    with archive.open("data.npy") as array:
+        head = array.read(12)
+    if int.from_bytes(head[8:12], "little") > _LONGEST_HEADER:
+        raise ValueError("a header that is longer than any of NumPy's")
 
 
 class _Column:

@@ -48,7 +48,7 @@ def plan(file: InputFile, options: ImportOptions, layout: ArchiveLayout) -> Plan
         def batches() -> Iterator[Written]:
             if book:
                 parser.seed(file.head(4096).partition(b"\n")[0], book)
-            for chunk in file.chunks("importing"):
+            for chunk in file.text_chunks("importing"):
                 parser.feed(chunk)
                 if batch.bytes >= FLUSH_BYTES:
                     yield batch, owners

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -19,6 +20,9 @@ CHUNK: Final = 1 << 20
 
 Progress = Callable[[str, int, int], object]
 """(what is being done, bytes of the file done, bytes of the file)."""
+
+LONGEST_LINE: Final = 8 << 20
+"""Bytes; the vendors' longest lines are snapshots of some 100 KB."""
 
 _DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError)
 
@@ -57,10 +61,25 @@ class InputFile:
         except OSError as error:
             raise host_error(error, self.path) from error
 
+    def text_chunks(self, what: str = "reading") -> Iterator[bytes]:
+        """The same of a file of lines: none grows without end in who waits for the line's end. Raises ImportRejected."""
+        done = line = 0
+        for chunk in self.chunks(what):
+            first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+            if line + (first if first >= 0 else len(chunk)) > LONGEST_LINE:
+                raise ImportRejected(
+                    file=str(self.path),
+                    place=f"byte {done - line} unpacked",
+                    reason=f"a line of more than {LONGEST_LINE >> 20} MiB: this is no such file",
+                )
+            line = len(chunk) - last - 1 if last >= 0 else line + len(chunk)
+            done += len(chunk)
+            yield chunk
+
     def _read(self, file: IO[bytes], done: int) -> bytes:
         try:
             return file.read(CHUNK)
-        except _DAMAGE as error:
+        except (*_DAMAGE, _zstd().ZstdError) as error:
             reason = f"the packed file is damaged or cut off: {error}"
             raise ImportRejected(file=str(self.path), place=f"byte {done} unpacked", reason=reason) from None
         except OSError as error:
@@ -104,10 +123,12 @@ def _unpacked(packed: IO[bytes]) -> Any:
 
 
 def _zstd_file(packed: IO[bytes]) -> Any:
-    import sys
+    return _zstd().ZstdFile(packed)
 
+
+def _zstd() -> Any:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
         from backports import zstd
-    return zstd.ZstdFile(packed)
+    return zstd

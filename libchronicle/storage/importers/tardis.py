@@ -91,7 +91,7 @@ def _body(file: InputFile, what: str) -> Iterator[tuple[bytes, bytes]]:
     """(header line, chunk of what follows it)."""
     header = b""
     begun = False
-    for chunk in file.chunks(what):
+    for chunk in file.text_chunks(what):
         if begun:
             yield header, chunk
             continue

@@ -43,6 +43,7 @@ __all__ = ["TardisParser", "TardisSurvey"]
 
 cdef enum:
     CELLS = 512
+    PLACES = 64  # a number's, written out: many more than 64 bits hold
     DEEP = 20_000  # levels one record takes; a snapshot of more is followed by the rest as a delta
 
 cdef int INCREMENTAL = Kind.INCREMENTAL_BOOK_L2, TRADES = Kind.TRADES, QUOTES = Kind.QUOTES, SNAPSHOT = Kind.BOOK_SNAPSHOT
@@ -223,9 +224,12 @@ cdef int64_t common(int64_t a, int64_t b) noexcept:
 cdef bytes plain(_Rows rows, int field):
     """A number with an exponent, as programs write small ones (5e-05), in plain digits."""
     try:
-        return format(Decimal(rows.text(field)), "f").encode()
+        value = Decimal(rows.text(field))
+        if rows.cell(field).n <= PLACES and value.is_finite() and abs(value.adjusted()) <= PLACES and -value.as_tuple().exponent <= PLACES:
+            return format(value, "f").encode()
     except InvalidOperation:
-        raise rows.rejected(f"{rows.text(field)!r} is no number") from None
+        pass
+    raise rows.rejected(f"{rows.text(field)!r} is no number, or of no sensible size")
 
 
 # ---------------------------------------------------------------- second pass
