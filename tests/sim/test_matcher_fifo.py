@@ -20,6 +20,7 @@ from libchronicle.protocol import (
     OrderExecute,
     OrderModify,
     Side,
+    Trade,
 )
 from libchronicle.sim.matcher import Matcher
 from libchronicle.sim.queues import FifoQueue
@@ -185,6 +186,19 @@ def test_after_the_queues_began_anew_an_order_stands_at_the_back() -> None:
     assert queues.matcher.working()[0].ahead == 42
     through = OrderExecute(instrument_id=7, venue_seq=51, order_id=8, price=98, qty=1, side=BUY)
     assert queues.put(through) == [(1, 99, 3)]
+
+
+def test_an_execution_out_of_turn_fills_nobody_who_still_waits() -> None:
+    queues = Queues(3)
+    queues.matcher.new(queues.slot, 1, BUY, 3, 99)  # behind the first order there
+    first = queues.ids
+    queues.add(99)
+    behind = OrderExecute(instrument_id=7, venue_seq=50, order_id=queues.ids, price=99, qty=1, side=BUY)
+    assert queues.put(behind) == []
+    hidden = Trade(instrument_id=7, price=99, qty=5, aggressor=SELL)  # of an order that no book shows
+    assert queues.put(hidden) == []
+    queues.put(OrderDelete(instrument_id=7, venue_seq=51, order_id=first, side=BUY))
+    assert queues.put(hidden) == [(1, 99, 3)]
 
 
 def test_a_definition_between_the_records_changes_nothing() -> None:
