@@ -54,6 +54,7 @@ from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.guard import Finding, Guard
 from libchronicle.strategy.identity import code_version, config_hash
 from libchronicle.strategy.lifecycle import Lifecycle
+from libchronicle.strategy.params import str_of
 from libchronicle.strategy.recorder import MemoryRecorder
 from libchronicle.strategy.savedstate import state_of
 from libchronicle.strategy.sides import Changes, Requests
@@ -404,10 +405,19 @@ class _Rerun:
 
     def _parameter(self, parameter: Parameter) -> None:
         if not self._started:
-            return  # those of the configuration
+            self._begin_with(parameter)
+            return
         self.ctx.set_now(parameter.now_ns)
         self.lifecycle.set_parameter(parameter.name, parameter.value)
         self._hold_change(_frame(parameter))
+
+    def _begin_with(self, parameter: Parameter) -> None:
+        """A value of the session's configuration, in the type that the present one has; the session's counts."""
+        params, name = self.ctx.params, parameter.name
+        if name not in params:
+            params.apply({name: parameter.value})
+        elif str_of(params[name])[:128] != parameter.value:
+            params.apply(params.parse(name, parameter.value))
 
     def _command(self, command: ControlCommand) -> None:
         self._during = f"command {command.command.name}"

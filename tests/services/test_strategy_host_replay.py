@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from libchronicle.bus.control import send_command
 from libchronicle.cli.main import app
-from libchronicle.protocol import AccountReport, Command, ExecType
+from libchronicle.protocol import AccountReport, Command, ExecType, PositionReport
 from libchronicle.queue import Queue
 from libchronicle.replay.difference import Verdict
 from libchronicle.replay.journal import RecordedSession, find_session, recorded_sessions
@@ -236,6 +236,48 @@ def test_timers_parameters_pauses_saved_state_and_a_second_life_come_again(scene
         assert verdict.difference is None, verdict.difference.lines()
         assert verdict.unchecked == 0
         assert verdict.compared > 30
+
+
+def test_a_stop_loss_that_the_host_sent_comes_again(scene: Scene) -> None:
+    scene.begin(
+        """
+        class Probe(Strategy):
+            def on_trade(self, ctx, trade):
+                if trade.price == 7:
+                    ctx.send(trade.instrument.limit(Side.BUY, 6_000_100, 1000))
+        """,
+        params="[risk]\nstop_loss_bps = 50",
+    )
+    scene.until_trading()
+    scene.feed.trade(7)
+    (bought,) = scene.until(scene.router.orders)
+    scene.router.report(bought, ExecType.FILL)
+    held = PositionReport(
+        instrument_id=bought[2].instrument_id, qty=1000, avg_price=6_000_100, last_exec_id=1, account="paper"
+    )
+    scene.router.publisher.append(held.TEMPLATE_ID, held.encode())
+    scene.rest(0.2)
+    scene.feed.delta(bids=[(6_000_000 - i, 0) for i in range(5)])
+    scene.feed.delta(bids=[(5_900_000, 10_000)])
+    scene.until(lambda: len(scene.router.orders()) == 2)
+    assert scene.router.orders()[1][2].tag == "stop-loss"
+    assert scene.host.stop() == 0
+    verdict = rerun(scene)
+    assert verdict.difference is None, verdict.difference.lines()
+    assert verdict.compared > 5
+
+
+def test_a_session_comes_again_with_its_own_parameters_whatever_the_toml_says_by_now(scene: Scene) -> None:
+    scene.begin(EVENTFUL, params="pace = 3")
+    scene.until_trading()
+    for step in range(20):
+        scene.feed.trade(100 + step)
+    scene.until(lambda: len(scene.router.orders()) > 20)
+    assert scene.host.stop() == 0
+    scene.host.toml.write_text(scene.host.toml.read_text().replace("pace = 3", "pace = 4"))
+    verdict = rerun(scene)
+    assert verdict.difference is None, verdict.difference.lines()
+    assert verdict.notes == ["the configuration is not the one the session ran with"]
 
 
 def test_what_only_the_rerun_raises_is_told_as_such(scene: Scene) -> None:
