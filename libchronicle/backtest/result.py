@@ -6,6 +6,7 @@ Prices and quantities are mantissas of the instrument, money is a mantissa at 1e
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
@@ -221,8 +222,24 @@ class BacktestResult:
         """Figures of the run: profit, drawdown, Sharpe and so on."""
         return dict(import_module("libchronicle.backtest.metrics").of(self))
 
+    def __str__(self) -> str:
+        """What one wants to know first, told without NumPy; `metrics` has the rest."""
+        size, *chunks = self._tables["equity"]
+        equity = [row[1] for row in struct.iter_unpack(f"={size // 8}q", b"".join(chunks))]
+        profit = (equity[-1] - equity[0]) * 10.0**MONEY_EXPONENT if equity else 0.0
+        fills, orders = (_count(self._tables[name]) for name in ("fills", "orders"))
+        return (
+            f"{self.strategy}: profit {profit:,.2f} {self.currency}, {fills:,} fills, {orders:,} orders, "
+            f"{self.messages:,} messages, hash {self.hash}"
+        )
+
     def __repr__(self) -> str:
         return f"<BacktestResult {self.strategy}: {self.messages} messages, {self.requests} requests, hash {self.hash}>"
+
+
+def _count(table: list[Any]) -> int:
+    size, *chunks = table
+    return sum(map(len, chunks)) // int(size)
 
 
 def _columns(table: list[Any], layout: tuple[tuple[str, str], ...]) -> Columns:

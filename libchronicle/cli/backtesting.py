@@ -202,6 +202,7 @@ def _bar(what: str, *, quiet: bool) -> Iterator[Progress | None]:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
+    value += 0  # a negative zero is none
     return (
         f"{value:,}"
         if isinstance(value, int)

@@ -123,6 +123,16 @@ def test_counts_ratios_and_turnover(result: BacktestResult) -> None:
     assert figures["order_to_venue_us"]["p50"] == 200
 
 
+def test_a_printed_result_tells_profit_fills_and_orders(result: BacktestResult) -> None:
+    figures = of(result)
+    said = str(result)
+    assert (
+        f": profit {figures['profit']:,.2f} USD, {figures['fills']:,} fills, {figures['orders']:,} orders, "
+        in said
+    )
+    assert said.endswith(result.hash)
+
+
 def test_a_run_that_never_trades_has_figures_and_no_ratios() -> None:
     result = BacktestRunner(tape(market(50)), cash=0, instruments=[NAME]).run(Strategy())
     figures = of(result)

@@ -80,7 +80,7 @@ def test_the_path_of_a_first_strategy_from_new_to_paper_and_back(project_root: P
             )
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
             said[" ".join(command[1:3])] = done.stdout
-    assert "<BacktestResult Mine:" in said["deploy/strategies/test_mine.py"]
+    assert "Mine: profit " in said["deploy/strategies/test_mine.py"]
     assert "mine" in said["strategy list"]
     assert "edge_bps=0.05 from" in said["strategy set"]
     assert said["replay-check mine"].count("the same, message for message") >= 2
