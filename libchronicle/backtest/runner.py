@@ -108,7 +108,7 @@ class BacktestRunner:
             if latency is not None and not isinstance(latency, LatencyModel)
             else latency
         )
-        self._queue, self._chances = queue, chances
+        self._queue, self._chances = _of_levels(queue), chances
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
         self._params = dict(params or {})
         self._policy = _policy(gaps)
@@ -173,6 +173,15 @@ def _kinds_by_name(instruments: Iterable[str] | Mapping[str, Iterable[str]]) -> 
     if isinstance(instruments, Mapping):
         return {name: tuple(kinds) for name, kinds in instruments.items()}
     return dict.fromkeys((instruments,) if isinstance(instruments, str) else instruments, KINDS)
+
+
+def _of_levels(queue: Any) -> Any:
+    """A strategy's book is one of price levels: a model that needs single orders has nothing to look at."""
+    for model in queue.values() if isinstance(queue, Mapping) else (queue,):
+        if getattr(model, "needs_orders", False):
+            allowed = "a model of price levels: the book of a backtest is one of levels"
+            raise InvalidArgument(where="BacktestRunner", field="queue", value=repr(model), allowed=allowed)
+    return queue
 
 
 def _skips(missing: str) -> bool:
