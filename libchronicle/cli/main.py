@@ -341,6 +341,17 @@ app.add_typer(strategy_app, name="strategy")
 
 
 _CLICK_USAGE = 2
+_EXTRAS = {  # which extra of the package brings a library that it can do without
+    "numpy": "research",
+    "pyarrow": "research",
+    "polars": "research",
+    "duckdb": "research",
+    "plotly": "research",
+    "onnxruntime": "onnx",
+    "obstore": "objectstore",
+    "distributed": "cluster",
+    "picows": "fast",
+}
 
 
 def main() -> None:
@@ -352,6 +363,14 @@ def main() -> None:
             sys.stdout.flush()  # here a reader that has gone is still an exception, at the end it would be a complaint
     except ChronicleError as error:
         fail(error)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in _EXTRAS:
+            raise
+        from libchronicle.errors import HostError
+
+        remedy = f"not installed: {sys.executable} -m pip install 'libchronicle[{_EXTRAS[library]}]'"
+        fail(HostError(path=library, reason=remedy))
     except SystemExit as ended:  # an argument that is missing or unknown: click's 2 is our 64
         from libchronicle.runtime.daemon import ExitCode
 

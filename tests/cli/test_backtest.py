@@ -36,6 +36,18 @@ def quoter(*more: str) -> tuple[str, ...]:
     return (str(STRATEGIES / "quoter.toml"), *more, "-i", NAME, "-p", "requote_ms=20")
 
 
+def test_a_library_that_is_not_installed_is_told_with_what_to_install(data: str) -> None:
+    words = ["chronicle", "backtest", "run", *quoter("--data", data)]
+    code = f"import sys; sys.modules['numpy'] = None; sys.argv = {words!r}; from libchronicle.cli.entry import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 71, done.stderr
+    remedy = f"{sys.executable} -m pip install 'libchronicle[research]'"
+    assert done.stderr.splitlines()[-1] == f"chronicle: numpy: not installed: {remedy}"
+    assert "Traceback" not in done.stderr
+
+
 def test_run_prints_the_figures_and_writes_the_report(data: str, tmp_path: Path) -> None:
     done = chronicle(
         "run", *quoter("-d", data, "--fees=-0.1,2", "--queue", "prob:2", "--out", str(tmp_path / "out"))
