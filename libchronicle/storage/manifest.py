@@ -211,7 +211,7 @@ class Manifest:
 
     def waiting(self, tier: Tier) -> Waiting:
         """All segments of a tier, by when they are due to move on."""
-        with self._guarded():
+        with self._guarded(), self._holding():
             rows = self._db.execute(
                 "SELECT queue_id, number, venue, symbol, day, stream, last_ts, bytes FROM segments WHERE tier = ?",
                 (tier,),
@@ -255,7 +255,9 @@ class Manifest:
         with self._guarded():
             cursor = self._db.execute(f"SELECT * FROM segments WHERE {where} ORDER BY {order}", values)
             while rows := cursor.fetchmany(256):
-                yield from map(_record, rows)
+                with self._holding():
+                    found = [_record(row) for row in rows]
+                yield from found
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -276,6 +278,15 @@ class Manifest:
             yield
         except sqlite3.Error as error:
             reason = f"manifest: {error}; `chronicle archive rebuild` makes it anew"
+            raise ArchiveError(path=str(self.path), reason=reason) from error
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Rows are looked at: SQLite notices no byte that changed within one."""
+        try:
+            yield
+        except (ValueError, TypeError, msgspec.DecodeError) as error:
+            reason = f"manifest: a row does not hold ({error}); `chronicle archive rebuild` makes it anew"
             raise ArchiveError(path=str(self.path), reason=reason) from error
 
 

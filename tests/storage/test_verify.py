@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -193,3 +194,19 @@ def test_a_text_beside_a_segment_that_changed_is_named_and_stops_nothing(tmp_pat
                     assert rebuild(layout, other).skipped == []
             else:
                 beside.write_bytes(b"{}")
+
+
+@pytest.mark.parametrize("change", ["day = '2024x08-08'", "types = '{'", "queue_id = 'no such'"])
+def test_a_manifest_with_a_row_that_does_not_hold_is_done_without_and_says_so(
+    paths: BusPaths, change: str
+) -> None:
+    layout = ArchiveLayout.of(paths)
+    with Manifest(layout.manifest) as manifest:
+        rebuild(layout, manifest)
+    with sqlite3.connect(layout.manifest) as database:
+        database.execute(f"UPDATE segments SET {change} WHERE number = 2")
+    database.close()
+    with Archive(paths) as archive:
+        assert rows(archive.read("v", "S", "trade")) == expected(COUNT)
+    with pytest.raises(ArchiveError, match="archive rebuild"), Keeper(paths, TierPolicy()):
+        pass
