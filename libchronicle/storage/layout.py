@@ -107,19 +107,23 @@ def plain_stream(stream: str) -> str:
 
 
 class ArchiveLayout:
-    """Paths below `root`, which is the directory `archive`. Makes nothing."""
+    """Paths below `root`, which is the directory `archive`. Makes nothing.
 
-    __slots__ = ("root",)
+    `bus` is where the queues before it lie: the run directory around it, unless said otherwise.
+    """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    __slots__ = ("bus", "root")
+
+    def __init__(self, root: str | os.PathLike[str], bus: BusPaths | None = None) -> None:
         self.root: Final = Path(root)
+        self.bus: Final = bus or BusPaths(self.root.parent)
 
     def __repr__(self) -> str:
         return f"ArchiveLayout({str(self.root)!r})"
 
     @classmethod
     def of(cls, paths: BusPaths) -> ArchiveLayout:
-        return cls(paths.archive_dir)
+        return cls(paths.archive_dir, paths)
 
     # ------------------------------------------------------------ names to paths
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import ArchiveError, DuplicateImport, ImportRejected
 from libchronicle.protocol import BookSnapshot, Instrument, OrderAdd, Trade
+from libchronicle.queue import Queue
 from libchronicle.storage.archive import Archive
 from libchronicle.storage.importers import (
     KINDS,
@@ -222,6 +224,22 @@ def test_an_import_that_was_killed_keeps_its_time_until_it_is_finished(
         import_file(layout, second)
     import_file(layout, trades_file(tmp_path / "c.csv", 100, DAY_US + 10_000_000))
     import_file(layout, first)
+    assert len(_trades(layout)) == 600
+
+
+def test_a_file_of_a_time_that_is_still_in_the_queue_is_refused(
+    layout: ArchiveLayout, tmp_path: Path
+) -> None:
+    file = trades_file(tmp_path / "a.csv", 500)
+    other = ArchiveLayout(tmp_path / "other" / "archive")
+    import_file(other, file)
+    queue = BusPaths(layout.root.parent).clean("deribit", "X", "trade")
+    with Archive(tmp_path / "other") as archive, Queue.open_publisher(queue) as writer:
+        for message in archive.read("deribit", "X", "trade"):
+            writer.append(message.type_id, bytes(message), message.ts_ns)
+    with pytest.raises(ImportRejected, match="being recorded by the suite"):
+        import_file(layout, file)
+    import_file(layout, trades_file(tmp_path / "b.csv", 100, DAY_US + 10_000_000))
     assert len(_trades(layout)) == 600
 
 

@@ -25,6 +25,8 @@ import msgspec
 
 from libchronicle.bus.files import directory_lock, make_directory, publish_file
 from libchronicle.errors import ArchiveError, DuplicateImport, ImportRejected
+from libchronicle.storage.catalog import Catalog, SegmentRef, Stream
+from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.importers.staging import StagedQueue
 from libchronicle.storage.layout import ArchiveLayout, plain_stream
 from libchronicle.storage.manifest import Manifest, SegmentRecord
@@ -145,6 +147,20 @@ def _refuse_overlaps(layout: ArchiveLayout, staged: Staged) -> None:
             for row in archived_rows(layout, manifest, queue.venue, queue.symbol, plain_stream(queue.stream)):
                 if row.facts.first_ts <= queue.last_ns and queue.first_ns <= row.facts.last_ts:
                     raise _overlapping(staged, queue, f"already, {_origin(row)}")
+    catalog = Catalog(layout, layout.bus)
+    for queue in staged.queues:
+        stream = Stream(queue.venue, queue.symbol, plain_stream(queue.stream))
+        for ref in catalog.hot(stream):
+            if ref.from_ts <= queue.last_ns and queue.first_ns <= _last_ts(catalog, ref, stream):
+                raise _overlapping(staged, queue, "already, being recorded by the suite")
+
+
+def _last_ts(catalog: Catalog, ref: SegmentRef, stream: Stream) -> int:
+    """Of a segment that is not sealed, its records are gone through."""
+    if ref.last_ts is not None:
+        return ref.last_ts
+    span = catalog.open(ref, stream)
+    return 0 if span is None else SegmentFacts.of(span, tolerant=True).last_ts
 
 
 def _refuse_staged(work: Path, staged: Staged) -> None:

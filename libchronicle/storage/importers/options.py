@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import chain
 
 import msgspec
 
+from libchronicle.bus.paths import STREAMS
 from libchronicle.errors import ImportRejected, InvalidName
 from libchronicle.protocol import Instrument, instrument_id
 from libchronicle.storage.catalog import Catalog, Stream
@@ -29,13 +31,20 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def known_definition(layout: ArchiveLayout, venue: str, symbol: str) -> Instrument | None:
     """What the archive has of an instrument: its exponents are frozen. None: nothing yet."""
-    catalog = Catalog(layout, None)
-    for partition in layout.partitions(venue, symbol):
-        for ref in catalog.archived(partition):
-            span = catalog.open(ref, Stream(venue, symbol, partition.stream))
-            head = None if span is None else next(iter(span.walk()), None)
-            if head is not None and head.type_id == Instrument.TEMPLATE_ID:
-                return Instrument.decode(head)
+    catalog = Catalog(layout, layout.bus)
+    archived = (
+        (ref, Stream(venue, symbol, partition.stream))
+        for partition in layout.partitions(venue, symbol)
+        for ref in catalog.archived(partition)
+    )
+    hot = (
+        (ref, stream) for stream in (Stream(venue, symbol, s) for s in STREAMS) for ref in catalog.hot(stream)
+    )
+    for ref, stream in chain(archived, hot):
+        span = catalog.open(ref, stream)
+        head = None if span is None else next(iter(span.walk()), None)
+        if head is not None and head.type_id == Instrument.TEMPLATE_ID:
+            return Instrument.decode(head)
     return None
 
 
