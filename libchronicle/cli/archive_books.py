@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from libchronicle.storage.book_at import BookAt
 from libchronicle.storage.reading import Times
 from libchronicle.storage.recorded import recorded_range, require_recorded
 
-__all__ = ["run_book", "utc"]
+__all__ = ["aligned", "run_book", "utc"]
 
 EXIT_DATA = 65
 STALE_NS = 60_000_000_000  # a clean stream has a snapshot as often
@@ -70,6 +71,15 @@ def _levels(
     return texts(book.bids(depth)), texts(book.asks(depth))
 
 
+def aligned(texts: Sequence[str]) -> list[str]:
+    """Without the zeros that all of them end with: exponents are finer than ticks."""
+    decimals = max((len(text.partition(".")[2].rstrip("0")) for text in texts), default=0)
+    return [
+        f"{whole}.{part[:decimals]}" if decimals and part else whole
+        for whole, _, part in (text.partition(".") for text in texts)
+    ]
+
+
 def _facts(instrument: str, found: BookAt, depth: int) -> dict[str, Any]:
     book = found.book
     facts: dict[str, Any] = {"instrument": instrument, "recorded": book is not None}
@@ -98,6 +108,11 @@ def _show(instrument: str, found: BookAt, depth: int) -> None:
         ((bids[at] if at < len(bids) else empty)[::-1] + (asks[at] if at < len(asks) else empty))
         for at in range(max(len(bids), len(asks)))
     ]
+    quantities, prices = (
+        aligned([row[a] for row in rows] + [row[b] for row in rows]) for a, b in ((0, 3), (1, 2))
+    )
+    height = len(rows)
+    rows = list(zip(quantities[:height], prices[:height], prices[height:], quantities[height:], strict=True))
     typer.echo(f"{instrument} after {utc(found.last_ns)}")
     typer.echo(render_table(("quantity", "bid", "ask", "quantity"), rows, right=(0, 1, 2, 3)))
     if found.definition is None:

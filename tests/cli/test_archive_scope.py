@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from libchronicle.bus.paths import BusPaths
+from libchronicle.cli.archive_books import aligned
 from libchronicle.cli.main import app
 from libchronicle.errors import ChronicleError, NotRecorded
 from libchronicle.queue import Queue, QueueConfig
@@ -183,3 +184,8 @@ def test_a_book_long_after_its_last_record_says_so(command: Command, tmp_path: P
     assert (late.code, "2 d 00 h older" in late.err) == (0, True)
     facts = command("archive", "book", "deribit:XY", "--at", "2020-04-03", "--json", root=root)
     assert json.loads(facts.out)["age_ns"] == 2 * 86_400 * 10**9
+
+
+def test_a_book_is_printed_to_the_tick_and_the_lot_not_to_the_exponent() -> None:
+    assert aligned(["61701.20000000", "61700.00000000", ""]) == ["61701.2", "61700.0", ""]
+    assert aligned(["5.00000000", "1599"]) == ["5", "1599"]
