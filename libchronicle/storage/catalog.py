@@ -18,7 +18,7 @@ import msgspec
 
 from libchronicle.bus.files import host_error
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ArchiveError, BadSegment, ChronicleError, SegmentMoved
+from libchronicle.errors import ArchiveError, BadSegment, ChronicleError, EnvironmentFault, SegmentMoved
 from libchronicle.native.binding import parse_segment
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, SegmentId, StoredFile, Tier
@@ -140,7 +140,7 @@ class Catalog:
                 partition.venue, partition.symbol, partition.stream, partition.day, partition.day
             )
             return {row.id: (row.facts.first_ts, row.facts.last_ts) for row in rows}
-        except ArchiveError:
+        except (ArchiveError, EnvironmentFault):
             return {}
 
     @property
@@ -148,7 +148,7 @@ class Catalog:
         """None where there is none that can be read."""
         if not self._manifest_tried:
             self._manifest_tried = True
-            with contextlib.suppress(FileNotFoundError, ArchiveError):
+            with contextlib.suppress(FileNotFoundError, ArchiveError, EnvironmentFault):
                 self._manifest = Manifest(self.layout.manifest, read_only=True)
         return self._manifest
 

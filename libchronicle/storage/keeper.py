@@ -353,7 +353,7 @@ class Keeper:
         """Write a move down that has been made. False: not now; the move is found made when it is its turn again."""
         try:
             self._put(record)
-        except ArchiveError as error:  # a disk that is full, a rebuild that takes its time
+        except ChronicleError as error:  # a disk that is full, a rebuild that takes its time
             self._put_off(f"note that {record.id} is {record.tier}", error, record.id)
             return False
         self._later.pop(record.id, None)

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from libchronicle.errors import ArchiveError
+from libchronicle.errors import ArchiveError, HostError, NoSpace
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import Partition, SegmentId, Tier
 from libchronicle.storage.waiting import Waiting, WaitingSegment
@@ -25,6 +25,7 @@ __all__ = ["Manifest", "SegmentRecord"]
 
 VERSION: Final = 1
 _BUSY_S: Final = 30.0
+_PAGE: Final = 4096
 _JSON: Final = ("types", "instruments")
 _FLAGS: Final = ("mixed", "quarantined")
 
@@ -95,7 +96,9 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest:
-    """An open manifest. A context manager. Every method raises ArchiveError where the file is no manifest, or is damaged."""
+    """An open manifest. A context manager. Every method raises ArchiveError where the file is no manifest, or is damaged;
+    NoSpace and HostError where the disk is full or fails.
+    """
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
         """Open, making it if there is none; with `read_only` FileNotFoundError then."""
@@ -268,7 +271,8 @@ class Manifest:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # of a full disk SQLite has rolled back by itself
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
@@ -277,8 +281,15 @@ class Manifest:
         try:
             yield
         except sqlite3.Error as error:
-            reason = f"manifest: {error}; `chronicle archive rebuild` makes it anew"
-            raise ArchiveError(path=str(self.path), reason=reason) from error
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_FULL:
+                raise NoSpace(path=str(self.path), size=_PAGE) from error
+            if code == sqlite3.SQLITE_IOERR:
+                raise HostError(path=str(self.path), reason=f"manifest: {error}") from error
+            remedy = "`chronicle archive rebuild` makes it anew"
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                remedy = f"another process has been writing it for {_BUSY_S:g} s; try again when it is done"
+            raise ArchiveError(path=str(self.path), reason=f"manifest: {error}; {remedy}") from error
 
     @contextmanager
     def _holding(self) -> Iterator[None]:

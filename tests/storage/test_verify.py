@@ -9,11 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from archive_world import NOON, archive_up_to, expected, rows, world
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ArchiveError
+from libchronicle.errors import ArchiveError, NoSpace
 from libchronicle.storage import Archive, ArchiveLayout, Manifest, Partition, SegmentId
 from libchronicle.storage.keeper import Keeper
 from libchronicle.storage.layout import day_of
@@ -210,3 +211,25 @@ def test_a_manifest_with_a_row_that_does_not_hold_is_done_without_and_says_so(
         assert rows(archive.read("v", "S", "trade")) == expected(COUNT)
     with pytest.raises(ArchiveError, match="archive rebuild"), Keeper(paths, TierPolicy()):
         pass
+
+
+def test_a_manifest_on_a_full_disk_or_held_by_another_says_so_and_not_that_it_is_damaged(
+    paths: BusPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libchronicle.storage.manifest._BUSY_S", 0.05)
+    layout = ArchiveLayout.of(paths)
+    with Manifest(layout.manifest) as manifest, Manifest(layout.manifest) as other:
+        records = list(manifest.find())
+        with other.replacing(), pytest.raises(ArchiveError, match="another process has been writing"):
+            manifest.put(*records)
+        pages = manifest._db.execute("PRAGMA page_count").fetchone()[0]
+        manifest._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(NoSpace):
+            manifest.put(
+                *(
+                    msgspec.structs.replace(
+                        records[0], facts=msgspec.structs.replace(records[0].facts, number=n)
+                    )
+                    for n in range(1000, 3000)
+                )
+            )
