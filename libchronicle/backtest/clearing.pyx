@@ -157,6 +157,8 @@ cdef class Clearing(Outbox):
         """What the account holds, as the reports that tell of it."""
         found = []
         for place, currency in enumerate(self.account.currencies):
+            if len(currency.encode()) > 16:
+                continue  # the definition names no currency; the account calls it by the instrument's name, a report has no room for that
             balance, free = self.account.balance(currency), self.account.available(currency)
             exponent = self.account.a.currencies[place].exponent
             found.append(AccountReport(

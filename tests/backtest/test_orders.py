@@ -262,6 +262,17 @@ def test_a_leveraged_position_is_liquidated_when_equity_falls_to_the_margin() ->
     assert "the venue closed the position" in result.explain(-1)
 
 
+def test_an_instrument_whose_definition_names_no_currency_trades_all_the_same() -> None:
+    records = market(200)
+    bare = definition("made-up-venue:ALONGSYMBOL", kind=ContractKind.LINEAR)
+    bare.instrument_id = instrument_id(NAME)
+    bare.venue, bare.symbol = "made-up", "AAAUSD"
+    bare.base_currency = bare.quote_currency = bare.settle_currency = ""
+    records[0] = (START, bare)
+    strategy, _ = run(lambda made: made.market(Side.BUY, 5), records)
+    assert len(strategy.fills) == 1
+
+
 HASHES = """
 from made_market import market, tape
 from quoter import Quoter

@@ -51,6 +51,9 @@ def definition() -> Event:
         trading=1,
         venue="binance-usdm",
         symbol="BTCUSDT",
+        base_currency="BTC",
+        quote_currency="USDT",
+        settle_currency="USDT",
     )
     return Event(0, Instrument.TEMPLATE_ID, message.encode())
 
