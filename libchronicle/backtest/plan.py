@@ -81,17 +81,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The strategy, instruments and parameters of a strategy's TOML. `params` are set over its own. Raises ConfigError."""
         config = load_strategy(path)
         params = {**config.params, **settings.pop("params", {})}
-        instruments = settings.pop("instruments", None) or dict.fromkeys(
-            config.subscribe, tuple(config.kinds)
-        )
+        told: dict[str, tuple[str, ...]] = dict.fromkeys(config.subscribe, tuple(config.kinds))
+        instruments = settings.pop("instruments", None) or told
         settings.setdefault("missing", config.on_missing)
         strategy = f"{config.file}:{config.class_name}"
         return cls(strategy=strategy, instruments=instruments, params=params, **settings)
 
     def runner(self, **more: Any) -> BacktestRunner:
         """Raises InvalidArgument for a model that cannot be read, and what BacktestRunner raises."""
+        data = list(self.data)
         return BacktestRunner(
-            list(self.data) if len(self.data) > 1 else self.data[0],
+            data if len(data) > 1 else data[0],
             start=self.start,
             end=self.end,
             instruments=self.instruments,
