@@ -43,7 +43,9 @@ cdef class Clearing(Outbox):
     cdef int64_t *heard_ns       # by slot: the last market record
     cdef chr_move *moved         # slots whose position this step has changed
     cdef uint32_t moved_count
-    cdef int64_t sample_ns, next_sample_ns, begin_ns    # begin_ns: INT64_MIN before the run
+    cdef object fundings
+    cdef tuple funding           # the next payment: time, instrument, rate
+    cdef int64_t sample_ns, next_sample_ns, begin_ns, next_funding_ns    # begin_ns: INT64_MIN before the run
     cdef uint64_t next_exec_id
     cdef uint64_t rejects[64]
     cdef readonly uint64_t liquidations, trips
@@ -62,4 +64,5 @@ cdef class Clearing(Outbox):
     cdef int told_balance(self, uint32_t place, int64_t now) except -1
     cdef int told_positions(self, int64_t now) except -1
     cdef int sample(self, int64_t now) except -1
+    cdef int fund(self, int64_t now) except -1
     cdef int slot_of(self, uint64_t instrument_id) noexcept

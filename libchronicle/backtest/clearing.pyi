@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Any
 
 from libchronicle.backtest.outbox import Outbox
@@ -34,6 +35,8 @@ class Clearing(Outbox):
         """A definition: the slot of the instrument. Known already: its tick, lot and filters change."""
     def balances(self, now: int) -> list[AccountReport]:
         """What the account holds, as the reports that tell of it."""
+    def schedule_funding(self, payments: Iterable[tuple[int, str, int]]) -> None:
+        """(time, instrument, rate) in order of time; those of instruments that are not there are left out."""
     def begin_curve(self, now: int) -> None:
         """The first sample; the next on the grid of `sample_ns`."""
     def end_curve(self, now: int) -> None: ...

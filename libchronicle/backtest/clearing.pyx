@@ -34,7 +34,7 @@ from libchronicle.protocol.layout cimport (
     CHR_LIQUIDITY_TAKER,
     CHR_ORDER_TYPE_STOP_MARKET,
     CHR_POSITION_REPORT,
-    CHR_REJECT_CODE_NOTIONAL_LIMIT,
+    CHR_REJECT_CODE_LIQUIDATION,
     CHR_RISK_EVENT,
     CHR_SIDE_BUY,
     CHR_SIDE_SELL,
@@ -106,6 +106,7 @@ cdef class Clearing(Outbox):
         self.sample_ns = sample_ns
         self.next_sample_ns = INT64_MAX
         self.begin_ns = INT64_MIN
+        self.next_funding_ns = INT64_MAX
         self.account_name = account_name.encode()[:16]
 
     def __dealloc__(self):
@@ -217,7 +218,7 @@ cdef class Clearing(Outbox):
         cdef chr_report *report
         cdef chr_fill_row *fill
         self.liquidations += 1
-        self.settle(chr_sim_cancel_all(&self.sim, 0, WHOLE_VENUE, 0, CHR_REJECT_CODE_NOTIONAL_LIMIT, now), now)
+        self.settle(chr_sim_cancel_all(&self.sim, 0, WHOLE_VENUE, 0, CHR_REJECT_CODE_LIQUIDATION, now), now)
         for at in range(self.sim.slots_count):
             s = &self.account.a.slots[at]
             if s.settle != settled_in or not s.margined or s.position.qty == 0:
@@ -236,11 +237,42 @@ cdef class Clearing(Outbox):
             fill.liquidity, fill.realized = CHR_LIQUIDITY_TAKER, s.position.realized
             report = self.report(CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
             report.body.risk.instrument_id, report.body.risk.ts = self.sim.slots[at].id, now
-            report.body.risk.code, report.body.risk.actual_value = CHR_REJECT_CODE_NOTIONAL_LIMIT, qty
+            report.body.risk.code, report.body.risk.actual_value = CHR_REJECT_CODE_LIQUIDATION, qty
             memcpy(report.body.risk.text, b"liquidated: equity fell to the maintenance margin", 49)
             self.fold(report)
             self.move(at, qty)
         self.told_positions(now)
+        return self.sample(now)
+
+    # ------------------------------------------------------------ funding
+
+    def schedule_funding(self, payments):
+        """(time, instrument, rate) in order of time; those of instruments that are not there are left out."""
+        self.fundings = iter(payments)
+        self.look_at_funding()
+
+    def look_at_funding(self):
+        self.funding = next(self.fundings, None)
+        self.next_funding_ns = INT64_MAX if self.funding is None else self.funding[0]
+
+    cdef int fund(self, int64_t now) except -1:
+        """The payment that is due: the position's value at the middle of the book, or at the last one known."""
+        cdef str name = self.funding[1]
+        cdef int64_t rate = self.funding[2], qty
+        cdef uint32_t slot
+        self.look_at_funding()
+        if name not in self.names:
+            return 0
+        slot = self.names.index(name)
+        qty = self.account.a.slots[slot].position.qty
+        if qty == 0:
+            return 0
+        self.mark(slot, now)
+        if self.account.a.slots[slot].position.qty == qty:  # else the venue has closed it
+            self.account.fund(slot, rate, self.account.a.slots[slot].mark)
+            self.move(slot, qty)
+            self.told_positions(now)
+            self.mark(slot, now)
         return self.sample(now)
 
     # ------------------------------------------------------------ events

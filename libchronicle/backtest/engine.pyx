@@ -161,7 +161,7 @@ cdef class BacktestEngine:
             expiry = chr_sim_next_expiry(&self.venue.sim)
             if expiry == 0:
                 expiry = INT64_MAX
-            sample = self.venue.next_sample_ns
+            sample = min(self.venue.next_sample_ns, self.venue.next_funding_ns)
             due = min(request, min(expiry, report))
             shown = INT64_MAX if self.ahead is None else self.ahead.due_ns
             if timers and timer <= until and timer <= due and timer <= sample and timer <= shown:
@@ -182,6 +182,10 @@ cdef class BacktestEngine:
                     self.venue.expire(self.ctx.now)
                 else:
                     self.deliver()
+            elif sample <= until and sample != INT64_MAX and sample == self.venue.next_funding_ns:
+                if sample > self.ctx.now:
+                    self.set_now(sample)
+                self.venue.fund(sample)
             elif sample <= until and sample != INT64_MAX:
                 self.venue.sample(sample)
                 self.venue.next_sample_ns += self.venue.sample_ns
@@ -323,7 +327,7 @@ cdef class BacktestEngine:
 
     def drain(self):
         """Let requests and reports that are on their way arrive; no timer fires any more."""
-        self.venue.next_sample_ns = INT64_MAX
+        self.venue.next_sample_ns = self.venue.next_funding_ns = INT64_MAX
         self.advance(INT64_MAX, False)
 
     def drain_venue(self):

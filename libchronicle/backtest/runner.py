@@ -12,6 +12,7 @@ from typing import Any
 from libchronicle.backtest.ahead import Ahead
 from libchronicle.backtest.data import Kinds, open_data
 from libchronicle.backtest.engine import BacktestEngine
+from libchronicle.backtest.funding import payments
 from libchronicle.backtest.result import BacktestResult
 from libchronicle.backtest.sink import BacktestSink
 from libchronicle.backtest.venue import SimVenue
@@ -63,6 +64,7 @@ class BacktestRunner:
     fees         a FeeSchedule (MakerTaker), or one by instrument or venue; None: free
     cash         what the account begins with, in its currency, or amounts by currency
     leverage     None: spot in full, contracts at their whole value; a number, or numbers by instrument or venue
+    funding      rates of perpetual contracts by instrument: see `libchronicle.backtest.funding`; None: none is paid
     params       the strategy's parameters
     gaps         stop | resync | quarantine | ignore
     limits       the strategy's Limits, as in its TOML; None: none
@@ -89,6 +91,7 @@ class BacktestRunner:
         fees: Any = None,
         cash: Any = 100_000,
         leverage: Any = None,
+        funding: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         gaps: GapPolicy | str = GapPolicy.RESYNC,
         limits: Limits | None = None,
@@ -110,6 +113,8 @@ class BacktestRunner:
         )
         self._queue, self._chances = _of_levels(queue), chances
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
+        self._funding = dict(funding or {})
+        payments(self._funding, 0)
         self._params = dict(params or {})
         self._policy = _policy(gaps)
         self._limits = Limits() if limits is None else limits
@@ -150,7 +155,13 @@ class BacktestRunner:
 
     def settings(self) -> dict[str, Any]:
         """What decides a run, as text: for reports."""
-        told = {"latency": self._latency, "queue": self._queue, "chances": self._chances, **self._money}
+        told = {
+            "latency": self._latency,
+            "queue": self._queue,
+            "chances": self._chances,
+            **self._money,
+            "funding": self._funding or None,
+        }
         return {name: repr(value) for name, value in told.items() if value is not None} | {"seed": self._seed}
 
     def run(
@@ -347,6 +358,7 @@ class _Run:
         lifecycle.rebuilding = False
         for feed in list(lifecycle.feeds):
             lifecycle.feed_attached(feed)
+        self.venue.schedule_funding(payments(settings._funding, self.ctx.now_ns()))
         self.venue.begin_curve(self.ctx.now_ns())
         engine.run()
         if settings._end is not None:
