@@ -128,6 +128,8 @@ class RecordedQueue:
             if reader.next_seq != first:
                 reader.seek_seq(first)
             while due <= last and (message := reader.next()) is not None and message.seq == due:
+                if message.type_id == LOST_TYPE:  # its segment is gone from here
+                    return
                 yield _copy(message)
                 due += 1
         except (CorruptError, NotReadyError):
