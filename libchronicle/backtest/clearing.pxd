@@ -65,4 +65,5 @@ cdef class Clearing(Outbox):
     cdef int told_positions(self, int64_t now) except -1
     cdef int sample(self, int64_t now) except -1
     cdef int fund(self, int64_t now) except -1
+    cdef int skip_samples(self, int64_t until) noexcept
     cdef int slot_of(self, uint64_t instrument_id) noexcept

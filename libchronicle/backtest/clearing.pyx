@@ -464,6 +464,12 @@ cdef class Clearing(Outbox):
         code = self.gate.marked(now)
         return self.trip(0, code, now) if code else 0
 
+    cdef int skip_samples(self, int64_t until) noexcept:
+        """The next sample is on the first beat after `until`."""
+        if self.next_sample_ns < until:
+            self.next_sample_ns = until - until % self.sample_ns + self.sample_ns
+        return 0
+
     # ------------------------------------------------------------ for the runner
 
     def begin_curve(self, int64_t now):

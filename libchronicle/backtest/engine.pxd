@@ -44,6 +44,7 @@ cdef class BacktestEngine:
     cdef chr_listing *listing(self, uint64_t id) noexcept
     cdef int advance(self, int64_t until, bint timers) except -1
     cdef int deliver(self) except -1
+    cdef int jump(self, int64_t until) except -1
     cdef int define(self, chr_listing *listing, const chr_frame *f) except -1
     cdef int broken(self, chr_listing *listing, const chr_frame *f, uint32_t source, str reason) except -1
     cdef int set_now(self, int64_t now) noexcept

@@ -17,6 +17,9 @@ lost, a delta that does not follow its book, a book that is crossed, a record th
     quarantine  the instrument is silent until the end
     ignore      as if nothing had happened
 Records before `start_ns` only warm the books.
+
+A UTC date of which no source has a record was not recorded: that is a gap of every feed, and time jumps to the date that is recorded again. No timer fires
+and no equity is sampled in between; a periodic timer goes on at its next beat. Funding is paid for the whole of it.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -58,6 +61,8 @@ cdef extern from "books.h" nogil:
 cdef enum:
     SIGNALS_EVERY = 1 << 16
     REPORTS_QUEUE = 0xFFFF  # the id its records are dispatched under
+
+cdef int64_t DAY_NS = 86_400_000_000_000
 
 
 cdef class BacktestEngine:
@@ -136,6 +141,8 @@ cdef class BacktestEngine:
                 self.record(f, self.merged.source, True)
             else:
                 if f.ts_ns > self.ctx.now:
+                    if f.ts_ns - self.ctx.now > DAY_NS:
+                        self.jump(f.ts_ns)
                     self.advance(f.ts_ns, True)
                     self.set_now(f.ts_ns)
                 self.messages += 1
@@ -146,6 +153,19 @@ cdef class BacktestEngine:
             if until_signals == 0:
                 until_signals = SIGNALS_EVERY
                 PyErr_CheckSignals()
+
+    cdef int jump(self, int64_t until) except -1:
+        """Over the UTC dates before `until` that nothing was recorded of."""
+        cdef int64_t midnight = self.ctx.now - self.ctx.now % DAY_NS + DAY_NS, morning = until - until % DAY_NS
+        if morning <= midnight:
+            return 0
+        self.advance(midnight, True)
+        self.set_now(morning)
+        self.venue.skip_samples(morning)
+        if self.messages or self.warmed:
+            for source in {feed: number for number, feed in enumerate(self.feeds)}.values():
+                self.lose_feed(source, "no record of a UTC date or more")
+        return 0
 
     cdef int set_now(self, int64_t now) noexcept:
         self.ctx.now = now
@@ -320,8 +340,12 @@ cdef class BacktestEngine:
         self.ahead = ahead
 
     def pass_time(self, int64_t until):
-        """Let what is due before `until` happen, with no record to come."""
-        self.advance(until, True)
+        """Let what is due before `until` happen, with no record to come; timers only until the end of the UTC date."""
+        if until - self.ctx.now > DAY_NS:
+            self.advance(self.ctx.now - self.ctx.now % DAY_NS + DAY_NS, True)
+            self.drain()
+        else:
+            self.advance(until, True)
         if until > self.ctx.now:
             self.set_now(until)
 
