@@ -3,7 +3,7 @@
     .venv/bin/python ops/performance.py [--only NAME …] [--python INTERPRETER …]
 
 Run it on a quiet machine. Figures of benchmarks left out stay as they are. --python names further interpreters in which `peers`
-looks for the packages it compares with.
+and `backtest` look for the packages they compare with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ FIXED = {"bench", "n", "hash", "python", "cpu", "medium"}
 def measure(name: str, pythons: list[str]) -> dict[str, Any]:
     """The JSON object a benchmark prints as its last line."""
     command = [str(Path(sys.executable).with_name("chronicle")), "bench", name, "--json"]
-    if name == "peers":
+    if name == "backtest" and pythons:
+        command += ["--peers", "--repeats", "15"]
+    if name in ("peers", "backtest"):
         command += [word for python in pythons for word in ("--python", python)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=900)
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
