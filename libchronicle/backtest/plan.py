@@ -28,7 +28,7 @@ from libchronicle.backtest.result import BacktestResult
 from libchronicle.backtest.runner import BacktestRunner
 from libchronicle.errors import InvalidArgument
 from libchronicle.portfolio import MakerTaker
-from libchronicle.runtime.config import load_strategy
+from libchronicle.runtime.config import Limits, RiskConfig, load_strategy
 from libchronicle.sim.latency import ConstantLatency, JitterLatency, LatencyModel, SpikeLatency
 from libchronicle.sim.queues import FifoQueue, LogProbQueue, ProbQueue, QueueModel, RiskAverseQueue
 from libchronicle.strategy.loader import load_strategy_class
@@ -54,7 +54,7 @@ _QUEUES: Final[Mapping[str, Callable[..., QueueModel]]] = {
 }
 
 
-_FIXED: Final = ("params", "strategy", "data", "instruments", "missing")
+_FIXED: Final = ("params", "strategy", "data", "instruments", "missing", "limits", "risk")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +67,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     start: str | None = None
     end: str | None = None
     params: dict[str, Any] = {}
+    limits: Limits = Limits()
+    risk: RiskConfig = RiskConfig()
     latency: str = "none"
     queue: str = "risk-averse"
     fees: str = "0,0"
@@ -78,12 +80,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @classmethod
     def of_toml(cls, path: str | os.PathLike[str], **settings: Any) -> Plan:
-        """The strategy, instruments and parameters of a strategy's TOML. `params` are set over its own. Raises ConfigError."""
+        """What a strategy's TOML says: instruments, limits, risk, and parameters, `params` over them. Raises ConfigError."""
         config = load_strategy(path)
         params = {**config.params, **settings.pop("params", {})}
         told: dict[str, tuple[str, ...]] = dict.fromkeys(config.subscribe, tuple(config.kinds))
         instruments = settings.pop("instruments", None) or told
-        settings.setdefault("missing", config.on_missing)
+        settings = {"missing": config.on_missing, "limits": config.limits, "risk": config.risk, **settings}
         strategy = f"{config.file}:{config.class_name}"
         return cls(strategy=strategy, instruments=instruments, params=params, **settings)
 
@@ -97,6 +99,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             instruments=self.instruments,
             missing=self.missing,
             params=self.params,
+            limits=self.limits,
+            risk=self.risk,
             latency=latency_of(self.latency),
             queue=queue_of(self.queue),
             fees=fees_of(self.fees),

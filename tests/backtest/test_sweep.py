@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from libchronicle.backtest import Plan, envelope, sweep
+from libchronicle.backtest import BacktestRunner, Plan, envelope, sweep
 from libchronicle.errors import ChronicleError, ConfigError, InvalidArgument
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -204,3 +204,14 @@ def test_the_envelope_spans_its_runs_and_makes_a_page(plan: Plan, tmp_path: Path
     page = found.report(tmp_path / "out")
     assert "http://" not in page.read_text()
     assert json.loads((tmp_path / "out" / "envelope.json").read_text())["figures"]["profit"]["values"] == rows
+
+
+def test_limits_of_the_toml_hold_in_a_plan_too(toml: Path) -> None:
+    toml.write_text(TOML + '\n[limits]\nmax_order_qty = "0.001"\n\n[risk]\nallowed = ["elsewhere:*"]\n')
+    settings: dict[str, Any] = {"data": (str(toml.parent / "archive"),)}
+    told = Plan.of_toml(toml, **settings).run()
+    assert sum(told.rejects.values()) == len(told.orders) > 0
+    assert told.rejects == BacktestRunner.from_toml(toml, settings["data"][0]).run().rejects
+    free = Plan.of_toml(toml, **settings)
+    toml.write_text(TOML)
+    assert Plan.of_toml(toml, **settings).key() != free.key()
