@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -140,3 +143,13 @@ def archive(root: Path, records: Iterable[Timed], name: str = NAME) -> Path:
             if ref.last_ts is not None:
                 adopt(ArchiveLayout.of(paths), ref.path, venue, symbol, stream)
     return root
+
+
+def told_by_a_process(code: str, *, hash_seed: int) -> str:
+    """What `code` prints in a Python process of its own, whose sets and dicts of text have another order."""
+    paths = {"PYTHONPATH": str(Path(__file__).parent), "PYTHONSAFEPATH": "1"}
+    environ = {**os.environ, **paths, "PYTHONHASHSEED": str(hash_seed)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    return done.stdout

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from libchronicle.strategy import Book, Context, FeedState, Strategy
 from libchronicle.strategy import Trade as TradeView
 
 sys.path.insert(0, str(Path(__file__).parent))
-from made_market import NAME, START, archive, market, queue, tape
+from made_market import NAME, START, archive, market, queue, tape, told_by_a_process
 
 
 class Watcher(Strategy):
@@ -125,18 +123,7 @@ print(BacktestRunner(tape(market(300))).run(Clock()).hash)
 
 
 def test_two_processes_with_other_hash_seeds_give_one_hash() -> None:
-    def run(seed: str) -> str:
-        env = {
-            **os.environ,
-            "PYTHONHASHSEED": seed,
-            "PYTHONPATH": str(Path(__file__).parent),
-            "PYTHONSAFEPATH": "1",
-        }
-        return subprocess.run(
-            [sys.executable, "-c", HASHES], env=env, capture_output=True, text=True, check=True
-        ).stdout
-
-    assert run("1") == run("2") != ""
+    assert told_by_a_process(HASHES, hash_seed=1) == told_by_a_process(HASHES, hash_seed=2) != ""
 
 
 def _with_hole() -> list[Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from libchronicle.protocol import (
 from libchronicle.strategy import Book, Context, Fill, OrderState, OrderUpdate, Refusal, Strategy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from made_market import NAME, START, TICK, Timed, definition, market, tape
+from made_market import NAME, START, TICK, Timed, definition, market, tape, told_by_a_process
 from quoter import Quoter
 
 MS = 1_000_000
@@ -283,15 +281,4 @@ print(result.hash, len(result.fills))
 
 
 def test_two_processes_with_other_hash_seeds_trade_the_same() -> None:
-    def told(seed: str) -> str:
-        env = {
-            **os.environ,
-            "PYTHONHASHSEED": seed,
-            "PYTHONPATH": str(Path(__file__).parent),
-            "PYTHONSAFEPATH": "1",
-        }
-        return subprocess.run(
-            [sys.executable, "-c", HASHES], env=env, capture_output=True, text=True, check=True
-        ).stdout
-
-    assert told("1") == told("77") != ""
+    assert told_by_a_process(HASHES, hash_seed=1) == told_by_a_process(HASHES, hash_seed=77) != ""
