@@ -118,8 +118,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         file, _, name = self.strategy.rpartition(":")
         return runner.run(load_strategy_class(file, name)(), keep_failure=keep_failure)
 
-    def with_(self, changes: Mapping[str, Any]) -> Plan:
-        """Fields by name, parameters as `params.NAME`. Raises InvalidArgument."""
+    def replace(self, changes: Mapping[str, Any]) -> Plan:
+        """Another plan: fields by name, parameters as `params.NAME`. Raises InvalidArgument."""
         params, fields = dict(self.params), {}
         for name, value in changes.items():
             if name.startswith("params."):

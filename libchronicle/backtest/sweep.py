@@ -72,7 +72,7 @@ def sweep(
         raise InvalidArgument(where="sweep", field="executor", value=executor, allowed=", ".join(EXECUTORS))
     where = Path(directory)
     where.mkdir(parents=True, exist_ok=True)
-    plans = [(changes, plan.with_(changes)) for changes in grid_of(values)]
+    plans = [(changes, plan.replace(changes)) for changes in grid_of(values)]
     keys = [one.key() for _, one in plans]
     done = {key: found for key in keys if (found := _stored(where / f"{key}.json")) is not None}
     waiting = {

@@ -83,7 +83,7 @@ def test_rows_come_in_the_order_of_the_grid_and_each_is_the_run_of_its_plan(
     )
     wanted = [{"params.qty": q, "queue": m} for q in (1, 3) for m in ("risk-averse", "prob:2")]
     assert [point.changes for point in points] == wanted
-    assert [point.metrics["hash"] for point in points] == [plan.with_(one).run().hash for one in wanted]
+    assert [point.metrics["hash"] for point in points] == [plan.replace(one).run().hash for one in wanted]
     assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
@@ -166,7 +166,7 @@ def test_a_run_that_fails_is_a_row_and_is_tried_again(plan: Plan, tmp_path: Path
 )
 def test_a_setting_that_cannot_be_read_names_what_is_allowed(plan: Plan, changes: dict[str, str]) -> None:
     with pytest.raises(InvalidArgument) as refused:
-        plan.with_(changes).run()
+        plan.replace(changes).run()
     assert "llowed" in str(refused.value) or "," in str(refused.value)
 
 
@@ -197,7 +197,8 @@ def test_the_envelope_spans_its_runs_and_makes_a_page(plan: Plan, tmp_path: Path
     rows = found.values("profit")
     assert [len(row) for row in rows] == [2, 2]
     assert (
-        rows[1][1] == plan.with_({"queue": "prob:2", "latency": "constant:5000,5000"}).run().metrics["profit"]
+        rows[1][1]
+        == plan.replace({"queue": "prob:2", "latency": "constant:5000,5000"}).run().metrics["profit"]
     )
     assert found.spread("profit") == (min(min(row) for row in rows), max(max(row) for row in rows))
     assert len({value for row in rows for value in row}) > 1
