@@ -21,6 +21,7 @@ def parse_control(bytes page not None):
         checked=c.checked,
         touched=c.touched,
         budget_bytes=c.budget_bytes,
+        max_lag_bytes=c.max_lag_bytes,
         on_full=("fail", "block", "evict")[c.on_full % 3],
         reader_ttl_ns=c.reader_ttl_ns,
         durable=tuple([os.fsdecode(name) for name in (<bytes>c.durable[:min(c.durable_size, CHR_DURABLE_BYTES)]).split(b"\0") if name]),

@@ -83,6 +83,7 @@ cdef extern from "chr_hot.h" nogil:
         uint32_t pid
         uint32_t closed
         uint64_t budget_bytes
+        uint64_t max_lag_bytes
 
     ctypedef struct chr_writer:
         chr_control *control

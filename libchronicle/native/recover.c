@@ -22,9 +22,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { CHR_QUARANTINE_MAX = 64 << 20 }; /* bytes of quarantine.json: half a million entries; what is larger is no list of ours */
 
 typedef struct {
     const char *dir;
@@ -79,26 +82,44 @@ static int enter(walk *w, uint64_t number)
     return h->first_seq != CHR_SEQ_UNKNOWN;
 }
 
-static int list_quarantine(walk *w, const char *reason)
+/* What stands in quarantine.json with room for one entry more, to be freed; empty if it cannot be read. NULL: no memory. */
+static char *listed_before(const char *path, size_t room, size_t *size)
 {
-    static _Thread_local char text[65536];
-    char path[640], line[256];
-    chr_join(path, sizeof path, w->dir, "quarantine.json");
+    struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 512);
+    bool is_list = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= CHR_QUARANTINE_MAX;
+    char *text = malloc((is_list ? (size_t)st.st_size : 0) + room);
+    ssize_t n = text != NULL && is_list ? pread(fd, text, (size_t)st.st_size, 0) : 0;
     if (fd >= 0)
         close(fd);
-    text[n > 0 ? n : 0] = 0;
+    *size = n > 0 ? (size_t)n : 0;
+    if (text != NULL)
+        text[*size] = 0;
+    return text;
+}
+
+static int list_quarantine(walk *w, const char *reason)
+{
+    enum { ROOM = 512 };
+    char path[640], line[256];
+    size_t n;
+    chr_join(path, sizeof path, w->dir, "quarantine.json");
+    char *text = listed_before(path, ROOM, &n);
+    if (text == NULL)
+        return chr_fail_sys(w->error, path, "malloc", ROOM);
+    int rc = 0; /* listed by a recovery that was cut off, or before another boot */
     snprintf(line, sizeof line, "{\"segment\": %llu, \"offset\": %llu, ", (unsigned long long)w->tail->number, (unsigned long long)w->tail->offset);
-    if (strstr(text, line) != NULL)
-        return 0; /* by a recovery that was cut off, or before another boot */
-    while (n > 0 && text[n - 1] != '}')
-        n--; /* drop "]" and what follows the last entry */
-    snprintf(line, sizeof line, "{\"segment\": %llu, \"offset\": %llu, \"seq\": %llu, \"reason\": \"%s\", \"found_ns\": %lld}",
-             (unsigned long long)w->tail->number, (unsigned long long)w->tail->offset, (unsigned long long)w->tail->seq, reason,
-             (long long)chr_realtime_ns());
-    snprintf(text + (n > 0 ? n : 0), 512, "%s%s\n]\n", n > 0 ? ",\n " : "[\n ", line);
-    return chr_replace_text(w->dir, "quarantine.json", 0640, text, w->error);
+    if (strstr(text, line) == NULL) {
+        while (n > 0 && text[n - 1] != '}')
+            n--; /* drop "]" and what follows the last entry */
+        snprintf(line, sizeof line, "{\"segment\": %llu, \"offset\": %llu, \"seq\": %llu, \"reason\": \"%s\", \"found_ns\": %lld}",
+                 (unsigned long long)w->tail->number, (unsigned long long)w->tail->offset, (unsigned long long)w->tail->seq, reason,
+                 (long long)chr_realtime_ns());
+        snprintf(text + n, ROOM, "%s%s\n]\n", n > 0 ? ",\n " : "[\n ", line);
+        rc = chr_replace_text(w->dir, "quarantine.json", 0640, text, w->error);
+    }
+    free(text);
+    return rc;
 }
 
 /* One pass over frames from the tail on; returns the verdict it stopped at. */

@@ -213,6 +213,7 @@ def _recover(report: Report, step: Step) -> None:
         kept = {
             "durable": tuple(decode_name(name) for name in control["durable"]),
             "budget_bytes": control["budget_bytes"],
+            "max_lag_bytes": control["max_lag_bytes"],
             "on_full": control["on_full"],
             "reader_ttl_s": control["reader_ttl_ns"] / 1e9 or 10.0,
         }

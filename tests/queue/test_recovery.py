@@ -240,6 +240,29 @@ def test_corruption_found_at_open_is_quarantined_and_the_hole_declared(tmp_path,
     assert inspect(path).segments[0].state == "quarantined"
 
 
+def test_a_long_list_of_what_was_quarantined_is_carried_on_whole(tmp_path):
+    path = tmp_path / "q"
+    append_some(path, 20)
+    listed = [
+        {"segment": 1000 + n, "offset": 128, "seq": n, "reason": "checksum", "found_ns": n}
+        for n in range(2000)
+    ]
+    text = "[\n " + ",\n ".join(json.dumps(entry) for entry in listed) + "\n]\n"
+    assert len(text) > 1 << 17
+    (path / "quarantine.json").write_text(text)
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        reader.drain(10)
+        place = reader.position
+    flip(path / "000000000.q", place + 40)
+    with (path / "control.meta").open("r+b") as handle:  # make recovery walk the whole segment
+        handle.seek(128)
+        handle.write(struct.pack("<Q", 128))
+    append_some(path, 1)
+    now = json.loads((path / "quarantine.json").read_text())
+    assert now[:2000] == listed
+    assert [(entry["segment"], entry["offset"]) for entry in now[2000:]] == [(0, place)]
+
+
 def test_after_another_boot_unsynced_records_may_go_but_never_in_silence(tmp_path, another_boot):
     path = tmp_path / "q"
     another_boot("one")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from libchronicle.errors import ChronicleError, CorruptReader
+from libchronicle.native.binding import parse_control
 from libchronicle.queue import Queue, QueueConfig, Severity, Verdict, check, inspect, repair, verify
 from tests.queue.damage import CONFIG, SIZE, all_records, cut, flip, make, places, put
 
@@ -196,6 +197,7 @@ def test_repair_keeps_the_policy_and_lets_no_segment_go(tmp_path: Path) -> None:
         durable=("etl", "é t"),
         retain_segments=1000,
         budget_bytes=1 << 30,
+        max_lag_bytes=1 << 40,
         reader_ttl_s=3.0,
     )
     make(path, 2000, config=config)
@@ -210,3 +212,6 @@ def test_repair_keeps_the_policy_and_lets_no_segment_go(tmp_path: Path) -> None:
     info = inspect(path)
     assert [reader.durable for reader in info.readers] == [True, True]
     assert info.budget_bytes == 1 << 30
+    control = parse_control((path / "control.meta").read_bytes())
+    assert control is not None
+    assert control["max_lag_bytes"] == 1 << 40
