@@ -23,11 +23,11 @@ from libchronicle.bus.permit import PermitWatch
 from libchronicle.bus.scanner import RemoteDiscovery
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, instrument_id
 from libchronicle.queue import Publisher, Queue, Subscriber
-from libchronicle.risk import ConfiguredLimits
-from libchronicle.runtime.config import HostConfig, RiskConfig, load_strategy
+from libchronicle.runtime.config import HostConfig
 from libchronicle.sim.paper_feed import MarketReader
 from services.router.journal import Record
 from services.router.recovery import last_delivered
+from services.router.settings import StrategySettings, settings_of_strategy
 
 __all__ = [
     "FEED",
@@ -37,13 +37,11 @@ __all__ = [
     "Handle",
     "Opener",
     "close_handle",
-    "limits_of",
 ]
 
 FEED = ":feed:"  # no strategy can have a colon in its name
 CADENCE_S = 0.5
 _TAIL = 64
-DEFAULT_ACCOUNT = "paper"
 
 Place = tuple[int, tuple[int, int]]  # queue id, (epoch, seq) of the last request that has its answer
 
@@ -56,9 +54,7 @@ class ClientAttachment:
     requests: Subscriber
     reports: Publisher
     delivered: int  # last execId in orders_in
-    limits: ConfiguredLimits
-    account: str
-    risk: RiskConfig
+    settings: StrategySettings
 
 
 @dataclass(slots=True)
@@ -81,15 +77,6 @@ def close_handle(handle: Handle) -> None:
         handle.reports.close()
     elif isinstance(handle, FeedAttachment):
         handle.reader.close()
-
-
-def limits_of(config: HostConfig, strategy: str) -> tuple[ConfiguredLimits, str, RiskConfig]:
-    """A strategy's limits, account and risk as its TOML says; the host's where it has none. Raises ConfigError."""
-    toml = config.strategies.path / f"{strategy}.toml"
-    if not toml.exists():
-        return config.router.limits, DEFAULT_ACCOUNT, RiskConfig()
-    found = load_strategy(toml, config)
-    return found.limits, found.account, found.risk
 
 
 class Opener:
@@ -124,7 +111,7 @@ class Opener:
     def client(self, name: str) -> ClientAttachment:
         """A strategy's queues. Raises NotReady while its orders_out is not there, ConfigError for a bad
         TOML, and what queues raise."""
-        limits, account, risk = limits_of(self._config, name)
+        settings = settings_of_strategy(self._config, name)
         path = self._paths.orders_out(name)
         requests = Queue.open_subscriber(path, ROUTER_READER, start="earliest")
         try:
@@ -133,9 +120,7 @@ class Opener:
         except BaseException:
             requests.close()
             raise
-        return ClientAttachment(
-            name, requests, reports, last_delivered(self._tail(name)), limits, account, risk
-        )
+        return ClientAttachment(name, requests, reports, last_delivered(self._tail(name)), settings)
 
     def feed(self, name: str) -> FeedAttachment:
         """A feed's raw queue with its books rebuilt, muted. Raises NotReady while it is not there, and

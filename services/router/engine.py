@@ -153,9 +153,14 @@ class Engine:
         self._report(events, now_ns)
         self._finish(cause, now_ns)
 
-    def on_event(self, events: list[VenueEvent], cause: SbeMessage, now_ns: int) -> None:
-        """A step that neither a request nor a market record caused: a timer, a kill, a lost market."""
+    def on_event(
+        self, events: list[VenueEvent], cause: SbeMessage, now_ns: int, notes: Iterable[SbeMessage] = ()
+    ) -> None:
+        """A step that neither a request nor a market record caused: a timer, a kill, a lost market. `notes` come before all
+        else of it."""
         self._begin(now_ns)
+        for note in notes:
+            self.journal.note(note.TEMPLATE_ID, note.encode())
         self._report(events, now_ns)
         self._finish(cause, now_ns)
 

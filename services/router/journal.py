@@ -29,7 +29,7 @@ Rules:
   not happen is handled as if it came now, which does no harm.
 - The journal alone, with the queues it names, gives every step again (rerun.py): so nothing that changes an outcome may come
   from elsewhere. A SessionSource of an orders_in says where the router's reports begin in it.
-- A session begins with a checkpoint: SessionStart, definitions, strategies with the place they are read
+- A session begins with a checkpoint: SessionStart, settings, definitions, strategies with the place they are read
   from, positions, tripped breakers, open orders, undecided requests, and a StateChange to READY that commits it. Recovery
   reads from the last committed checkpoint. A SessionStart voids the uncommitted tail before it.
 - After power loss queues may have lost different tails. orders_in ahead of the journal: its reports are
@@ -57,6 +57,7 @@ from libchronicle.protocol import (
     SessionStart,
     SessionStop,
     StateChange,
+    StateChunk,
     Submitted,
     TimerFired,
 )
@@ -121,13 +122,17 @@ class Journal:
         self._sink.append(cause.TEMPLATE_ID, cause.encode())
 
 
-def write_checkpoint(journal: Journal, state: State, start: SessionStart, now_ns: int) -> None:
-    """Begin a session with all that the router knows."""
+def write_checkpoint(
+    journal: Journal, state: State, start: SessionStart, now_ns: int, settings: Iterable[StateChunk] = ()
+) -> None:
+    """Begin a session with all that the router knows. `settings`: what it runs with; an older session has none."""
 
     def put(message: SbeMessage) -> None:
         journal.note(message.TEMPLATE_ID, message.encode())
 
     put(start)
+    for chunk in settings:
+        put(chunk)
     for name, number in (("last_order_id", state.last_order_id), ("last_trade_id", state.last_trade_id)):
         put(Parameter(now_ns=now_ns, name=name, value=str(number)))
     for definition in state.definitions.values():

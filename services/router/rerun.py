@@ -11,7 +11,7 @@ journal, and what is delivered what stands in each orders_in, byte for byte; the
     SessionStart … READY       a checkpoint: the state itself is compared
 
 Taken from the journal as they are: instruments' definitions, and reports that a restart found in orders_in and not in the
-journal. Limits are those of the strategies' present TOMLs.
+journal. Limits, risk, fees and accounts are those that the session says it ran with (settings.py), not today's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from libchronicle.protocol import (
     StateChange,
     TimerFired,
     decode,
-    instrument_id,
 )
 from libchronicle.replay.difference import Difference, Frame, Verdict, first_difference
 from libchronicle.replay.journal import RecordedSession, journal_records
@@ -47,7 +46,6 @@ from libchronicle.replay.recorded import DAY_NS, Recorded, RecordedQueue
 from libchronicle.runtime.config import HostConfig
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.storage.archive import Archive
-from services.router.attach import limits_of
 from services.router.engine import LOOK, PERMIT, Request, make_engine
 from services.router.journal import (
     CAUSES,
@@ -61,6 +59,14 @@ from services.router.journal import (
     write_checkpoint,
 )
 from services.router.market import CONNECTED, FEED_MACHINE, Feed, MarketData
+from services.router.settings import (
+    RouterSettings,
+    StrategySettings,
+    chunks_in,
+    settings_in,
+    settings_of_host,
+    settings_of_strategy,
+)
 from services.router.state import Client
 
 __all__ = ["rerun_router"]
@@ -69,7 +75,8 @@ _CANCEL_ALL: Final = "cancel_all:"
 
 
 def rerun_router(archive: Archive, session: RecordedSession, config: HostConfig) -> Verdict:
-    """Take every step of `session` again under `config`; what came otherwise than it is recorded, if anything did.
+    """Take every step of `session` again; what came otherwise than it is recorded, if anything did. `config` stands in for
+    what the session does not say of its settings.
 
     Raises CorruptSession for a journal that lacks what a rerun needs, and what reading queues and archive raises.
     """
@@ -138,9 +145,7 @@ class _Rerun:
             started_ns=session.start.realtime_ns,
             finished=session.stop is not None,
         )
-        digest = blake2b(msgspec.json.encode(config), digest_size=32).digest()
-        if digest != session.start.config_hash:
-            self.verdict.notes.append("the configuration is not the one the session ran with")
+        self._strategies: dict[str, StrategySettings] = {}  # as the session says
         self.killed = False
         self._since_ns = session.start.realtime_ns - DAY_NS
         self._journal = _Kept()
@@ -178,9 +183,24 @@ class _Rerun:
     def _begin(self, checkpoint: list[Frame]) -> None:
         """The state that the session began with, and the daemon's engine on it."""
         state = Replay().run(checkpoint)
+        self.told = chunks_in(checkpoint)
+        self.settings = settings_in(self.told, RouterSettings) or self._present()
         self.journal = Journal(self._journal)
         self.markets = MarketData(state)
-        self.engine = make_engine(self.config.router, state, self.journal, self.markets, lambda: self.killed)
+        self.engine = make_engine(
+            self.settings.router, state, self.journal, self.markets, lambda: self.killed
+        )
+
+    def _present(self) -> RouterSettings:
+        """Of a session that does not say what it ran with."""
+        digest = blake2b(msgspec.json.encode(self.config), digest_size=32).digest()
+        ran = (
+            "" if digest == self.session.start.config_hash else ", which is not the configuration it ran with"
+        )
+        self.verdict.notes.append(
+            f"an older session, without its settings: limits, risk and fees are today's{ran}"
+        )
+        return settings_of_host(self.config)
 
     def _take(self, step: list[Frame]) -> None:
         """What the step's cause says happened, again."""
@@ -189,7 +209,7 @@ class _Rerun:
         for note_kind, note in notes:
             if note_kind == SessionStart.TEMPLATE_ID:
                 self.engine.gateway.note_places()
-                write_checkpoint(self.journal, self.engine.state, self.session.start, cause.now_ns)
+                write_checkpoint(self.journal, self.engine.state, self.session.start, cause.now_ns, self.told)
                 return
             if note_kind == Instrument.TEMPLATE_ID:
                 self.engine.define(Instrument.decode(note))
@@ -274,22 +294,26 @@ class _Rerun:
         if name not in self._ranks:
             self._ranks[name] = state.take_rank()
         reader = RecordedMarket(self._queue(told), told.start_seq, told.epoch)
-        feed = self.config.feeds.get(name)
-        reader.rebuild([instrument_id(f"{feed.venue}:{symbol}") for symbol in feed.symbols] if feed else ())
+        reader.rebuild(self.settings.instruments(name))
         self._arrived = Feed(name, self._ranks[name], reader, is_alive=name not in self._lost)
         again = msgspec.structs.replace(told, source=self._ranks[name], start_seq=reader.stands_at)
         self.engine.on_event([], again, 0)
 
-    def _attach_client(self, told: SessionSource, name: str, notes: list[Frame]) -> None:
+    def _attach_client(self, source: SessionSource, name: str, notes: list[Frame]) -> None:
         state = self.engine.state
         client = state.client(name)
-        client.set_limits(*limits_of(self.config, name))
+        chunks = chunks_in(notes)
+        told = settings_in(chunks, StrategySettings)
+        if told is not None:
+            self._strategies[name] = told
+        settings = self._strategies.get(name) or settings_of_strategy(self.config, name)
+        client.set_limits(settings.limits, settings.account, settings.risk)
         self.engine.watch.begin(client)
-        if client.queue_id != told.queue_id:
-            state.attach_queue(client, told.queue_id, (0, -1))
-        if notes:
-            self._take_up(client, told, notes)
-        self._requests[name] = self._queue(told)
+        if client.queue_id != source.queue_id:
+            state.attach_queue(client, source.queue_id, (0, -1))
+        if told is None and notes:
+            self._take_up(client, source, notes)
+        self._requests[name] = self._queue(source)
         again = SessionSource(
             queue_id=client.queue_id,
             start_seq=client.handled[1] + 1,
@@ -297,7 +321,7 @@ class _Rerun:
             source=client.rank,
             path=orders_path(name),
         )
-        self.engine.on_event([], again, 0)
+        self.engine.on_event([], again, 0, chunks)
 
     def _take_up(self, client: Client, told: SessionSource, notes: list[Frame]) -> None:
         """Reports that orders_in had before the journal did."""
@@ -330,11 +354,8 @@ class _Rerun:
         (self._lost.discard if is_alive else self._lost.add)(name)
         if feed is not None:
             feed.is_alive = is_alive
-        if not is_alive and self.config.router.on_market_lost == "cancel":
-            settings = self.config.feeds.get(name)
-            configured = (
-                {instrument_id(f"{settings.venue}:{s}") for s in settings.symbols} if settings else set()
-            )
+        if not is_alive and self.settings.router.on_market_lost == "cancel":
+            configured = set(self.settings.instruments(name))
             for instrument in sorted(configured.union(feed.reader.books if feed is not None else ())):
                 events += self.engine.gateway.cancel_all(None, instrument, code=RejectCode.NO_MARKET)
         self.engine.on_event(events, change, change.now_ns)

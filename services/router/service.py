@@ -59,6 +59,7 @@ from services.router.market import MarketData
 from services.router.metrics import RouterMetrics
 from services.router.recovery import bring_level, recover
 from services.router.retry import Retry
+from services.router.settings import chunks_of, settings_of_host
 from services.router.state import State
 
 __all__ = ["RouterService"]
@@ -75,6 +76,7 @@ class RouterService:
 
     def __init__(self, config: HostConfig, log: Log) -> None:
         self.config = config
+        self.settings = settings_of_host(config)
         self.log = log
         self.paths = BusPaths(config.bus.root_path, config.bus.hot_path)
         self.metrics = RouterMetrics(self.paths.counters("router"), self.paths.errors("router"), "router")
@@ -129,7 +131,7 @@ class RouterService:
 
     def _checkpoint(self, journal: Journal, state: State) -> None:
         """All that is known, so that a restart need not read what is before."""
-        write_checkpoint(journal, state, self._start, now_ns())
+        write_checkpoint(journal, state, self._start, now_ns(), chunks_of(self.settings))
         self._next_checkpoint = self.session.next_seq + CHECKPOINT_EVERY
 
     def _session_start(self, now: int) -> SessionStart:
@@ -342,7 +344,8 @@ class RouterService:
         """Level with the journal, and told where it stands; how many reports that moved."""
         state, journal = self.engine.state, self.engine.journal
         client = state.client(found.name)
-        client.set_limits(found.limits, found.account, found.risk)
+        settings = found.settings
+        client.set_limits(settings.limits, settings.account, settings.risk)
         self.engine.watch.begin(client)
         client.reports = found.reports
         if client.queue_id != found.requests.queue_id:
@@ -355,7 +358,7 @@ class RouterService:
             source=client.rank,
             path=orders_path(client.name),
         )
-        self.engine.on_event([], source, now)
+        self.engine.on_event([], source, now, chunks_of(settings))
         moved = bring_level(
             state,
             journal,

@@ -28,6 +28,7 @@ from libchronicle.protocol import (
     ReplaceOrder,
     RiskEvent,
     Side,
+    StateChunk,
     TimeInForce,
     TimerFired,
 )
@@ -41,7 +42,7 @@ from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.moves import adopt
 from libchronicle.storage.sources import queues_on_bus
 from services.router.rerun import rerun_router
-from tests.services.router_bench import BTC, FeedWriter, Router, Strategy, order, until
+from tests.services.router_bench import BTC, SMALL, FeedWriter, Router, Strategy, order, until
 
 BETA = """
 from libchronicle.strategy import Strategy
@@ -175,6 +176,17 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
     floor.close()
 
 
+def forget_settings(path: Path) -> None:
+    """The journal as an older router has written it."""
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        records = [(one.type_id, bytes(one), one.ts_ns) for one in reader.drain(1 << 20)]
+    shutil.rmtree(path)
+    with Queue.open_publisher(path, SMALL) as writer:
+        for kind, payload, ts_ns in records:
+            if kind != StateChunk.TEMPLATE_ID:
+                writer.append(kind, payload, ts_ns)
+
+
 def same(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
         assert verdict.difference is None, verdict.difference.lines()
@@ -289,14 +301,30 @@ def test_an_external_risk_gateway_stops_new_risk_and_its_session_comes_again(flo
     same(floor.verdicts())
 
 
-def test_another_fee_shows_in_the_first_fill(floor: Floor) -> None:
+def test_limits_risk_and_fees_of_today_change_nothing_about_a_session_of_yesterday(floor: Floor) -> None:
     floor.router.start()
     floor.play(200)
     assert floor.router.stop() == 0
+    config, toml = floor.router.config, floor.router.strategies / "beta.toml"
+    config.write_text(config.read_text().replace("taker_fee_bps = 5", "taker_fee_bps = 6"))
+    toml.write_text(toml.read_text().replace("max_open_orders = 4", "max_open_orders = 0"))
+    (verdict,) = floor.verdicts()
+    same([verdict])
+    assert verdict.notes == []
+
+
+def test_another_fee_shows_in_the_first_fill_of_a_session_that_does_not_say_its_own(floor: Floor) -> None:
+    floor.router.start()
+    floor.play(200)
+    assert floor.router.stop() == 0
+    forget_settings(floor.router.paths.session("router"))
     config = floor.router.config
+    (verdict,) = floor.verdicts()
+    same([verdict])
+    assert verdict.notes == ["an older session, without its settings: limits, risk and fees are today's"]
     config.write_text(config.read_text().replace("taker_fee_bps = 5", "taker_fee_bps = 6"))
     (verdict,) = floor.verdicts()
-    assert verdict.notes == ["the configuration is not the one the session ran with"]
+    assert verdict.notes[0].endswith("today's, which is not the configuration it ran with")
     assert verdict.difference is not None
     assert verdict.difference.fields == ("fee",)
     assert verdict.difference.recorded is not None
