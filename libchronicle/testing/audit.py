@@ -15,7 +15,7 @@ from libchronicle.errors import Evicted
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, PositionReport, Side
 from libchronicle.queue import LOST_TYPE, Message, Queue
 
-__all__ = ["OrderAudit", "OrderHistory", "audit_orders", "contiguous_records"]
+__all__ = ["FillWatch", "OrderAudit", "OrderHistory", "audit_orders", "contiguous_records"]
 
 OrderId = tuple[int, int]
 """(epoch, seq) of the order's record in orders_out."""
@@ -77,14 +77,33 @@ class OrderAudit:
             report.exec_type in _FILLS for history in self.orders.values() for report in history.reports
         )
 
-    def filled_since(self, seq: int) -> bool:
-        """Was an order filled that was sent at or behind `seq` of orders_out?"""
-        return any(
-            report.exec_type in _FILLS
-            for (_, order_seq), history in self.orders.items()
-            if order_seq >= seq
-            for report in history.reports
-        )
+
+class FillWatch:
+    """Is an order filled that was sent at or behind `seq` of orders_out? Reads what is appended from now on, and only that.
+
+    Raises what opening orders_in raises.
+    """
+
+    def __init__(self, paths: BusPaths, strategy: str, seq: int) -> None:
+        self._path = str(paths.orders_in(strategy))
+        self._seq = seq
+        self._reader = Queue.open_subscriber(self._path, None, start="latest")
+        self.filled = False
+
+    def look(self) -> bool:
+        """Read on; `filled` from then on."""
+        try:
+            while not self.filled and (message := self._reader.next()) is not None:
+                if message.type_id == ExecutionReport.TEMPLATE_ID:
+                    report = ExecutionReport.decode(message)
+                    self.filled = report.exec_type in _FILLS and report.order_seq >= self._seq
+        except Evicted:  # retention passed it: what is there now is as good
+            self.close()
+            self._reader = Queue.open_subscriber(self._path, None, start="earliest")
+        return self.filled
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 def contiguous_records(path: object, faults: list[str]) -> Iterator[Message]:

@@ -7,6 +7,7 @@ CHRONICLE_KILL_ROUNDS sets the number of rounds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from libchronicle.testing.audit import OrderAudit, audit_orders, contiguous_records
+from libchronicle.testing.audit import FillWatch, OrderAudit, audit_orders, contiguous_records
 from libchronicle.testing.live_suite import LiveSuite
 
 ROUNDS = int(os.environ.get("CHRONICLE_KILL_ROUNDS", "10"))
@@ -31,11 +32,15 @@ def everyone_trades_again(suite: LiveSuite) -> None:
     """Orders that are sent from now on get filled, for every strategy."""
     marks = {name: audit.next_seq for name, audit in audits(suite).items()}
     assert marks, "no strategy ever sent an order"
-
-    def filled() -> bool:
-        return all(audit.filled_since(marks[name]) for name, audit in audits(suite).items())
-
-    suite.wait_until(filled, "every strategy has a new order filled")
+    with contextlib.ExitStack() as stack:
+        watches = [
+            stack.enter_context(contextlib.closing(FillWatch(suite.paths, name, seq)))
+            for name, seq in marks.items()
+        ]
+        suite.wait_until(
+            lambda: all([watch.look() for watch in watches]), "every strategy has a new order filled"
+        )
+    audits(suite)
 
 
 def crash_in_turn(suite: LiveSuite, rounds: int) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from libchronicle.protocol import (
 )
 from libchronicle.queue import Publisher, Queue, QueueConfig
 from libchronicle.testing import audit_orders
+from libchronicle.testing.audit import FillWatch
 
 CONFIG = QueueConfig(segment_size=65536)
 
@@ -78,8 +80,18 @@ def test_a_whole_history_has_no_fault_and_counts_its_fills(journals: Journals) -
     audit = audit_orders(journals.paths, "alpha")
     assert audit.faults == []
     assert (audit.fills, audit.positions, audit.unanswered) == (2, {7: 10}, [(1, waiting)])
-    assert audit.filled_since(0)
-    assert not audit.filled_since(waiting)
+
+
+def test_a_watch_tells_of_a_fill_of_a_later_order_and_of_no_earlier_one(journals: Journals) -> None:
+    early, later = journals.order(), journals.order()
+    with contextlib.closing(FillWatch(journals.paths, "alpha", later)) as watch:
+        journals.report(early, ExecType.ACK)
+        journals.report(early, ExecType.FILL, last=10, cum=10)
+        journals.report(later, ExecType.ACK)
+        assert not watch.look()
+        journals.report(later, ExecType.PARTIAL_FILL, last=1, cum=1)
+        assert watch.look()
+        assert watch.filled
 
 
 def test_a_fill_told_twice_is_a_fault(journals: Journals) -> None:
