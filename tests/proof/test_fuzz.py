@@ -61,23 +61,23 @@ def fuzz(program: Path, inputs: Path, found: Path, seconds: int, workers: int) -
         inputs,
     ]
     environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}  # the agents free in their own time
-    running = [
-        subprocess.Popen(
-            list(map(str, command)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for _ in range(workers)
-    ]
+    logs = [
+        found.parent / f"worker-{number}.log" for number in range(workers)
+    ]  # a pipe nobody reads would stop it
+    running = []
+    for log in logs:
+        with log.open("w") as told:
+            running.append(
+                subprocess.Popen(
+                    list(map(str, command)), stdout=subprocess.DEVNULL, stderr=told, env=environment
+                )
+            )
+    ends = [child.wait() for child in running]
+    bad = [f"{file.name}: {file.read_bytes().hex()}" for file in found.iterdir() if "slow" not in file.name]
     tried = 0
-    for child in running:
-        errors = child.communicate()[1]
-        bad = [
-            f"{file.name}: {file.read_bytes().hex()}" for file in found.iterdir() if "slow" not in file.name
-        ]
-        assert child.returncode == 0, "\n".join((*bad, errors[-6000:]))
+    for end, log in zip(ends, logs, strict=True):
+        errors = log.read_text(errors="replace")
+        assert end == 0, "\n".join((*bad, errors[-6000:]))
         tried += int(errors.split("stat::number_of_executed_units:")[1].split()[0])
     return tried
 
