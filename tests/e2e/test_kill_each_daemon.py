@@ -38,7 +38,7 @@ def everyone_trades_again(suite: LiveSuite) -> None:
             for name, seq in marks.items()
         ]
         suite.wait_until(
-            lambda: all([watch.look() for watch in watches]), "every strategy has a new order filled"
+            lambda: all(watch.look() for watch in watches), "every strategy has a new order filled"
         )
     audits(suite)
 
