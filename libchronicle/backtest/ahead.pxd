@@ -2,14 +2,13 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from libchronicle.backtest.clearing cimport Clearing
 from libchronicle.backtest.merging cimport Merged
-from libchronicle.book.l2 cimport L2Book, chr_l2
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.sim.latency cimport LatencyModel
 
 
 cdef struct chr_shown:             # an instrument as the venue shows it
     uint64_t id
-    chr_l2 *book
+    void *book                     # a Book, borrowed
     int slot                       # -1: not defined yet
 
 
@@ -27,4 +26,5 @@ cdef class Ahead:
 
     cdef int look(self) except -1
     cdef int step(self) except -1
+    cdef int define(self, uint32_t at, const chr_frame *f) except -1
     cdef int apply(self, chr_shown *one, const chr_frame *f) except -1

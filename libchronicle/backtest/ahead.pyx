@@ -10,12 +10,13 @@ from libc.stdlib cimport calloc, free
 from libchronicle.backtest.clearing cimport Clearing
 from libchronicle.backtest.merging cimport Merged
 from libchronicle.book.books cimport chr_books
-from libchronicle.book.l2 cimport L2Book, chr_l2, chr_l2_apply
+from libchronicle.book.l2 cimport CHR_L2_APPLIED, chr_l2
 from libchronicle.native.core cimport CHR_TYPE_LOST
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.protocol.layout cimport CHR_BOOK_DELTA, CHR_INSTRUMENT
+from libchronicle.protocol.layout cimport CHR_BOOK_DELTA, CHR_BOOK_MODE_L3, CHR_INSTRUMENT, CHR_ORDER_ADD, CHR_ORDER_EXECUTE
 from libchronicle.protocol.sbe cimport chr_instrument_of
 from libchronicle.sim.latency cimport latency_model
+from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.instrument cimport Instrument
 
 from libchronicle.protocol import Instrument as Definition
@@ -30,6 +31,7 @@ cdef class Ahead:
     def __cinit__(self, list sources not None, Clearing venue not None, instruments, latency, *, uint64_t seed=1, bint ignores=False,
                   int64_t start_ns=INT64_MIN, int64_t end_ns=INT64_MAX):
         cdef Instrument instrument
+        cdef Book book
         self.merged = Merged(sources, self)
         self.venue = venue
         self.latency = latency_model(latency)
@@ -38,14 +40,16 @@ cdef class Ahead:
         self.start_ns, self.end_ns = start_ns, end_ns
         self.last_ns = INT64_MIN
         self.instruments = list(instruments)
-        self.books = [L2Book(one.id) for one in self.instruments]
+        self.books = [Book(one) for one in self.instruments]
         self.count = len(self.instruments)
         self.shown = <chr_shown *>calloc(self.count + 1, sizeof(chr_shown))
         if self.shown == NULL:
             raise MemoryError("no memory for a backtest")
         for place, instrument in enumerate(self.instruments):
             self.shown[place].id = instrument.id
-            self.shown[place].book = (<L2Book>self.books[place]).b
+            book = self.books[place]
+            book.recorded, book.lenient = True, ignores
+            self.shown[place].book = <void *>book  # `books` holds it
             self.shown[place].slot = -1
 
     def __dealloc__(self):
@@ -66,7 +70,7 @@ cdef class Ahead:
         cdef uint32_t at
         for at in range(self.count):
             if not self.ignores:
-                self.shown[at].book.valid = 0
+                (<Book>self.shown[at].book).lose()
 
     cdef int look(self) except -1:
         """When the next record stands at the venue."""
@@ -89,18 +93,35 @@ cdef class Ahead:
             id = chr_instrument_of(f.type_id, f.payload, f.size)
             for at in range(self.count):
                 if self.shown[at].id == id:
-                    self.apply(&self.shown[at], &f)
                     if f.type_id == CHR_INSTRUMENT:
-                        definition = Definition.decode(<bytes>f.payload[: f.size])
-                        self.shown[at].slot = self.venue.define(self.instruments[at], definition, self.books[at])
+                        self.define(at, &f)
+                    else:
+                        self.apply(&self.shown[at], &f)
         self.merged.take()
         return self.look()
 
+    cdef int define(self, uint32_t at, const chr_frame *f) except -1:
+        cdef Book book = self.books[at]
+        definition = Definition.decode(<bytes>f.payload[: f.size])
+        if definition.book_mode == CHR_BOOK_MODE_L3:
+            book.hold_orders()
+        book.apply(f)
+        self.shown[at].slot = self.venue.define(self.instruments[at], definition, book)
+        return 0
+
     cdef int apply(self, chr_shown *one, const chr_frame *f) except -1:
         cdef chr_books place
-        if f.type_id == CHR_BOOK_DELTA and not self.ignores and not chr_books_follows(&place, one.book, f.payload, f.size):
-            one.book.valid = 0
-        chr_l2_apply(one.book, f.type_id, f.payload, f.size)
-        if one.slot >= 0 and f.ts_ns >= self.start_ns:
+        cdef Book book = <Book>one.book
+        cdef bint was_valid = book.b.valid, is_order = CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE
+        if f.type_id == CHR_BOOK_DELTA and book.l3 == NULL and not self.ignores and not chr_books_follows(&place, book.b, f.payload, f.size):
+            book.lose()
+        if is_order and one.slot < 0 and book.b.applied == 0:
+            book.hold_orders()  # nothing has defined it yet
+        cdef int result = book.apply(f)
+        if one.slot < 0 or f.ts_ns < self.start_ns:
+            return 0
+        if is_order and was_valid and not book.b.valid:
+            self.venue.lose(one.slot)
+        if not is_order or result == CHR_L2_APPLIED:
             self.venue.record(one.slot, f)
         return 0

@@ -32,6 +32,7 @@ cdef class Clearing(Outbox):
     cdef list books              # of the venue's own, where it has any: they must live as long
     cdef list queue_models       # they must live as long as the simulator asks them
     cdef object queues, chances
+    cdef readonly object misfit  # why an instrument was refused, not the strategy's fault
     cdef list names, currencies  # by slot
     cdef readonly dict definitions   # name -> protocol Instrument
     cdef bint asks_python        # a queue model is one of the user's
@@ -51,6 +52,7 @@ cdef class Clearing(Outbox):
     cdef readonly uint64_t liquidations, trips
 
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1
+    cdef int lose(self, uint32_t slot) except -1
     cdef int expire(self, int64_t now) except -1
     cdef int mark(self, uint32_t slot, int64_t now) except -1
     cdef int liquidate(self, uint32_t slot, int64_t now) except -1

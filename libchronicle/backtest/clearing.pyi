@@ -2,11 +2,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from libchronicle.backtest.outbox import Outbox
-from libchronicle.book import L2Book
 from libchronicle.portfolio.account import Account
 from libchronicle.protocol import AccountReport
 from libchronicle.protocol import Instrument as Definition
 from libchronicle.risk import RiskGate
+from libchronicle.strategy.bookview import Book
 from libchronicle.strategy.instrument import Instrument
 
 class Clearing(Outbox):
@@ -17,6 +17,7 @@ class Clearing(Outbox):
     liquidations: int
     trips: int
     definitions: dict[str, Definition]
+    misfit: Exception | None
     def __init__(
         self,
         gate: RiskGate,
@@ -31,8 +32,8 @@ class Clearing(Outbox):
         sample_ns: int = 1_000_000_000,
         account_name: str = "",
     ) -> None: ...
-    def define(self, instrument: Instrument, definition: Definition, book: L2Book | None = None) -> int:
-        """A definition: the slot of the instrument. Known already: its tick, lot and filters change."""
+    def define(self, instrument: Instrument, definition: Definition, seen: Book | None = None) -> int:
+        """A definition: the slot of the instrument. Raises InvalidArgument for a queue model that needs single orders."""
     def balances(self, now: int) -> list[AccountReport]:
         """What the account holds, as the reports that tell of it."""
     def schedule_funding(self, payments: Iterable[tuple[int, str, int]]) -> None:

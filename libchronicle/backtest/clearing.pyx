@@ -16,7 +16,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from libchronicle.backtest.outbox cimport Outbox, chr_equity_row, chr_fill_row, chr_mark_row, chr_order_row, chr_report, chr_rows_at
-from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, L2Book, chr_l2, chr_l2_best
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.portfolio.account cimport Account, chr_account_free, chr_account_mark, chr_account_opened, chr_account_slot, chr_currency
 from libchronicle.portfolio.position cimport chr_i128, chr_notional, chr_price_of, overflow
@@ -60,12 +60,16 @@ from libchronicle.sim.matcher cimport (
     chr_sim_init,
     chr_sim_instrument,
     chr_sim_record,
+    chr_sim_reset,
+    chr_sim_set_book,
     chr_sim_set_position,
     chr_sim_terms,
 )
 from libchronicle.sim.queues cimport FillChances, QueueModel, queue_model
+from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.instrument cimport Instrument
 
+from libchronicle.errors import InvalidArgument
 from libchronicle.portfolio import InstrumentTerms
 from libchronicle.protocol import AccountReport, RejectCode
 from libchronicle.sim.queues import UserQueue
@@ -74,6 +78,14 @@ cdef enum:
     MONEY_EXPONENT = -8
     RULE_LIQUIDATED = 255
     WHOLE_VENUE = -1
+
+def _too_coarse(name, model):
+    return InvalidArgument(
+        where=name, field="queue", value=model,
+        allowed="a model of price levels (RiskAverseQueue, ProbQueue, LogProbQueue), since its data holds no single orders; exact places need "
+        "them (LOBSTER, ITCH), and queue={instrument: model} chooses for each instrument",
+    )
+
 
 cdef uint8_t STATE_AFTER[16]
 memset(STATE_AFTER, 0, sizeof(STATE_AFTER))
@@ -117,19 +129,25 @@ cdef class Clearing(Outbox):
 
     # ------------------------------------------------------------ instruments
 
-    def define(self, Instrument instrument not None, definition, L2Book book=None):
-        """A definition (protocol Instrument): the slot of the instrument. Known already: its tick, lot and filters change. `book`: what
-        the venue matches against, None: the strategy's."""
+    def define(self, Instrument instrument not None, definition, Book seen=None):
+        """A definition (protocol Instrument): the slot of the instrument. Known already: its tick, lot and filters change. `seen`: what
+        the venue matches against, None: the strategy's book. Raises InvalidArgument for a queue model that the book is too coarse for."""
+        cdef Book book = instrument._book if seen is None else seen
         terms = InstrumentTerms.of(definition)
         cdef int slot = self.account.add(terms)
         self.definitions[instrument.name] = definition
         self.gate.add(slot)
         if slot < <int>self.sim.slots_count:
+            if self.sim.slots[slot].book != book.b:
+                chr_sim_set_book(&self.sim, slot, book.b, book.l3)
             self.sim.slots[slot].terms.tick, self.sim.slots[slot].terms.lot = definition.tick_size, definition.lot_size
             return slot
         cdef chr_sim_terms shape
         cdef QueueModel model = queue_model(self._queue_of(instrument))
         memset(&shape, 0, sizeof(shape))
+        if model.needs_orders and book.l3 == NULL:
+            self.misfit = _too_coarse(instrument.name, model)
+            raise self.misfit
         model.into(&shape)
         if self.chances is not None:
             (<FillChances?>self.chances).into(&shape)
@@ -143,7 +161,7 @@ cdef class Clearing(Outbox):
             raise MemoryError("no memory for an instrument")
         self.heard_ns = heard
         heard[slot] = 0
-        if chr_sim_instrument(&self.sim, instrument.id, instrument._book.b if book is None else book.b, NULL, &shape) != slot:
+        if chr_sim_instrument(&self.sim, instrument.id, book.b, book.l3, &shape) != slot:
             raise MemoryError("no memory for an instrument")
         self.queue_models.append(model)
         self.books.append(book)
@@ -192,6 +210,10 @@ cdef class Clearing(Outbox):
         if self.account.a.slots[slot].margined and self.account.a.slots[slot].position.qty:
             return self.mark(slot, f.ts_ns)
         return 0
+
+    cdef int lose(self, uint32_t slot) except -1:
+        """The instrument's book is not right any more: what was displayed says nothing now."""
+        return chr_sim_reset(&self.sim, slot)
 
     cdef int expire(self, int64_t now) except -1:
         """Orders whose time has come."""

@@ -5,6 +5,7 @@ from libchronicle.backtest.merging cimport Merged
 from libchronicle.backtest.sink cimport BacktestSink
 from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.l2 cimport chr_l2
+from libchronicle.book.l3 cimport chr_l3
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.strategy.context cimport Context
 from libchronicle.strategy.dispatch cimport Dispatcher
@@ -14,6 +15,7 @@ from libchronicle.strategy.recorder cimport Recorder
 cdef struct chr_listing:           # an instrument the strategy listens to
     uint64_t id
     chr_l2 *book
+    chr_l3 *orders                 # the same book, where it is one of single orders; else NULL
     uint32_t place                 # in `instruments`
     int slot                       # at the venue; -1: not defined yet
     bint quarantined
@@ -41,6 +43,8 @@ cdef class BacktestEngine:
     cdef int loop(self) except -1
     cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1
     cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1
+    cdef bint order_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1
+    cdef int look_at_book(self, chr_listing *listing) except -1
     cdef chr_listing *listing(self, uint64_t id) noexcept
     cdef int advance(self, int64_t until, bint timers) except -1
     cdef int deliver(self) except -1

@@ -10,10 +10,10 @@ Order of what happens at one time t:
 The time the strategy is told never decreases. No clock is looked at: a run is a function of its data, its settings and its seed.
 
 Books. The dispatcher applies each record to the instrument's one book; the venue matches against the same, unless a feed latency gives it a sight of its
-own (ahead.pyx). What a gap does (a Gap record, records a queue
-lost, a delta that does not follow its book, a book that is crossed, a record that cannot be applied) is the policy:
+own (ahead.pyx). Where the records are those of single orders it is a book of single orders, and the venue knows the queue of each price.
+What a gap does (a Gap record, records a queue lost, a delta that does not follow its book, a book that is crossed, a record that cannot be applied) is the policy:
     stop        the run ends with ReplayGap
-    resync      as live: the strategy is told (on_feed_state SYNCING), its orders are cancelled, and nothing comes until a snapshot
+    resync      as live: the strategy is told (on_feed_state SYNCING), and nothing comes until a snapshot; what rests stays
     quarantine  the instrument is silent until the end
     ignore      as if nothing had happened
 Records before `start_ns` only warm the books.
@@ -35,6 +35,7 @@ from libchronicle.backtest.sink cimport BacktestSink, chr_request, chr_ring_at, 
 from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.books cimport CHR_GAP_IGNORE, CHR_GAP_QUARANTINE, CHR_GAP_STOP, chr_books
 from libchronicle.book.l2 cimport chr_l2, chr_l2_crossed
+from libchronicle.book.l3 cimport CHR_L3_RIGHT, CHR_L3_WRONG, chr_l3_calls, chr_l3_turn
 from libchronicle.native.core cimport CHR_TYPE_LOST
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.layout cimport (
@@ -42,6 +43,8 @@ from libchronicle.protocol.layout cimport (
     CHR_BOOK_SNAPSHOT,
     CHR_GAP,
     CHR_INSTRUMENT,
+    CHR_ORDER_ADD,
+    CHR_ORDER_EXECUTE,
     CHR_TRADE,
     CHR_VENUE_STATUS,
 )
@@ -95,7 +98,9 @@ cdef class BacktestEngine:
             raise MemoryError("no memory for a backtest")
         for place, instrument in enumerate(self.instruments):
             self.listings[place].id = instrument.id
-            self.listings[place].book = instrument._book.b
+            instrument._book.recorded = True
+            instrument._book.lenient = self.policy == CHR_GAP_IGNORE
+            self.listings[place].book, self.listings[place].orders = instrument._book.b, instrument._book.l3
             self.listings[place].place = place
             self.listings[place].slot = -1
 
@@ -248,6 +253,9 @@ cdef class BacktestEngine:
         elif f.type_id == CHR_TRADE:
             self.rows += not muted
             self.dispatcher.market(f, source + 1, muted)
+        elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
+            if not self.order_record(listing, f, source, muted):
+                return 0
         elif f.type_id == CHR_GAP:
             self.dispatcher.feed_name = self.feeds[source]
             self.broken(listing, f, source, "a Gap record")
@@ -255,6 +263,7 @@ cdef class BacktestEngine:
             self.dispatcher.feed_name = self.feeds[source]
             self.dispatcher.market(f, source + 1, muted)
             if f.type_id == CHR_INSTRUMENT:
+                self.look_at_book(listing)
                 return self.define(listing, f)
         if listing.slot >= 0 and not muted and self.ahead is None:
             self.venue.record(listing.slot, f)
@@ -278,7 +287,7 @@ cdef class BacktestEngine:
         cdef bint was_valid = listing.book.valid
         if not muted:
             self.rows += chr_books_levels(f)
-        if f.type_id == CHR_BOOK_DELTA and not chr_books_follows(&place, listing.book, f.payload, f.size):
+        if f.type_id == CHR_BOOK_DELTA and listing.orders == NULL and not chr_books_follows(&place, listing.book, f.payload, f.size):
             self.broken(listing, f, source, "update ids are missing before a delta")
             if listing.quarantined:
                 return 0
@@ -286,14 +295,35 @@ cdef class BacktestEngine:
         self.dispatcher.market(f, source + 1, muted)
         if listing.book.valid:
             listing.had_snapshot = True
-            if chr_l2_crossed(listing.book):
+            if chr_l2_crossed(listing.book) and (listing.orders == NULL or not chr_l3_calls(listing.orders)):
                 self.broken(listing, f, source, "the book is crossed")
         elif was_valid and listing.book.applied == applied:
             self.refused += 1
-            if self.policy == CHR_GAP_IGNORE:
-                listing.book.valid = True
-            else:
+            if self.policy != CHR_GAP_IGNORE:
                 self.broken(listing, f, source, "a record that cannot be applied")
+            elif listing.orders != NULL:
+                chr_l3_turn(listing.orders, CHR_L3_RIGHT)
+            else:
+                listing.book.valid = True
+        return 0
+
+    cdef bint order_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1:
+        """A record of a single order. False: the book has passed it over, so it says nothing to the venue."""
+        cdef uint64_t applied = listing.book.applied
+        cdef bint was_valid = listing.book.valid
+        self.book_record(listing, f, source, muted)
+        if listing.orders == NULL:
+            self.look_at_book(listing)
+        if listing.orders != NULL and listing.orders.state == CHR_L3_WRONG and not was_valid and (<Instrument>self.instruments[listing.place]).synced:
+            self.broken(listing, f, source, "a snapshot of single orders that was cut off")
+        if listing.slot >= 0 and was_valid and not listing.book.valid:
+            self.venue.lose(listing.slot)
+        return listing.book.applied != applied
+
+    cdef int look_at_book(self, chr_listing *listing) except -1:
+        """The strategy's book may have become one of single orders."""
+        cdef Instrument instrument = <Instrument>self.instruments[listing.place]
+        listing.book, listing.orders = instrument._book.b, instrument._book.l3
         return 0
 
     # ------------------------------------------------------------ gaps

@@ -111,7 +111,7 @@ class BacktestRunner:
             if latency is not None and not isinstance(latency, LatencyModel)
             else latency
         )
-        self._queue, self._chances = _of_levels(queue), chances
+        self._queue, self._chances = queue, chances
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
         self._funding = dict(funding or {})
         payments(self._funding, 0)
@@ -186,15 +186,6 @@ def _kinds_by_name(instruments: Iterable[str] | Mapping[str, Iterable[str]]) -> 
     return dict.fromkeys((instruments,) if isinstance(instruments, str) else instruments, KINDS)
 
 
-def _of_levels(queue: Any) -> Any:
-    """A strategy's book is one of price levels: a model that needs single orders has nothing to look at."""
-    for model in queue.values() if isinstance(queue, Mapping) else (queue,):
-        if getattr(model, "needs_orders", False):
-            allowed = "a model of price levels: the book of a backtest is one of levels"
-            raise InvalidArgument(where="BacktestRunner", field="queue", value=repr(model), allowed=allowed)
-    return queue
-
-
 def _skips(missing: str) -> bool:
     if missing not in ("refuse", "skip"):
         raise InvalidArgument(where="BacktestRunner", field="missing", value=missing, allowed="refuse, skip")
@@ -265,8 +256,10 @@ class _Run:
             saved = self._strategy.on_save(self.ctx)
         except _OURS:
             raise
-        except Exception as error:  # noqa: BLE001  (whatever a strategy raises ends its run)
-            failure = error
+        except Exception as error:
+            if error is self.venue.misfit:
+                raise
+            failure = error  # whatever a strategy raises ends its run
             self._abandon(engine)
         finally:
             gc.unfreeze()

@@ -292,6 +292,13 @@ static inline int chr_l3_apply(chr_l3 *b, uint16_t type_id, const void *payload,
 
 /* ------------------------------------------------------------------ reading */
 
+/* Does the market only collect orders now, for an auction or after a halt? Its book may be crossed then. */
+static inline int chr_l3_calls(const chr_l3 *b) {
+    return b->phase == CHR_TRADING_PHASE_PRE_OPEN || b->phase == CHR_TRADING_PHASE_OPENING_AUCTION ||
+           b->phase == CHR_TRADING_PHASE_HALTED || b->phase == CHR_TRADING_PHASE_INTRADAY_AUCTION ||
+           b->phase == CHR_TRADING_PHASE_CLOSING_AUCTION;
+}
+
 /* Hash of the content, queues and all: the sum, modulo 2^64, over all levels of h, where h begins as mix(price + side)
    (side as in chr_l2_hash; mix(mix(side)) where orders have no price) and each order from the first to the last makes it
    mix(mix(h + id) + qty). Who stands before whom counts, how the book came to be does not. 0 = empty. */

@@ -26,6 +26,7 @@ cdef extern from "l3_store.h" nogil:
 cdef extern from "l3.h" nogil:
     enum:
         CHR_L3_UNKNOWN, CHR_L3_DUPLICATE, CHR_L3_EXCESS
+        CHR_L3_FRESH, CHR_L3_RIGHT, CHR_L3_WRONG, CHR_L3_FILLING
 
     ctypedef struct chr_l3:
         chr_l2 l2
@@ -39,8 +40,10 @@ cdef extern from "l3.h" nogil:
     int chr_l3_init(chr_l3 *b, uint64_t instrument_id)
     void chr_l3_free(chr_l3 *b)
     void chr_l3_clear(chr_l3 *b)
+    void chr_l3_turn(chr_l3 *b, uint8_t state)
     int chr_l3_apply(chr_l3 *b, uint16_t type_id, const void *payload, uint32_t size)
     int64_t chr_l3_key(const chr_l3 *b, int side, int64_t price)
+    int chr_l3_calls(const chr_l3 *b)
     uint64_t chr_l3_hash(const chr_l3 *b)
     const char *chr_l3_reason(int result)
 

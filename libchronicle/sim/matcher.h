@@ -23,6 +23,8 @@
    - Reduce-only never opens or turns a position: it fills up to the position that its owner has at that moment, the rest expires.
    - A replace keeps its place only if it lowers the quantity at the same price; else it is a new arrival.
    - An order whose next fill would make a position too large for 64 bits ends there (NOTIONAL_LIMIT).
+   - Of a book of single orders only continuous trading is simulated. From the start of a call for an auction, or of a halt, to the
+     phase after it nothing fills, new orders are refused (NO_MARKET), and what rests stands at the back of its level afterwards.
    - Options (terms) make fills worse, never better, and are drawn from the seed: a print may miss an order, an order may fill only
      when the market goes through it, a taker may pay more ticks within its limit.
 
@@ -39,6 +41,7 @@ static inline void chr_sim_free(chr_sim *m) {
             free(s->stops[d].at);
             free(s->taken[d].at);
         }
+        free(s->told.at);
         free(s->positions);
     }
     free(m->slots);
@@ -114,6 +117,9 @@ static inline int chr_sim_is_stop(const chr_sim_order *o) {
     return o->type == CHR_ORDER_TYPE_STOP_MARKET || o->type == CHR_ORDER_TYPE_STOP_LIMIT;
 }
 
+/* Is there no trading for now, but a call? */
+static inline int chr_sim_calls(const chr_sim_slot *s) { return s->l3 && chr_l3_calls(s->l3); }
+
 static inline int chr_sim_off(int64_t value, int64_t step) { return step > 0 && value % step; }
 
 /* Shape of an order, whatever the market: 0 or a reject code. */
@@ -137,7 +143,7 @@ static inline uint8_t chr_sim_refusal(chr_sim *m, chr_sim_slot *s, uint32_t plac
     if (code) return code;
     if (!o->key) return CHR_REJECT_CODE_MALFORMED;
     if (chr_sim_find(m, o->key)) return CHR_REJECT_CODE_DUPLICATE;
-    if (!s->book->valid) return CHR_REJECT_CODE_NO_MARKET;
+    if (!s->book->valid || chr_sim_calls(s)) return CHR_REJECT_CODE_NO_MARKET;
     if (chr_sim_is_stop(o)) return 0;
     if (o->post_only && chr_sim_crosses(m, s, o)) return CHR_REJECT_CODE_WOULD_CROSS;
     if (o->tif == CHR_TIME_IN_FORCE_FOK && !chr_sim_fillable(m, s, place)) return CHR_REJECT_CODE_NOT_FILLABLE;
@@ -220,7 +226,7 @@ static inline uint8_t chr_sim_replace_refusal(const chr_sim *m, const chr_sim_sl
     if (qty <= o->cum || chr_sim_off(qty, s->terms.lot)) return CHR_REJECT_CODE_BAD_QTY;
     if (o->type != CHR_ORDER_TYPE_STOP_MARKET && chr_sim_off(price, s->terms.tick)) return CHR_REJECT_CODE_BAD_PRICE;
     if (o->flags & CHR_SIM_WAITING) return 0;
-    if (!s->book->valid) return CHR_REJECT_CODE_NO_MARKET;
+    if (!s->book->valid || chr_sim_calls(s)) return CHR_REJECT_CODE_NO_MARKET;
     chr_sim_order moved = *o;
     moved.price = price;
     return o->post_only && chr_sim_crosses(m, s, &moved) ? CHR_REJECT_CODE_WOULD_CROSS : 0;
@@ -361,19 +367,23 @@ static inline int chr_sim_book(chr_sim *m, uint32_t slot, uint64_t seq, int64_t 
     return s->busy ? chr_sim_book_slowly(m, s) : 0;
 }
 
-/* One record of an instrument, after the book took it: whatever its type, in the right order of the calls above. */
+/* One record of an instrument, after the book took it: whatever its type, in the right order of the calls above. Of an order-level
+   book: not one that it passed over. */
 static inline int chr_sim_record(chr_sim *m, uint32_t slot, uint16_t type_id, const void *payload, uint32_t size, uint64_t seq,
                                  int64_t now) {
+    chr_sim_slot *s = &m->slots[slot];
+    if (type_id == CHR_GAP || type_id == CHR_BOOK_RESET || chr_sim_calls(s)) return chr_sim_reset(m, slot);
     if (type_id == CHR_TRADE) {
         const chr_trade_t *t = (const chr_trade_t *)chr_block(payload, size, CHR_TRADE, CHR_TRADE_BLOCK);
-        return t ? chr_sim_trade(m, slot, t->price, t->qty, t->aggressor, seq, now) : 0;
+        if (!t) return 0;
+        int64_t qty = s->l3 ? chr_sim_untold(s, t->price, t->qty, now) : t->qty;
+        return chr_sim_trade(m, slot, t->price, qty, t->aggressor, seq, now);
     }
-    if (type_id == CHR_GAP || type_id == CHR_BOOK_RESET) return chr_sim_reset(m, slot);
     if (type_id == CHR_ORDER_EXECUTE) {
         const chr_order_execute_t *e =
             (const chr_order_execute_t *)chr_block(payload, size, CHR_ORDER_EXECUTE, CHR_ORDER_EXECUTE_BLOCK);
         uint8_t aggressor = e && e->side == CHR_SIDE_BUY ? CHR_SIDE_SELL : e && e->side == CHR_SIDE_SELL ? CHR_SIDE_BUY : CHR_SIDE_NONE;
-        if (e && chr_sim_trade(m, slot, e->price, e->qty, aggressor, seq, now)) return -1;
+        if (e && (chr_sim_trade(m, slot, e->price, e->qty, aggressor, seq, now) || chr_sim_told(s, e->price, e->qty, now))) return -1;
     }
     return chr_sim_book(m, slot, seq, now);
 }

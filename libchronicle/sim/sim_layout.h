@@ -149,6 +149,8 @@ typedef struct {
     chr_sim_line resting[2];
     chr_sim_line stops[2];  /* [0] falling, [1] rising */
     chr_sim_memory taken[2]; /* of the displayed bids, asks */
+    chr_sim_memory told;    /* L3: by price, what executions at time told_ns told of, and no trade has repeated yet */
+    int64_t told_ns;
     chr_sim_terms terms;
     uint64_t id;
     int64_t *positions;     /* by owner */

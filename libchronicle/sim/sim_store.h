@@ -205,6 +205,26 @@ static inline void chr_sim_forget_gone(chr_sim_memory *t, const chr_ladder *ladd
     t->count = kept;
 }
 
+/* ------------------------------------------------------------------ trades told twice */
+
+/* A feed of single orders tells of a trade by the execution of each order, and once more as a print for the tape at the same time
+   and price. What an execution has told is no second trade; a print beyond that is one of hidden orders. */
+static inline int chr_sim_told(chr_sim_slot *s, int64_t price, int64_t qty, int64_t now) {
+    if (s->told_ns != now) s->told.count = 0;
+    s->told_ns = now;
+    return chr_sim_remember(&s->told, price, 0, qty);
+}
+
+/* What of a print no execution has told. */
+static inline int64_t chr_sim_untold(chr_sim_slot *s, int64_t price, int64_t qty, int64_t now) {
+    if (s->told_ns != now || !s->told.count) return qty;
+    uint32_t i = chr_sim_taken_find(&s->told, price);
+    if (i == s->told.count || s->told.at[i].key != price) return qty;
+    int64_t known = s->told.at[i].qty < qty ? s->told.at[i].qty : qty;
+    s->told.at[i].qty -= known;
+    return qty - known;
+}
+
 /* ------------------------------------------------------------------ expiries */
 
 static inline int chr_sim_expired_already(const chr_sim *m, uint32_t i) {

@@ -1,5 +1,8 @@
 """The book of one instrument, read-only: the dispatcher writes it, the strategy looks.
 
+Of an instrument whose records are those of single orders an L3 book is kept, which has its levels in the place and shape of an L2 book: what a
+strategy sees is the same. Such a book is right from a snapshot on; or, where the channel is read from its beginning, from the first order on.
+
 Prices and quantities are int mantissas; a side that is empty gives None where a single level is asked for. `mid`,
 `weighted_mid` and `imbalance` are floats, in price mantissas where they are prices: for signals, not for orders.
 """
@@ -13,7 +16,9 @@ from libchronicle.book.l2 cimport (
     chr_l2_imbalance,
     chr_l2_prefault,
     chr_l2_qty_at,
+    chr_l2_reason,
 )
+from libchronicle.book.l3 cimport CHR_L3_RIGHT, CHR_L3_WRONG, L3Book, chr_l3_reason, chr_l3_turn
 from libchronicle.protocol.layout cimport CHR_SIDE_BUY, chr_level_t
 
 
@@ -24,6 +29,33 @@ cdef class Book:
         self.instrument = instrument
         self.inner = L2Book(instrument.id)
         self.b = self.inner.b
+
+    # ------------------------------------------------------------ for the dispatcher
+
+    cdef int hold_orders(self) except -1:
+        """From now on a book of single orders."""
+        cdef L3Book orders
+        if self.l3 != NULL:
+            return 0
+        orders = L3Book(self.instrument.id)
+        orders.l3.lenient = self.lenient
+        if not self.recorded:
+            chr_l3_turn(orders.l3, CHR_L3_WRONG)
+        self.before, self.inner = self.inner, orders
+        self.l3, self.b = orders.l3, orders.b
+        return 0
+
+    cdef int lose(self) noexcept:
+        """Not right until the next snapshot."""
+        if self.l3 != NULL:
+            chr_l3_turn(self.l3, CHR_L3_WRONG)
+        self.b.valid = 0
+        return 0
+
+    cdef str reason(self, int result):
+        return (chr_l3_reason(result) if self.l3 != NULL else chr_l2_reason(result)).decode()
+
+    # ------------------------------------------------------------ state
 
     @property
     def is_valid(self):

@@ -2,7 +2,8 @@
 
 Rules
 - A frame of an instrument nobody subscribed, or of a kind whose callback is not overridden, touches no Python object.
-- The book of every subscribed instrument is kept, whatever kinds are subscribed.
+- The book of every subscribed instrument is kept, whatever kinds are subscribed. Records of single orders keep a book of single orders, whose
+  levels the strategy sees as any others: on_book comes for each of them.
 - Nothing of an instrument reaches the strategy while its book is not right (no snapshot yet, or a gap since), while the
   host is not TRADING, or while `muted` (books are being rebuilt). Reports of own orders do, unless muted.
 - Features that are watched see every record of their instrument's book and trades while its book is right, whatever the
@@ -16,14 +17,16 @@ None for all, reason), venue_status(VenueStatus), risk_event(RiskEvent), rejecte
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, chr_l2, chr_l2_apply, chr_l2_best, chr_l2_reason
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame, chr_now_ns
 from libchronicle.protocol.layout cimport (
     CHR_ACCOUNT_REPORT,
     CHR_ACCOUNT_REPORT_BLOCK,
+    CHR_AUCTION_INFO,
     CHR_BEST_BID_ASK,
     CHR_BEST_BID_ASK_BLOCK,
     CHR_BOOK_DELTA,
+    CHR_BOOK_MODE_L3,
     CHR_BOOK_RESET,
     CHR_BOOK_SNAPSHOT,
     CHR_EXECUTION_REPORT,
@@ -35,6 +38,9 @@ from libchronicle.protocol.layout cimport (
     CHR_GAP,
     CHR_INSTRUMENT,
     CHR_INSTRUMENT_BLOCK,
+    CHR_ORDER_ADD,
+    CHR_ORDER_EXECUTE,
+    CHR_PHASE_CHANGE,
     CHR_POSITION_REPORT,
     CHR_POSITION_REPORT_BLOCK,
     CHR_RISK_EVENT,
@@ -184,16 +190,20 @@ cdef class Dispatcher:
             self.callbacks += 1
             self.on_trade(self.ctx, self.trade)
             return 1
+        if CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
+            if not instrument.defined and instrument._book.b.applied == 0:
+                instrument._book.hold_orders()
+            return self.book_record(instrument, f, queue_id, muted)
         return self.rare(f, muted)
 
     cdef int book_record(self, Instrument instrument, const chr_frame *f, uint64_t queue_id, bint muted) except -1:
-        cdef int result = chr_l2_apply(instrument._book.b, f.type_id, f.payload, f.size)
+        cdef int result = instrument._book.apply(f)
         if result < 0:
             self.malformed += 1
-            self.listener.book_lost(instrument, chr_l2_reason(result).decode())
+            self.listener.book_lost(instrument, instrument._book.reason(result))
             return 1
-        if result != CHR_L2_APPLIED:
-            return 0
+        if result != CHR_L2_APPLIED or (instrument._book.l3 != NULL and not instrument._book.b.valid):
+            return 0  # within a snapshot of single orders the book is none yet
         instrument._book.seq = f.seq
         instrument._book.ts_ns = f.ts_ns
         cdef bint told = False
@@ -238,17 +248,28 @@ cdef class Dispatcher:
                 self.malformed += block == NULL
                 return 0
             instrument.define(<const chr_instrument_t *> block)
-            if chr_l2_apply(instrument._book.b, f.type_id, f.payload, f.size) < 0:
-                self.listener.book_lost(instrument, "its definition does not fit an L2 book")
+            if instrument.definition.book_mode == CHR_BOOK_MODE_L3 and instrument._book.l3 == NULL:
+                instrument._book.hold_orders()
+                if instrument.synced:
+                    self.listener.book_lost(instrument, "its book is one of single orders from now on")
+            if instrument._book.apply(f) < 0:
+                self.listener.book_lost(instrument, "its definition does not fit its book")
                 return 1
         elif f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
             message = decode(f.type_id, <bytes> f.payload[: f.size])
             instrument = self.find(id)
             if instrument is not None:
-                chr_l2_apply(instrument._book.b, f.type_id, f.payload, f.size)
+                instrument._book.apply(f)
             kind = "reset" if f.type_id == CHR_BOOK_RESET else "gap"
             self.listener.book_lost(instrument, f"{kind}: {message.reason.name.lower()}")
             return 1
+        elif f.type_id == CHR_PHASE_CHANGE or f.type_id == CHR_AUCTION_INFO:
+            instrument = self.find(id)
+            if instrument is not None and instrument._book.l3 != NULL and instrument._book.apply(f) < 0:
+                self.malformed += 1
+                if not instrument._book.b.valid:
+                    self.listener.book_lost(instrument, "a trading phase that cannot be read")
+                    return 1
         elif f.type_id == CHR_VENUE_STATUS:
             self.listener.venue_status(decode(f.type_id, <bytes> f.payload[: f.size]))
             return 1
@@ -369,7 +390,7 @@ cdef class Dispatcher:
         """For the listener: may this instrument's records reach the strategy?"""
         instrument.synced = synced
         if not synced:
-            instrument._book.b.valid = 0
+            instrument._book.lose()
             if instrument.watched is not None:
                 instrument.watched.forget()
 

@@ -19,6 +19,10 @@ from libchronicle.protocol import (
     BookSnapshot,
     ContractKind,
     Instrument,
+    OrderAdd,
+    OrderDelete,
+    OrderExecute,
+    OrderModify,
     SbeMessage,
     Side,
     Trade,
@@ -129,6 +133,7 @@ def queue(path: Path, records: Iterable[Timed], segment_size: int = 1 << 16) -> 
 
 
 STREAMS = {BookDelta: "book", BookSnapshot: "book", Trade: "trade", BestBidAsk: "quote"}
+STREAMS |= dict.fromkeys((OrderAdd, OrderModify, OrderDelete, OrderExecute), "book")
 
 
 def archive(root: Path, records: Iterable[Timed], name: str = NAME) -> Path:

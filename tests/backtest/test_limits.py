@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libchronicle.backtest import BacktestRunner, ConstantLatency, FifoQueue, JitterLatency, ProbQueue
-from libchronicle.errors import InvalidArgument, MisuseError
+from libchronicle.backtest import BacktestRunner, ConstantLatency, JitterLatency, ProbQueue
+from libchronicle.errors import MisuseError
 from libchronicle.runtime.config import Limits, RiskConfig
 from libchronicle.strategy import Context, OrderState
 
@@ -91,11 +91,6 @@ def test_a_strategys_toml_runs_in_a_backtest_without_a_changed_line(tmp_path: Pa
 def test_a_run_without_a_strategy_is_misuse() -> None:
     with pytest.raises(MisuseError, match="from_toml"):
         BacktestRunner(tape(market(10))).run()
-
-
-def test_a_queue_model_of_single_orders_is_refused_over_a_book_of_levels() -> None:
-    with pytest.raises(InvalidArgument, match="FifoQueue"):
-        BacktestRunner(tape(market(50)), queue=FifoQueue())
 
 
 class Own:
