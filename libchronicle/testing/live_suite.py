@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from libchronicle.bus.paths import BusPaths
+from libchronicle.counters import read_counters
+from libchronicle.errors import ChronicleError
 from libchronicle.runtime.decode import read_toml, write_toml
 
 __all__ = ["LiveSuite", "free_ports"]
@@ -132,17 +134,22 @@ class LiveSuite:
             new = all(rows[daemon]["pid"] not in (None, pid) for daemon, pid in pids.items())
             return new and all(row["healthy"] for row in rows.values())
 
+        for daemon, pid in pids.items():  # their counters are cheaper to look at than the command is to run
+            self._running(daemon, instead_of=pid)
         self.wait_until(back, f"{', '.join(daemons)} back and all healthy")
 
-    def _running(self, daemon: str) -> int:
-        seen: list[int | None] = [None]
+    def _running(self, daemon: str, instead_of: int | None = None) -> int:
+        """Its process, once one runs that has started up."""
+        seen: list[int] = []
 
         def runs() -> bool:
-            seen[0] = self.pids()[daemon]
-            return seen[0] is not None
+            with contextlib.suppress(ChronicleError, OSError):
+                found = read_counters(self.paths.counters(daemon))
+                if found.alive and found.pid != instead_of and found.state != "STARTING":
+                    seen.append(found.pid)
+            return bool(seen)
 
         self.wait_until(runs, f"{daemon} runs")
-        assert seen[0] is not None
         return seen[0]
 
     def wait_until(self, done: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> None:
