@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from libchronicle.backtest.output import output_dir
 from libchronicle.backtest.plan import Plan
 from libchronicle.backtest.sweep import Point, Progress, sweep
 from libchronicle.errors import HostError
@@ -69,8 +70,7 @@ class Envelope:
             raise HostError(
                 path="plotly", reason="not installed: pip install 'libchronicle[research]'"
             ) from error
-        where = Path(directory)
-        where.mkdir(parents=True, exist_ok=True)
+        where = output_dir(directory)
         charts = []
         for number, name in enumerate(_FIGURES):
             rows = self.values(name)

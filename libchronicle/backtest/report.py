@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from libchronicle.backtest.output import output_dir, writing
 from libchronicle.errors import HostError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _PERCENT: Final = ("return", "fill_ratio", "max_drawdown_of_peak", "winning_fill
 
 
 def write(result: BacktestResult, directory: Path) -> Path:
-    """Write all files into `directory`, which is made. Returns the page. Raises HostError, OSError."""
+    """Write all files into `directory`, which is made. Returns the page. Raises HostError."""
     try:
         import pyarrow.parquet
         from plotly.offline import get_plotlyjs
@@ -52,7 +53,7 @@ def write(result: BacktestResult, directory: Path) -> Path:
         raise HostError(
             path=error.name or "plotly", reason="not installed: pip install 'libchronicle[research]'"
         ) from error
-    directory.mkdir(parents=True, exist_ok=True)
+    output_dir(directory)
     metrics = result.metrics
     for name in TABLES:
         table = getattr(result, name).to_arrow()
@@ -66,8 +67,9 @@ def write(result: BacktestResult, directory: Path) -> Path:
 
 def _put(path: Path, fill: Callable[[Path], object]) -> None:
     part = path.with_name(f".{path.name}.part")
-    fill(part)
-    os.replace(part, path)
+    with writing(part):
+        fill(part)
+        os.replace(part, path)
 
 
 def _put_bytes(path: Path, content: bytes) -> None:

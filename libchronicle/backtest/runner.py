@@ -247,7 +247,7 @@ class _Run:
     def run(self, keep_failure: bool) -> BacktestResult:
         start = self._begin()
         engine = self._open(start)
-        failure: Exception | None = None
+        failure: BaseException | None = None
         saved = None
         gc.freeze()
         began = perf_counter()
@@ -256,7 +256,7 @@ class _Run:
             saved = self._strategy.on_save(self.ctx)
         except _OURS:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if error is self.venue.misfit:
                 raise
             failure = error  # whatever a strategy raises ends its run
@@ -286,7 +286,7 @@ class _Run:
             self._strategy.on_start(self.ctx)
         except ChronicleError:  # says itself what is wrong, e.g. with a name
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {error}"
             raise BacktestFailed(
                 strategy=type(self._strategy).__name__, reason=reason, result=None
@@ -368,11 +368,14 @@ class _Run:
         self.venue.end_curve(self.ctx.now_ns())
 
     def _result(
-        self, engine: BacktestEngine, start: int, wall_s: float, saved: Any, failure: Exception | None
+        self, engine: BacktestEngine, start: int, wall_s: float, saved: Any, failure: BaseException | None
     ) -> BacktestResult:
         missing = engine.without_snapshot()
         if missing and failure is None:
             raise NoData(where=", ".join(missing), reason="no snapshot came, so there was no book to act on")
+        if not engine.messages and failure is None:
+            reason = f"no record from {start} up to the end asked for; the data begins at {self._settings._data.first_ns()} ns"
+            raise NoData(where="BacktestRunner", reason=reason)
         _, _, rejects = self.venue.counts()
         return BacktestResult(
             {name: self.venue.table(name) for name in ("orders", "fills", "equity", "marks")},

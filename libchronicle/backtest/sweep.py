@@ -7,21 +7,25 @@ killed meanwhile, and the next call does the rest. The key is that of the point'
 changed strategy runs anew. Rows come in the order of the grid, whoever ran them.
 
 `executor`: "processes" (workers of this machine), "dask" (a Dask cluster: pass `client`, or one is started here; extra
-[cluster]). A run that fails is a row with `failure`; it is tried again at the next call.
+[cluster]). A run that fails is a row with `failure`; it is tried again at the next call. So is one whose process dies
+(memory, `os._exit`): those that ran when it died are run again, each in a process of its own, and the others never know.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from libchronicle.backtest.output import output_dir, writing
 from libchronicle.backtest.plan import Plan
 from libchronicle.errors import ChronicleError, HostError, InvalidArgument
 
@@ -67,11 +71,10 @@ def sweep(
     client: Any = None,
     progress: Progress | None = None,
 ) -> list[Point]:
-    """Run what is not done yet, and return all points. `workers` 0: one a core. Raises InvalidArgument, HostError, OSError."""
+    """Run what is not done yet, and return all points. `workers` 0: one a core. Raises InvalidArgument, HostError."""
     if executor not in EXECUTORS:
         raise InvalidArgument(where="sweep", field="executor", value=executor, allowed=", ".join(EXECUTORS))
-    where = Path(directory)
-    where.mkdir(parents=True, exist_ok=True)
+    where = output_dir(directory)
     plans = [(changes, plan.replace(changes)) for changes in grid_of(values)]
     keys = [one.key() for _, one in plans]
     done = {key: found for key in keys if (found := _stored(where / f"{key}.json")) is not None}
@@ -102,20 +105,33 @@ Waiting = Mapping[str, tuple[Plan, dict[str, Any]]]
 
 
 def _over_processes(waiting: Waiting, workers: int, _client: Any) -> Iterator[Point]:
-    count = min(workers or len(os.sched_getaffinity(0)), len(waiting))
-    if count <= 1:
-        yield from (run_plan(key, plan, changes) for key, (plan, changes) in waiting.items())
-        return
+    left = dict(waiting)
+    count = max(1, min(workers or len(os.sched_getaffinity(0)), len(left)))
+    while left:
+        for point in _pooled(left, count):
+            del left[point.key]
+            yield point
+        # a worker died: the pool takes work in order, so whoever killed it is among the first of what is left
+        for key in list(itertools.islice(left, count)):
+            yield _alone(key, *left.pop(key))
+
+
+def _pooled(waiting: Waiting, count: int) -> Iterator[Point]:
+    """As many points as are done before a worker dies."""
     # spawn: a worker begins with nothing of ours, so a run does not depend on what ran here before
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        yield from _gathered(
-            pool.submit(run_plan, key, plan, changes) for key, (plan, changes) in waiting.items()
-        )
+        futures = [pool.submit(run_plan, key, plan, changes) for key, (plan, changes) in waiting.items()]
+        for future in as_completed(futures):
+            with contextlib.suppress(BrokenProcessPool):
+                yield future.result()
 
 
-def _gathered(futures: Iterable[Any]) -> Iterator[Point]:
-    for future in as_completed(list(futures)):
-        yield future.result()
+def _alone(key: str, plan: Plan, changes: dict[str, Any]) -> Point:
+    for point in _pooled({key: (plan, changes)}, 1):
+        return point
+    return Point(
+        key=key, changes=changes, failure="its process died: killed, out of memory, or ended by os._exit"
+    )
 
 
 def _over_dask(waiting: Waiting, workers: int, client: Any) -> Iterator[Point]:
@@ -153,5 +169,6 @@ def _stored(path: Path) -> Point | None:
 
 def _store(where: Path, point: Point) -> None:
     part = where / f".{point.key}.{os.getpid()}.part"
-    part.write_bytes(msgspec.json.encode(point))
-    os.replace(part, where / f"{point.key}.json")
+    with writing(part):
+        part.write_bytes(msgspec.json.encode(point))
+        os.replace(part, where / f"{point.key}.json")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
 
 from libchronicle.backtest import BacktestResult, Plan, envelope, sweep
+from libchronicle.backtest.output import output_dir
 from libchronicle.backtest.sweep import Point, Progress
 from libchronicle.cli.context import print_json, split_instrument
 from libchronicle.cli.tables import render_table
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import BacktestFailed, InvalidArgument
 from libchronicle.runtime import ExitCode
+from libchronicle.strategy.params import Params
 
 __all__ = ["run_backtest", "run_envelope", "run_sweep", "settings"]
 
@@ -30,16 +33,23 @@ def settings(
     params: Sequence[str] | None,
     **more: Any,
 ) -> Plan:
-    """The plan that the options say. Raises ConfigError, InvalidArgument, InvalidName."""
+    """The plan that the options say. Raises ConfigError, InvalidArgument, InvalidName, UnknownParameter, BadParameter."""
     for name in instruments or ():
         split_instrument(name)
     chosen = dict.fromkeys(instruments or (), _KINDS)
-    return Plan.of_toml(strategy, data=tuple(data), instruments=chosen, params=_params(params or ()), **more)
+    plan = Plan.of_toml(strategy, data=tuple(data), instruments=chosen, **more)
+    return plan.replace({f"params.{name}": value for name, value in _params(plan, params or ()).items()})
 
 
 def run_backtest(plan: Plan, out: str | None, *, as_json: bool) -> None:
     """One run, its figures, and its report when there is somewhere to put it."""
-    result = plan.run(keep_failure=True)
+    if out is not None:
+        output_dir(out)  # not only after a long run
+    try:
+        result = plan.run(keep_failure=True)
+    except BacktestFailed as failed:  # in on_start: there is no result
+        sys.stderr.write(f"{failed}\n{''.join(traceback.format_exception(failed.__cause__))}")
+        raise typer.Exit(ExitCode.FAILED) from None
     page = result.report(out) if out is not None else None
     if as_json:
         print_json(result.metrics)
@@ -149,20 +159,21 @@ def _grid(plan: Plan, words: Sequence[str]) -> dict[str, list[Any]]:
         if not equals or not rest:
             raise InvalidArgument(where="sweep", field="--grid", value=word, allowed="NAME=A,B or NAME=A;B")
         values = rest.split(";" if ";" in rest or name in ("latency", "fees") else ",")
-        plain = name in fields
-        found[name if plain else f"params.{name}"] = [
-            _value(one) if name != "cash" else one for one in values
-        ]
+        if name in fields:
+            found[name] = [_value(one) if name != "cash" else one for one in values]
+        else:
+            found[f"params.{name}"] = [Params(plan.params).parse(name, one)[name] for one in values]
     return found
 
 
-def _params(words: Sequence[str]) -> dict[str, Any]:
-    found = {}
+def _params(plan: Plan, words: Sequence[str]) -> dict[str, Any]:
+    """Of the types that the TOML gives them."""
+    found: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
             raise InvalidArgument(where="backtest", field="--param", value=word, allowed="KEY=VALUE")
-        found[name] = _value(value)
+        found |= Params(plan.params).parse(name, value)
     return found
 
 

@@ -34,6 +34,8 @@ cdef class Account:
         self._fees, self._leverage = FeeSchedule() if fees is None else fees, leverage
         self._maintenance_rate = rate_of_bps(maintenance_bps, "maintenance margin")
         self._liquidation_rate = rate_of_bps(liquidation_bps, "liquidation fee")
+        for times in leverage.values() if hasattr(leverage, "keys") else (leverage,):
+            _leverage_of(times)
         if self.currency:
             self._place_of(self.currency, MONEY_EXPONENT)
         for name, amount in self._deposits.items():

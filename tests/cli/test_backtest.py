@@ -126,3 +126,69 @@ def test_a_strategy_that_raises_ends_with_69_and_its_traceback(data: str, tmp_pa
     assert "ValueError: no" in done.stderr
     assert "fails.py" in done.stderr
     assert "ValueError: no" in (tmp_path / "out" / "report.html").read_text()
+
+
+def failing(directory: Path, body: str) -> tuple[str, ...]:
+    """The words for a strategy whose on_book, or more, is `body`."""
+    (directory / "odd.py").write_text(
+        f"import os, sys\nfrom libchronicle.strategy import Strategy\n\nclass Odd(Strategy):\n{body}\n"
+    )
+    toml = directory / "odd.toml"
+    toml.write_text(
+        f'version = 1\nid = "odd"\nfile = "odd.py"\nclass = "Odd"\nsubscribe = ["{NAME}"]\n[params]\nn = 1\n'
+    )
+    for file in directory.iterdir():
+        file.chmod(0o644)
+    return (str(toml),)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("    def on_start(self, ctx): raise ValueError('boo')", 'odd.py", line 5, in on_start'),
+        ("    def on_book(self, ctx, book): sys.exit(3)", 'odd.py", line 5, in on_book'),
+    ],
+)
+def test_a_strategy_that_gives_up_is_told_with_its_line(
+    data: str, tmp_path: Path, body: str, told: str
+) -> None:
+    done = chronicle("run", *failing(tmp_path, body), "-d", data)
+    assert done.returncode == 69, done.stderr
+    assert told in done.stderr
+
+
+def test_a_run_whose_process_dies_fails_alone(data: str, tmp_path: Path) -> None:
+    words = failing(tmp_path, "    def on_book(self, ctx, book):\n        if ctx.params.n == 3: os._exit(5)")
+    words += ("-d", data, "-g", "n=1,2,3,4,5,6", "--out", str(tmp_path / "sweep"), "--workers", "2", "--json")
+    done = chronicle("sweep", *words)
+    assert done.returncode == 69, done.stderr
+    assert "its process died" in done.stderr
+    points = {point["changes"]["params.n"]: point for point in json.loads(done.stdout)}
+    assert [n for n, point in points.items() if point["failure"]] == [3]
+    assert all(points[n]["metrics"]["messages"] for n in (1, 2, 4, 5, 6))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-p", "requote=20"), "requote"),
+        (("-p", "requote_ms=soon"), "requote_ms"),
+        (("--leverage", "-3"), "leverage: -3.0 is not between 1 and 1000"),
+        (("--start", "2033-01-01"), "no record from"),
+        (("--out", "/proc/out"), "/proc/out: "),
+    ],
+)
+def test_what_cannot_be_meant_is_told_and_nothing_is_run(
+    data: str, words: tuple[str, ...], told: str
+) -> None:
+    done = chronicle("run", *quoter("-d", data), *words)
+    assert done.returncode in (64, 71), done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_parameter_that_the_toml_does_not_know_cannot_be_swept(data: str, tmp_path: Path) -> None:
+    done = chronicle("sweep", *quoter("-d", data), "-g", "requote=1,2", "--out", str(tmp_path / "sweep"))
+    assert done.returncode == 64
+    assert "requote_ms" in done.stderr
