@@ -55,6 +55,7 @@ cdef class Clearing(Outbox):
     cdef int lose(self, uint32_t slot) except -1
     cdef int expire(self, int64_t now) except -1
     cdef int mark(self, uint32_t slot, int64_t now) except -1
+    cdef int value(self, uint32_t slot) except -1
     cdef int liquidate(self, uint32_t slot, int64_t now) except -1
     cdef int settle(self, int rc, int64_t now) except -1
     cdef int tell(self, const chr_sim_event *e, int64_t now) except -1

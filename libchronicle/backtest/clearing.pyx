@@ -6,7 +6,7 @@
 Rules
   - The key of an order is its row in `orders` + 1. Nothing in Python is made per order, fill or report.
   - A fill is booked in the account before the matcher believes it (till.h).
-  - An account on margin is valued at the middle of the book after each record. Once its equity is at or below the maintenance margin the venue cancels
+  - An account on margin is valued at the middle of the book after each record, before an order is checked and before its balance is told. Once its equity is at or below the maintenance margin the venue cancels
     everything and closes its positions at the touch: the strategy hears CANCELLED reports, a RiskEvent and its positions.
   - Execution reports of a step come first, then the positions they changed, as the router sends them.
 """
@@ -222,14 +222,16 @@ cdef class Clearing(Outbox):
 
     cdef int mark(self, uint32_t slot, int64_t now) except -1:
         """Value a position at the middle of its book; the venue may take over."""
+        return self.liquidate(slot, now) if self.value(slot) == 1 else 0
+
+    cdef int value(self, uint32_t slot) except -1:
+        """Value a position at the middle of its book; 1 = its account is at or below the maintenance margin."""
         cdef chr_level_t bid, ask
         cdef const chr_l2 *book = self.sim.slots[slot].book
         if not (book.valid and chr_l2_best(book, CHR_BID, &bid) and chr_l2_best(book, CHR_ASK, &ask)):
             return 0
         cdef int state = chr_account_mark(&self.account.a, slot, bid.price + (ask.price - bid.price) // 2)
-        if state < 0:
-            overflow(state)
-        return self.liquidate(slot, now) if state == 1 else 0
+        return overflow(state) if state < 0 else state
 
     cdef int liquidate(self, uint32_t slot, int64_t now) except -1:
         """Everything settled in the slot's currency is cancelled and closed at the touch."""
@@ -435,6 +437,8 @@ cdef class Clearing(Outbox):
         cdef int code
         for i in range(self.moved_count):
             s = &self.account.a.slots[self.moved[i].slot]
+            if s.margined:
+                self.value(self.moved[i].slot)
             self.told_balance(s.settle, now)
             if s.terms.spot and s.base != s.settle:
                 self.told_balance(s.base, now)

@@ -13,6 +13,6 @@ cdef class SimVenue(Clearing):
     cdef int replace(self, const chr_request *r, int64_t now) except -1
     cdef int refuse(self, const chr_request *r, chr_order_row *row, uint8_t kind, uint16_t code, int64_t now) except -1
     cdef int64_t named(self, uint32_t epoch, uint64_t seq) noexcept
-    cdef int judge(self, uint32_t slot, uint8_t side, const chr_proposal *asked, int64_t now) noexcept
+    cdef int judge(self, uint32_t slot, uint8_t side, const chr_proposal *asked, int64_t now) except -1
     cdef int gate_code(self, uint32_t slot, const chr_proposal *asked, int64_t now) noexcept
-    cdef int money_code(self, uint32_t slot, uint8_t side, const chr_proposal *asked) noexcept
+    cdef int money_code(self, uint32_t slot, uint8_t side, const chr_proposal *asked) except -1

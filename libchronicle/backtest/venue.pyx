@@ -135,7 +135,7 @@ cdef class SimVenue(Clearing):
                 return self.refuse(r, row, CHR_EXEC_TYPE_REPLACE_REJECT, code, now)
         return self.settle(chr_sim_replace(&self.sim, place + 1, 0, asked.price, asked.qty, r.seq + 1, now), now)
 
-    cdef int judge(self, uint32_t slot, uint8_t side, const chr_proposal *asked, int64_t now) noexcept:
+    cdef int judge(self, uint32_t slot, uint8_t side, const chr_proposal *asked, int64_t now) except -1:
         """Risk limits, then money: reject code, 0 = it may pass."""
         cdef int code = self.gate_code(slot, asked, now)
         return code if code else self.money_code(slot, side, asked)
@@ -148,7 +148,9 @@ cdef class SimVenue(Clearing):
         self.gate.open_orders = self.sim.open
         return self.gate.judge(slot, asked, bid, ask, self.heard_ns[slot], now)
 
-    cdef int money_code(self, uint32_t slot, uint8_t side, const chr_proposal *asked) noexcept:
+    cdef int money_code(self, uint32_t slot, uint8_t side, const chr_proposal *asked) except -1:
+        if self.account.a.slots[slot].margined:
+            self.value(slot)
         cdef const chr_l2 *book = self.sim.slots[slot].book
         cdef chr_level_t level
         cdef int64_t bid = level.price if chr_l2_best(book, CHR_BID, &level) else 0

@@ -172,20 +172,17 @@ static inline int chr_account_credit(const chr_currency *c, chr_i128 money, int6
     return chr_fits((chr_i128)c->balance + money * c->scale, CHR_WHAT_BALANCE, balance);
 }
 
-/* Book a fill. `first`: of its order. */
-static inline int chr_account_fill(chr_account *a, uint32_t slot, uint8_t side, int64_t price, int64_t qty, int maker, int first,
-                                   int64_t ts_ns, int64_t *fee) {
+/* Book a fill whose fee is known. `value`: what it is worth, money. */
+static inline int chr_account_book(chr_account *a, uint32_t slot, uint8_t side, int64_t price, int64_t qty, int64_t value,
+                                   int64_t fee) {
     chr_account_slot *s = &a->slots[slot];
-    chr_fees *fees = &a->fees[s->fees];
     chr_currency *settle = &a->currencies[s->settle], *base = &a->currencies[s->base];
-    int64_t signed_qty = side == CHR_SIDE_BUY ? qty : -qty, notional, gained, quote, held = 0;
+    int64_t signed_qty = side == CHR_SIDE_BUY ? qty : -qty, gained, quote, held = 0;
     chr_pos next;
-    int bad = chr_notional(&s->terms, price, qty, &notional);
-    if (!bad) bad = chr_fees_of(fees, notional, qty, s->qty_times, s->qty_over, maker, first, ts_ns, fee);
-    if (!bad) bad = chr_position_fill(&s->position, &s->terms, signed_qty, price, *fee, &next, &gained);
+    int bad = chr_position_fill(&s->position, &s->terms, signed_qty, price, fee, &next, &gained);
     if (bad) return bad;
     chr_i128 paid = s->terms.spot ? (chr_i128)next.cash - s->position.cash : gained;
-    bad = chr_account_credit(settle, paid - *fee, &quote);
+    bad = chr_account_credit(settle, paid - fee, &quote);
     if (!bad && s->terms.spot)
         bad = chr_fits((chr_i128)base->balance + (chr_i128)signed_qty * s->base_scale, CHR_WHAT_BALANCE, &held);
     if (bad) return bad;
@@ -201,7 +198,49 @@ static inline int chr_account_fill(chr_account *a, uint32_t slot, uint8_t side, 
     settle->balance = quote;
     if (s->terms.spot) base->balance = held;
     settle->open += s->margined ? (next.qty != 0) - (former.qty != 0) : 0;
-    chr_fees_traded(fees, notional);
+    chr_fees_traded(&a->fees[s->fees], value);
+    return 0;
+}
+
+/* Book a fill. `first`: of its order. */
+static inline int chr_account_fill(chr_account *a, uint32_t slot, uint8_t side, int64_t price, int64_t qty, int maker, int first,
+                                   int64_t ts_ns, int64_t *fee) {
+    chr_account_slot *s = &a->slots[slot];
+    int64_t value;
+    int bad = chr_notional(&s->terms, price, qty, &value);
+    if (!bad) bad = chr_fees_of(&a->fees[s->fees], value, qty, s->qty_times, s->qty_over, maker, first, ts_ns, fee);
+    return bad ? bad : chr_account_book(a, slot, side, price, qty, value, *fee);
+}
+
+/* Book a fill again, with the fee it had then: the schedule may be another one by now. */
+static inline int chr_account_rebook(chr_account *a, uint32_t slot, uint8_t side, int64_t price, int64_t qty, int64_t fee,
+                                     int64_t ts_ns) {
+    chr_account_slot *s = &a->slots[slot];
+    int64_t value, today;
+    int bad = chr_notional(&s->terms, price, qty, &value);
+    if (!bad) bad = chr_fees_of(&a->fees[s->fees], value, qty, s->qty_times, s->qty_over, 0, 0, ts_ns, &today); /* for its day */
+    return bad ? bad : chr_account_book(a, slot, side, price, qty, value, fee);
+}
+
+/* The position is this one from now on, and the balances are what its fills have made of them. */
+static inline int chr_account_restore(chr_account *a, uint32_t slot, const chr_pos *now) {
+    chr_account_slot *s = &a->slots[slot];
+    chr_currency *settle = &a->currencies[s->settle], *base = &a->currencies[s->base];
+    chr_pos was = s->position;
+    int64_t quote, held = 0;
+    chr_i128 paid = s->terms.spot ? (chr_i128)now->cash - was.cash : (chr_i128)now->realized - was.realized;
+    int bad = chr_account_credit(settle, paid - now->fees + was.fees, &quote);
+    if (!bad && s->terms.spot)
+        bad = chr_fits((chr_i128)base->balance + ((chr_i128)now->qty - was.qty) * s->base_scale, CHR_WHAT_BALANCE, &held);
+    if (bad) return bad;
+    s->position = *now;
+    if ((bad = chr_account_refresh(a, s))) {
+        s->position = was;
+        return bad;
+    }
+    settle->balance = quote;
+    if (s->terms.spot) base->balance = held;
+    settle->open += s->margined ? (now->qty != 0) - (was.qty != 0) : 0;
     return 0;
 }
 

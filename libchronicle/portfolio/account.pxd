@@ -38,6 +38,10 @@ cdef extern from "account.h" nogil:
         chr_account *a, uint32_t slot, uint8_t side, int64_t price, int64_t qty, int maker, int first, int64_t ts_ns,
         int64_t *fee,
     )
+    int chr_account_rebook(
+        chr_account *a, uint32_t slot, uint8_t side, int64_t price, int64_t qty, int64_t fee, int64_t ts_ns,
+    )
+    int chr_account_restore(chr_account *a, uint32_t slot, const chr_pos *now)
     int chr_account_liquidate(chr_account *a, uint32_t slot, int64_t price, int64_t ts_ns, int64_t *fee)
     int chr_account_total(const chr_account *a, uint32_t place, int64_t *out)
     int chr_account_fund(chr_account *a, uint32_t slot, int64_t rate, int64_t mark, int64_t *paid)
@@ -62,6 +66,8 @@ cdef class Account:
     cdef int64_t _maintenance_rate, _liquidation_rate
 
     cpdef int add(self, object terms) except -1
+    # Slot of an instrument, -1 where it was not added.
+    cpdef int find(self, uint64_t instrument_id) except? -1
     # Reject code, 0 = it may be sent. Lot, tick, least and most, balance or buying power beside what is open.
     cpdef int check(
         self, int slot, uint8_t side, uint8_t type, int64_t price, int64_t qty, int64_t best_bid, int64_t best_ask,

@@ -3,7 +3,7 @@
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from libchronicle.portfolio.fees cimport FeeSchedule, chr_fees
+from libchronicle.portfolio.fees cimport CHR_FEE_RING, FeeSchedule, chr_fees, chr_fees_recall
 from libchronicle.portfolio.position cimport Position, Terms, i64, overflow
 
 from decimal import Decimal
@@ -87,6 +87,10 @@ cdef class Account:
         self._rescale()
         self._find_prices()
         return self.a.count - 1
+
+    cpdef int find(self, uint64_t instrument_id) except? -1:
+        known = self._slots.get(instrument_id)
+        return -1 if known is None else known
 
     cdef int _place_of(self, str currency, int exponent) except -1:
         """The currency's place; its balance has at least this exponent from now on."""
@@ -208,6 +212,49 @@ cdef class Account:
         self.fill(slot, side, i64(price, "price"), quantity, maker, first, ts_ns, &fee)
         return fee
 
+    def book(self, int slot, uint8_t side, price, qty, fee, *, int64_t ts_ns=0):
+        """Book a fill of before, with the fee it had. Nothing changes when it raises FixedPointOverflow."""
+        self._slot(slot)
+        overflow(chr_account_rebook(&self.a, slot, side, i64(price, "price"), i64(qty, "quantity"), i64(fee, "fee"), ts_ns))
+
+    def restore(self, int slot, Position position not None):
+        """Take up a position as it stands: balances move by what its fills have brought beside those booked here. Raises
+        FixedPointOverflow."""
+        self._slot(slot)
+        overflow(chr_account_restore(&self.a, slot, &position.p))
+
+    def memory(self):
+        """What neither deposits nor positions tell: {"shortfall": {currency: mantissa}, "volumes": {instrument id: [day, traded …]}},
+        without what is nothing. For `recall`."""
+        cdef int place, slot, i
+        cdef chr_fees *f
+        short = {name: self.a.currencies[<int> at].shortfall for name, at in self._places.items()}
+        volumes = {}
+        for place in range(self.a.fee_count):
+            f = &self.a.fees[place]
+            if f.count > 1 and f.first:
+                user = next(terms for slot, terms in enumerate(self.terms) if self.a.slots[<int> slot].fees == place)
+                volumes[str(user.instrument_id)] = [f.day, *[f.traded[i] for i in range(CHR_FEE_RING)]]
+        told = {"shortfall": {name: amount for name, amount in short.items() if amount}, "volumes": volumes}
+        return {name: what for name, what in told.items() if what}
+
+    def recall(self, memory):
+        """Take up what `memory` of an account with these instruments gave; what concerns none of them is left out."""
+        cdef chr_currency *c
+        cdef int64_t traded[CHR_FEE_RING]
+        cdef int i, slot
+        for name, amount in memory.get("shortfall", {}).items():
+            if name in self._places:
+                c = &self.a.currencies[<int> self._places[name]]
+                c.balance = i64(int(c.balance) + amount, "balance")
+                c.shortfall = i64(int(c.shortfall) + amount, "balance")
+        for name, (day, *amounts) in memory.get("volumes", {}).items():
+            slot = self.find(int(name))
+            if slot >= 0 and len(amounts) == CHR_FEE_RING:
+                for i in range(CHR_FEE_RING):
+                    traded[i] = i64(amounts[i], "volume")
+                chr_fees_recall(&self.a.fees[self.a.slots[slot].fees], day, traded)
+
     def close_out(self, int slot, price, *, int64_t ts_ns=0):
         """Liquidate the slot's position at this price; returns what was charged. Raises FixedPointOverflow."""
         cdef int64_t fee = 0
@@ -237,6 +284,21 @@ cdef class Account:
     def funding(self, int slot):
         """Funding paid for the slot so far, money; received is negative."""
         return self._slot(slot).funding
+
+    def is_margined(self, int slot):
+        """Whether its positions can be liquidated."""
+        return bool(self._slot(slot).margined)
+
+    def mantissas(self, str currency=None):
+        """(balance, available, exponent) of a currency; what does not fit 64 bits is the nearest that does."""
+        cdef chr_currency *c = self._currency(currency)
+        free = _int(chr_account_free(c))
+        return c.balance, max(-(1 << 63), min((1 << 63) - 1, free)), c.exponent
+
+    def currencies_of(self, int slot):
+        """What a fill in the slot moves: its settle currency, and on spot the base."""
+        cdef chr_account_slot *s = self._slot(slot)
+        return [self.currencies[place] for place in ([s.settle, s.base] if s.terms.spot and s.base != s.settle else [s.settle])]
 
     def open_qty(self, int slot):
         """(buys, sells): leaves of open orders."""
@@ -365,10 +427,13 @@ def _liquidation_price(Account account not None, int slot):
 
 
 def _chosen(choice, terms, str what, default):
-    """What holds for an instrument: a value for all, or by its name, or by its venue."""
+    """What holds for an instrument: a value for all, or by its name, its venue, or "*" for every other one."""
     if not hasattr(choice, "keys"):
         return choice
-    return choice.get(terms.name, choice.get(terms.name.partition(":")[0], default))
+    for name in (terms.name, terms.name.partition(":")[0], "*"):
+        if name in choice:
+            return choice[name]
+    return default
 
 
 def _leverage_of(leverage):

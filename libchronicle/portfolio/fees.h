@@ -44,6 +44,11 @@ static inline chr_i128 chr_fees_volume(const chr_fees *f) { /* of the thirty day
     return f->first ? total - f->traded[f->day % CHR_FEE_RING] : total - f->traded[CHR_FEE_RING - 1];
 }
 
+static inline void chr_fees_rank(chr_fees *f) {
+    chr_i128 volume = chr_fees_volume(f);
+    for (f->tier = 0; f->tier + 1 < f->count && volume >= f->tiers[f->tier + 1].volume; f->tier++) {}
+}
+
 static inline void chr_fees_day(chr_fees *f, int64_t day) {
     if (f->first && day <= f->day) return; /* a clock that steps back opens no new day */
     if (!f->first) {                       /* turn the ring so that today's place is the one that is empty */
@@ -57,8 +62,15 @@ static inline void chr_fees_day(chr_fees *f, int64_t day) {
         for (int64_t i = 0; i < gone; i++) f->traded[(day - i) % CHR_FEE_RING] = 0;
     }
     f->day = day;
-    chr_i128 volume = chr_fees_volume(f);
-    for (f->tier = 0; f->tier + 1 < f->count && volume >= f->tiers[f->tier + 1].volume; f->tier++) {}
+    chr_fees_rank(f);
+}
+
+/* Go on from what an account of before has traded. */
+static inline void chr_fees_recall(chr_fees *f, int64_t day, const int64_t *traded) {
+    memcpy(f->traded, traded, sizeof(f->traded));
+    f->day = day;
+    f->first = 1;
+    chr_fees_rank(f);
 }
 
 /* The fee of a trade of `value` (money, not negative); qty x times / over is its quantity in whole units. */

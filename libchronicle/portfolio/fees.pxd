@@ -11,11 +11,13 @@ cdef extern from "fees.h" nogil:
         chr_fee_tier *tiers
         uint32_t count, tier
         int64_t per_order, per_trade, per_qty, day, first
+        int64_t *traded
 
     void chr_fees_seed(chr_fees *f, int64_t volume)
     int chr_fees_of(
         chr_fees *f, int64_t value, int64_t qty, int64_t times, int64_t over, int maker, int first, int64_t ts_ns, int64_t *fee
     )
+    void chr_fees_recall(chr_fees *f, int64_t day, const int64_t *traded)
     void chr_fees_traded(chr_fees *f, int64_t value)
 
 

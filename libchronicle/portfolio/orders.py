@@ -101,11 +101,18 @@ class Order:
     state: OrderState = OrderState.PENDING
     stop_price: int = 0  # of stops: they wait until the market has come to it
     stp_mode: int = StpMode.NONE
+    held: int = 0  # quantity for which its owner's account holds money or margin back
+    held_price: int = 0
 
     @property
     def leaves(self) -> int:
         """What may still fill; nothing once the order has ended."""
         return 0 if self.state in TERMINAL else self.qty - self.cum
+
+    @property
+    def reserve_price(self) -> int:
+        """What its leaves may cost each; 0 = nothing is held back for it, it does not stay."""
+        return self.stop_price if self.order_type == OrderType.STOP_MARKET else self.price
 
     @property
     def is_buy(self) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import re
 import stat
+from decimal import Decimal
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         FeedConfig,
         HostConfig,
         MarketConfig,
+        PaperConfig,
         StrategyConfig,
     )
 
@@ -35,6 +38,7 @@ NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,30}")
 NAME_RULE = "1 to 31 of A-Z a-z 0-9 _ - and, but for the first, ."
 ACCOUNT = re.compile(r"[!-~]{1,16}")  # char16 of the messages
 MAX_SPEED = 1_000_000.0
+MAX_TIERS = 16  # of a fee schedule, the one from volume 0 on among them
 WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -50,6 +54,7 @@ def check_host(config: HostConfig, file: str) -> None:
         _check_feed(name, feed, file)
     if config.etl is not None:
         _check_etl(config.etl, config.feeds, file)
+    _check_paper(config.router.paper, file)
     check_address(config.exporter.host, "exporter.host", file)
     if config.exchange is not None:
         check_exchange(config.exchange, file)
@@ -150,6 +155,27 @@ def _check_etl(etl: EtlConfig, feeds: dict[str, FeedConfig], file: str) -> None:
             ):
                 reason = f'no group takes {instrument}; add a last one with "*"'
                 raise ConfigError(file=file, key="etl.groups", reason=reason)
+
+
+def _check_paper(paper: PaperConfig, file: str) -> None:
+    """What an account needs to be one."""
+
+    def refuse(key: str, reason: str) -> None:
+        raise ConfigError(file=file, key=f"router.paper.{key}", reason=reason)
+
+    for currency in paper.cash:
+        if not ACCOUNT.fullmatch(currency):
+            refuse("cash", f"{currency!r} is no currency; 1 to 16 ASCII characters without blanks")
+    if not paper.cash:
+        for key in ("leverage", "fees"):
+            if getattr(paper, key):
+                refuse(key, 'needs an account: name its cash, e.g. cash = { USDT = "100000" }')
+    for name, fees in paper.fees.items():
+        volumes = [Decimal(0), *(Decimal(volume) for volume, _, _ in fees.tiers)]
+        if any(later <= former for former, later in pairwise(volumes)):
+            refuse(f"fees.{name}.tiers", "must come by volume, the first above 0")
+        if len(volumes) > MAX_TIERS:
+            refuse(f"fees.{name}.tiers", f"are {len(fees.tiers)}; {MAX_TIERS - 1} are allowed")
 
 
 def _check_market(name: str, market: MarketConfig, ports: dict[int, str], file: str) -> None:

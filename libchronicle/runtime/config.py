@@ -35,9 +35,11 @@ __all__ = [
     "ExchangeConfig",
     "ExporterConfig",
     "FeedConfig",
+    "FeesConfig",
     "HostConfig",
     "Limits",
     "MarketConfig",
+    "PaperConfig",
     "RiskConfig",
     "RouterConfig",
     "StrategiesConfig",
@@ -56,6 +58,8 @@ Venue = Literal["binance-spot", "binance-usdm"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Core = Annotated[int, msgspec.Meta(ge=-1, le=4095)]
 Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$")]
+Money = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,8})?$")]  # fits a mantissa at 1e-8
+Bps = Annotated[float, msgspec.Meta(ge=-100, le=1000)]
 Speed = Annotated[float, msgspec.Meta(gt=0)]  # inf is one; `check_exchange` knows the rest
 Rate = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
 Interval = Annotated[float, msgspec.Meta(ge=0.05, le=31_536_000)]  # seconds, up to a year
@@ -201,13 +205,35 @@ class EtlConfig(_Table, frozen=True, kw_only=True):
         return not self.feeds or feed in self.feeds
 
 
+class FeesConfig(_Table, frozen=True, kw_only=True):
+    """What the paper venue takes for a trade."""
+
+    maker_bps: Bps = 0.0  # of the trade's value; a rebate is negative
+    taker_bps: Bps = 0.0
+    per_order: Money = "0"  # settle currency; with the order's first fill
+    per_trade: Money = "0"
+    per_contract: Money = "0"  # of a whole unit of quantity
+    tiers: tuple[tuple[Money, Bps, Bps], ...] = ()  # (traded in the thirty days before, maker_bps, taker_bps)
+    volume: Money = "0"  # traded in the thirty days before the first trade
+
+
+class PaperConfig(_Table, frozen=True, kw_only=True):
+    """The paper venue: what each strategy's account begins with, may borrow and pays there."""
+
+    cash: dict[str, Money] = {}  # by currency; none = no account is kept, nothing is refused for money
+    leverage: dict[str, Annotated[float, msgspec.Meta(ge=1, le=1000)]] = {}  # by venue:SYMBOL, venue or "*"
+    maintenance_bps: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 50.0
+    liquidation_bps: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
+    fees: dict[str, FeesConfig] = {}  # by venue:SYMBOL, venue or "*"; none = the router's maker and taker fee
+
+
 class RouterConfig(_Table, frozen=True, kw_only=True):
     gateway: Literal["paper"] = "paper"
     valid_for_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = (
         1000  # for orders that name no valid_until_ns
     )
-    maker_fee_bps: Annotated[float, msgspec.Meta(ge=-100, le=1000)] = 0.0
-    taker_fee_bps: Annotated[float, msgspec.Meta(ge=-100, le=1000)] = 0.0
+    maker_fee_bps: Bps = 0.0
+    taker_fee_bps: Bps = 0.0
     on_market_lost: Literal["keep", "cancel"] = (
         "keep"  # what becomes of resting orders; new ones are rejected
     )
@@ -216,6 +242,7 @@ class RouterConfig(_Table, frozen=True, kw_only=True):
     )
     core: Core = -1
     limits: Limits = Limits()
+    paper: PaperConfig = PaperConfig()
 
 
 class ArchiveConfig(_Table, frozen=True, kw_only=True):

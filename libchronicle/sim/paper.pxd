@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from libchronicle.book.l2 cimport L2Book
 from libchronicle.native.hot cimport chr_frame
+from libchronicle.portfolio.account cimport Account
 from libchronicle.sim.matcher cimport chr_sim, chr_sim_event, chr_sim_order
 
 
@@ -15,6 +16,10 @@ cdef class PaperGateway:
     cdef dict orders              # key in the matcher -> Order
     cdef dict keys                # OrderKey -> key in the matcher
     cdef list booked              # fees of the fills that `drain` has not told of yet
+    cdef list margins             # by slot: (owner, Account, its slot) of whoever may be liquidated there
+    cdef bint marking             # anybody may
+    cdef readonly list closed     # what was liquidated and not taken yet
+    cdef public int64_t now_ns    # of the step; fees and liquidations are booked at it
     cdef object error             # raised while a fill was booked
     cdef uint64_t last_key
 
@@ -23,5 +28,8 @@ cdef class PaperGateway:
     cdef uint64_t admit(self, object order) except 0
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1
     cdef int book_fill(self, const chr_sim_order *o, int64_t price, int64_t qty, uint8_t liquidity) except -1
+    cdef int64_t middle(self, uint32_t slot) noexcept
+    cdef int mark(self, uint32_t slot) except -1
+    cdef int liquidate(self, str owner, Account account, uint32_t settle) except -1
     cdef object told(self, const chr_sim_event *e)
     cdef int forget(self, object order, uint64_t key) except -1

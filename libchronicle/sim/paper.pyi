@@ -4,7 +4,7 @@ from libchronicle.book import L2Book
 from libchronicle.portfolio import FeeSchedule, Ledger, Order, OrderKey
 from libchronicle.protocol import ExecType, Liquidity, RejectCode
 
-__all__ = ["PaperGateway", "VenueEvent"]
+__all__ = ["Liquidation", "PaperGateway", "VenueEvent"]
 
 class VenueEvent(NamedTuple):
     kind: ExecType
@@ -21,8 +21,15 @@ class VenueEvent(NamedTuple):
     code: RejectCode = ...
     request_seq: int = ...
 
+class Liquidation(NamedTuple):
+    owner: str
+    instrument_id: int
+    qty: int
+    price: int
+
 class PaperGateway:
     ledger: Ledger
+    now_ns: int
     fees: FeeSchedule
     next_order_id: int
     next_trade_id: int
@@ -35,6 +42,14 @@ class PaperGateway:
     def replace(
         self, order: Order, price: int, qty: int, book: L2Book, request_seq: int
     ) -> list[VenueEvent]: ...
+    def adopt(self, owner: str, instrument_id: int) -> None: ...
+    def money(self, order: Order, book: L2Book, change: tuple[int, int] | None = ...) -> RejectCode: ...
+    def value(self, owner: str, instrument_id: int) -> None: ...
+    def take_closed(self) -> list[Liquidation]: ...
+    @property
+    def closed(self) -> list[Liquidation]: ...
+    @property
+    def is_marking(self) -> bool: ...
     def on_trade(self, instrument_id: int, price: int, qty: int, aggressor: int) -> list[VenueEvent]: ...
     def on_book(self, instrument_id: int, book: L2Book) -> list[VenueEvent]: ...
     def on_reset(self, instrument_id: int) -> None: ...

@@ -3,12 +3,16 @@
 The rules are the matcher's (matcher.h), with the risk-averse queue. What this adds is the router's ledger: each fill is booked in it before
 it happens, and a fill that no position can hold ends its order (NOTIONAL_LIMIT). A report says what stood when it was made; the router
 turns it into an execution report and appends it.
+
+Where the ledger keeps accounts (account.h), an order must be paid for (`money`), and a position on margin is valued at the middle of the book
+after each market record, as in a backtest: once its account is at or below the maintenance margin, everything of its owner is cancelled and
+what is settled in that currency is closed at the touch. `closed` says what was.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from libchronicle.book.l2 cimport L2Book
+from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, L2Book, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.layout cimport (
     CHR_EXEC_TYPE_ACK,
@@ -21,9 +25,12 @@ from libchronicle.protocol.layout cimport (
     CHR_LIQUIDITY_MAKER,
     CHR_ORDER_FLAGS_POST_ONLY,
     CHR_ORDER_FLAGS_REDUCE_ONLY,
+    CHR_REJECT_CODE_LIQUIDATION,
     CHR_REJECT_CODE_NOTIONAL_LIMIT,
+    chr_level_t,
     chr_new_order_t,
 )
+from libchronicle.portfolio.account cimport Account, chr_account_slot
 from libchronicle.sim.matcher cimport (
     CHR_SIM_AHEAD_UNKNOWN,
     chr_sim_book,
@@ -54,7 +61,7 @@ from libchronicle.errors import FixedPointOverflow
 from libchronicle.portfolio import Order
 from libchronicle.protocol import ExecType, Liquidity, OrderType, RejectCode, TimeInForce
 
-__all__ = ["PaperGateway", "VenueEvent"]
+__all__ = ["Liquidation", "PaperGateway", "VenueEvent"]
 
 _KINDS = {int(kind): kind for kind in ExecType}
 _CODES = {int(code): code for code in RejectCode}
@@ -80,6 +87,15 @@ class VenueEvent(NamedTuple):
     request_seq: int = 0
 
 
+class Liquidation(NamedTuple):
+    """A position that the venue has closed; `qty` with its sign, `price` what it was closed at."""
+
+    owner: str
+    instrument_id: int
+    qty: int
+    price: int
+
+
 cdef int book_in_ledger(
     void *context, const chr_sim_order *order, int64_t price, int64_t qty, uint8_t liquidity
 ) noexcept with gil:
@@ -103,7 +119,7 @@ cdef class PaperGateway:
         self.sim.book_context = <void *> self
         self.ledger, self.fees = ledger, fees
         self.slots, self.owners, self.orders, self.keys = {}, {}, {}, {}
-        self.books, self.booked = [], []
+        self.books, self.booked, self.margins, self.closed = [], [], [], []
 
     def __dealloc__(self):
         chr_sim_free(&self.sim)
@@ -132,6 +148,7 @@ cdef class PaperGateway:
         cdef int slot = self.slot_of(order.instrument_id, book)
         cdef uint32_t owner = self.owner_of(order.owner)
         cdef uint64_t key = self.admit(order)
+        self.now_ns = now_ns
         memset(&asked, 0, sizeof(asked))
         asked.price, asked.qty, asked.stop_price, asked.expire_ns = order.price, order.qty, order.stop_price, order.expire_ns
         asked.side, asked.order_type, asked.time_in_force = order.side, order.order_type, order.time_in_force
@@ -173,6 +190,104 @@ cdef class PaperGateway:
             raise MemoryError("no memory for an event")
         return self.drain()
 
+    # ------------------------------------------------------------ accounts
+
+    def adopt(self, str owner not None, uint64_t instrument_id) -> None:
+        """Value the owner's position in the instrument from now on, where it is on margin."""
+        holding = self.ledger.holding(owner, instrument_id)
+        cdef Account account = holding.account
+        if account is None or not account.a.slots[<int> holding.slot].margined:
+            return
+        slot = self.slots.get(instrument_id)
+        if slot is None:
+            slot = self.slot_of(instrument_id, L2Book(instrument_id))
+        if not any([known[0] == owner for known in self.margins[slot]]):
+            self.margins[slot].append((owner, account, holding.slot))
+            self.marking = True
+
+    def money(self, order, L2Book book not None, change=None) -> RejectCode:
+        """Whether the owner's account can pay for a new order, or for the (price, total quantity) that an open one is to have: NONE, or
+        why not."""
+        holding = self.ledger.holding(order.owner, order.instrument_id)
+        cdef Account account = holding.account
+        cdef chr_level_t level
+        if account is None:
+            return RejectCode.NONE
+        self.slot_of(order.instrument_id, book)
+        self.adopt(order.owner, order.instrument_id)
+        self.value(order.owner, order.instrument_id)
+        price, qty = order.reserve_price, order.qty
+        if change is not None:
+            price = order.stop_price if order.order_type == OrderType.STOP_MARKET else change[0]
+            qty = change[1] - order.cum
+        held, bid, ask = order.held, book.best_bid, book.best_ask
+        self.ledger.hold(order, 0)  # what it holds back now is free for itself
+        code = account.check(
+            holding.slot, order.side, order.order_type, price, qty, bid[0] if bid else 0, ask[0] if ask else 0, order.reduce_only
+        )
+        self.ledger.hold(order, held)
+        return _CODES[code]
+
+    def value(self, str owner not None, uint64_t instrument_id) -> None:
+        """The owner's position in the instrument at the middle of the book, if there is one."""
+        holding, slot = self.ledger.holding(owner, instrument_id), self.slots.get(instrument_id)
+        cdef int64_t middle = 0 if slot is None else self.middle(slot)
+        if middle and holding.account is not None:
+            (<Account> holding.account).mark(holding.slot, middle)
+
+    def take_closed(self) -> list:
+        """The liquidations since the last call."""
+        found, self.closed = self.closed, []
+        return found
+
+    @property
+    def is_marking(self) -> bool:
+        """Whether the order of records of different instruments may matter: accounts on margin are valued at each."""
+        return self.marking
+
+    cdef int64_t middle(self, uint32_t slot) noexcept:
+        cdef chr_level_t bid, ask
+        cdef const chr_l2 *book = self.sim.slots[slot].book
+        if not (book.valid and chr_l2_best(book, CHR_BID, &bid) and chr_l2_best(book, CHR_ASK, &ask)):
+            return 0
+        return bid.price + (ask.price - bid.price) // 2
+
+    cdef int mark(self, uint32_t slot) except -1:
+        """Value every position on margin in an instrument; the venue may take over."""
+        cdef int64_t middle = self.middle(slot)
+        cdef Account account
+        cdef int place
+        if middle == 0:
+            return 0
+        for owner, account, place in self.margins[slot]:
+            if account.a.slots[place].position.qty and account.mark(place, middle):
+                self.liquidate(owner, account, account.a.slots[place].settle)
+        return 0
+
+    cdef int liquidate(self, str owner, Account account, uint32_t settle) except -1:
+        """Everything of the owner is cancelled, everything settled in the currency closed at the touch."""
+        cdef chr_account_slot *s
+        cdef chr_level_t level
+        cdef uint32_t at
+        cdef int64_t qty, price
+        cdef int slot
+        if chr_sim_cancel_all(&self.sim, self.owner_of(owner), -1, 0, CHR_REJECT_CODE_LIQUIDATION, 0):
+            raise MemoryError("no memory for an event")
+        for at in range(account.a.count):
+            s = &account.a.slots[at]
+            qty = s.position.qty
+            if s.settle != settle or not s.margined or qty == 0:
+                continue
+            instrument_id, price = account.terms[at].instrument_id, s.mark
+            slot = self.slots[instrument_id]
+            if chr_l2_best(self.sim.slots[slot].book, CHR_BID if qty > 0 else CHR_ASK, &level):
+                price = level.price
+            self.ledger.liquidate(owner, instrument_id, price, self.now_ns)
+            if chr_sim_set_position(&self.sim, slot, self.owner_of(owner), 0):
+                raise MemoryError("no memory for a position")
+            self.closed.append(Liquidation(owner, instrument_id, qty, price))
+        return 0
+
     # ------------------------------------------------------------ the market
 
     def on_trade(self, uint64_t instrument_id, int64_t price, int64_t qty, aggressor) -> list:
@@ -184,8 +299,11 @@ cdef class PaperGateway:
 
     def on_book(self, uint64_t instrument_id, L2Book book not None) -> list:
         """The book changed: fill what the opposite side has come to."""
-        if chr_sim_book(&self.sim, self.slot_of(instrument_id, book), 0, 0):
+        cdef int slot = self.slot_of(instrument_id, book)
+        if chr_sim_book(&self.sim, slot, 0, 0):
             raise MemoryError("no memory for an event")
+        if self.marking:
+            self.mark(slot)
         return self.drain()
 
     def on_reset(self, uint64_t instrument_id) -> None:
@@ -195,10 +313,13 @@ cdef class PaperGateway:
             chr_sim_reset(&self.sim, slot)
 
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1:
-        """A market record, applied to its book already; `sim.count` says whether it did anything."""
+        """A market record, applied to its book already; whether it did anything."""
         if chr_sim_record(&self.sim, slot, f.type_id, f.payload, f.size, f.seq, f.ts_ns):
             raise MemoryError("no memory for an event")
-        return 0
+        if self.marking:
+            self.mark(slot)
+            return self.sim.count != 0 or len(self.closed) != 0
+        return self.sim.count != 0
 
     def expire(self, int64_t now_ns) -> list:
         """End GTD orders whose time has come."""
@@ -281,6 +402,7 @@ cdef class PaperGateway:
             raise MemoryError("no memory for an instrument")
         self.slots[instrument_id] = slot
         self.books.append(book)
+        self.margins.append([])
         return slot
 
     cdef uint32_t owner_of(self, str name) except *:
@@ -303,8 +425,14 @@ cdef class PaperGateway:
 
     cdef int book_fill(self, const chr_sim_order *o, int64_t price, int64_t qty, uint8_t liquidity) except -1:
         order = self.orders[o.key]
-        terms = self.ledger.terms[order.instrument_id]
-        fee = self.fees.fee(terms.notional(price, qty), is_maker=liquidity == CHR_LIQUIDITY_MAKER)
+        terms, is_maker = self.ledger.terms[order.instrument_id], liquidity == CHR_LIQUIDITY_MAKER
+        holding = self.ledger.holding(order.owner, order.instrument_id)
+        if holding.account is None:
+            fee = self.fees.fee(terms.notional(price, qty), is_maker=is_maker)
+        else:
+            fee = holding.account.trade(
+                holding.slot, order.side, price, qty, maker=is_maker, first=o.cum == 0, ts_ns=self.now_ns
+            )
         self.ledger.fill(order, qty, price, fee)
         self.booked.append(fee)
         return 0
@@ -334,12 +462,12 @@ cdef class PaperGateway:
             order.cum, fee = e.cum, self.booked.pop(0)
             leaves = 0
         elif e.kind == CHR_EXEC_TYPE_REPLACED:
-            self.ledger.shift_open(order, e.qty - order.qty)
-            if e.price != order.price or e.qty > order.qty:
-                self.ledger.requeue(order)
-            order.price, order.qty = e.price, e.qty
+            self.ledger.replaced(order, e.price, e.qty)
         if e.kind in (CHR_EXEC_TYPE_FILL, CHR_EXEC_TYPE_CANCELLED, CHR_EXEC_TYPE_EXPIRED):
+            self.ledger.hold(order, 0)
             self.ledger.leave(order, leaves)
+        elif e.kind in (CHR_EXEC_TYPE_ACK, CHR_EXEC_TYPE_PARTIAL_FILL, CHR_EXEC_TYPE_REPLACED):
+            self.ledger.hold(order, e.leaves)
         order.advance(kind)
         place = chr_sim_order_at(&self.sim, e.key)
         if place:

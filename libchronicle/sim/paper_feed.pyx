@@ -156,11 +156,12 @@ cdef class MarketReader:
         return self.match(slot, f)
 
     cdef int match(self, slot_t *slot, chr_frame *f) except -1:
+        cdef int matched
         if slot.venue < 0:
             return C_NOTHING
-        self.gateway.record(slot.venue, f)
+        matched = self.gateway.record(slot.venue, f)
         self.instrument_id = slot.id
-        return C_MATCHED if self.gateway.sim.count else C_NOTHING
+        return C_MATCHED if matched else C_NOTHING
 
     cdef void clear(self) noexcept:
         """No book is right any more."""

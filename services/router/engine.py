@@ -19,6 +19,7 @@ from libchronicle.protocol import (
     NewOrder,
     OrderType,
     Parameter,
+    PositionReport,
     RejectCode,
     ReplaceOrder,
     ReportFlags,
@@ -33,8 +34,10 @@ from libchronicle.runtime.config import RouterConfig
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 from services.router.journal import Journal
 from services.router.reports import (
-    account_report,
+    account_reports,
+    balance_reports,
     execution_report,
+    liquidation,
     open_order,
     position_report,
     refusal,
@@ -117,6 +120,9 @@ class Engine:
         self.rejects = dict.fromkeys(RejectCode, 0)
         gateway.next_order_id = state.last_order_id + 1
         gateway.next_trade_id = state.last_trade_id + 1
+        state.ledger.settle()
+        for owner, instrument_id in state.ledger.holdings:
+            gateway.adopt(owner, instrument_id)
         for order in state.ledger.open_orders.values():
             gateway.readmit(order)
 
@@ -127,6 +133,7 @@ class Engine:
         if (request.epoch, request.seq) <= client.handled:
             return False
         self._begin(now_ns)
+        self.gateway.now_ns = now_ns
         handler = self._handlers.get(request.type_id)
         if handler is not None:
             self.requests[request.type_id] += 1
@@ -151,6 +158,7 @@ class Engine:
         for dispatch in others:
             self.journal.commit(dispatch)
         self._report(events, now_ns)
+        self._liquidated(now_ns)
         self._finish(cause, now_ns)
 
     def on_event(
@@ -187,12 +195,15 @@ class Engine:
         breach = check(proposal, self._situation(client, order.instrument_id, now_ns)) or self._bad_stop(
             order
         )
+        book = self.markets.book(order.instrument_id)
+        if breach is None:
+            assert book is not None, "an order without a market passed the checks"
+            breach = _unpaid(self.gateway.money(order, book))
         if breach is not None:
             self._note_breach(client, order.instrument_id, breach, now_ns)
             self._refuse_new(client, key, message, request, breach.code, now_ns)
             return
-        book = self.markets.book(order.instrument_id)
-        assert book is not None, "an order without a market passed the checks"
+        assert book is not None
         self.journal.note(NewOrder.TEMPLATE_ID, bytes(request.payload))
         place = 1 + book.qty_at(Side(order.side), order.price)
         self._submitted(client, key, order.instrument_id, request, place)
@@ -241,12 +252,15 @@ class Engine:
             is_replace=True,
         )
         breach = check(proposal, self._situation(client, order.instrument_id, now_ns))
+        book = self.markets.book(order.instrument_id)
+        if breach is None:
+            assert book is not None, "a replace without a market passed the checks"
+            breach = _unpaid(self.gateway.money(order, book, (message.price, message.qty)))
         if breach is not None:
             self._note_breach(client, order.instrument_id, breach, now_ns)
             self._refuse_change(ExecType.REPLACE_REJECT, client, key, request, breach.code, now_ns, order)
             return
-        book = self.markets.book(order.instrument_id)
-        assert book is not None, "a replace without a market passed the checks"
+        assert book is not None
         place = 1 + book.qty_at(Side(order.side), message.price)
         self._submitted(client, order.key, order.instrument_id, request, place)
         self._report(self.gateway.replace(order, message.price, message.qty, book, request.seq), now_ns)
@@ -321,6 +335,18 @@ class Engine:
             if event.last_qty:
                 self.fills += 1
                 self._moved[order.owner, order.instrument_id] = None
+
+    def _liquidated(self, now_ns: int) -> None:
+        """What the venue has closed: the strategy is told, and the journal hears how the position stands."""
+        for closed in self.gateway.take_closed():
+            client = self.state.clients[closed.owner]
+            position = self.state.ledger.holding(closed.owner, closed.instrument_id).position
+            event = liquidation(closed, now_ns)
+            self.journal.note(RiskEvent.TEMPLATE_ID, event.encode())
+            told = position_report(client, closed.instrument_id, position, now_ns)
+            self.journal.note(PositionReport.TEMPLATE_ID, told.encode())
+            self._told.append((client, event.encode()))
+            self._moved[closed.owner, closed.instrument_id] = None
 
     def _refuse_new(
         self,
@@ -431,15 +457,18 @@ class Engine:
         if client.reports is None:
             return
         position = self.state.ledger.holding(client.name, instrument_id).position
-        account = account_report(client, self.state.ledger, position.terms.settle_currency, now_ns)
-        self._deliver(client, account.TEMPLATE_ID, account.encode())
+        self.gateway.value(client.name, instrument_id)
+        for account in account_reports(client, self.state.ledger, instrument_id, now_ns):
+            self._deliver(client, account.TEMPLATE_ID, account.encode())
         report = position_report(client, instrument_id, position, now_ns, flags)
         self._deliver(client, report.TEMPLATE_ID, report.encode())
 
     def carry_over(self, client: Client, now_ns: int) -> None:
-        """Tell a strategy that was attached where it stands: positions, then open orders."""
+        """Tell a strategy that was attached where it stands: balances, positions, then open orders."""
         ledger = self.state.ledger
         self.gateway.note_places()
+        for balance in balance_reports(client, ledger, now_ns):
+            self._deliver(client, balance.TEMPLATE_ID, balance.encode())
         for owner, instrument_id in list(ledger.holdings):
             if owner == client.name:
                 self.send_position(client, instrument_id, now_ns, ReportFlags.CARRY_OVER)
@@ -460,3 +489,8 @@ class Engine:
             self.broken[client.name] = error
             return False
         return True
+
+
+def _unpaid(code: RejectCode) -> Breach | None:
+    """What an account that cannot pay has breached."""
+    return Breach(code) if code else None

@@ -30,8 +30,9 @@ Rules:
 - The journal alone, with the queues it names, gives every step again (rerun.py): so nothing that changes an outcome may come
   from elsewhere. A SessionSource of an orders_in says where the router's reports begin in it.
 - A session begins with a checkpoint: SessionStart, settings, definitions, strategies with the place they are read
-  from, positions, tripped breakers, open orders, undecided requests, and a StateChange to READY that commits it. Recovery
-  reads from the last committed checkpoint. A SessionStart voids the uncommitted tail before it.
+  from, positions, what accounts remember, tripped breakers, open orders, undecided requests, and a StateChange to
+  READY that commits it. Recovery reads from the last committed checkpoint. A SessionStart voids the uncommitted tail
+  before it.
 - After power loss queues may have lost different tails. orders_in ahead of the journal: its reports are
   taken up as a step. Requests are compared by (epoch, seq), so records that reuse a lost seq are new ones.
 """
@@ -41,7 +42,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from libchronicle.errors import CorruptJournal
-from libchronicle.portfolio import OrderKey
+from libchronicle.portfolio import Account, Ledger, OrderKey
 from libchronicle.protocol import (
     Dispatch,
     ExecutionReport,
@@ -51,6 +52,7 @@ from libchronicle.protocol import (
     OpenOrder,
     Parameter,
     PositionReport,
+    RejectCode,
     ReportFlags,
     RiskEvent,
     SessionSource,
@@ -63,6 +65,7 @@ from libchronicle.protocol import (
 )
 from libchronicle.protocol.codec import SbeMessage
 from services.router.reports import open_order, position_report, tripped
+from services.router.settings import chunks_in, chunks_of, settings_in
 from services.router.state import Sink, State
 
 __all__ = [
@@ -153,6 +156,9 @@ def write_checkpoint(
         for (owner, instrument_id), holding in state.ledger.holdings.items():
             if owner == client.name:
                 put(position_report(client, instrument_id, holding.position, now_ns, ReportFlags.CARRY_OVER))
+        account = state.ledger.accounts.get(client.name)
+        for chunk in chunks_of(account.memory()) if account is not None and account.memory() else ():
+            put(chunk)
         for event in tripped(client, state, now_ns):
             put(event)
     for order in state.ledger.open_orders.values():
@@ -178,10 +184,13 @@ def write_checkpoint(
 
 
 class Replay:
-    """The reading side: feed it every record from a SessionStart on; `state` is what was committed."""
+    """The reading side: feed it every record from a SessionStart on; `state` is what was committed. `open_account`: as of a
+    Ledger."""
 
-    def __init__(self) -> None:
-        self.state = State()
+    def __init__(self, open_account: Callable[[], Account] | None = None) -> None:
+        self._open_account = open_account
+        self._memory: list[Record] = []  # of the account that is being carried over
+        self.state = self._blank()
         self.complete = False  # a committed checkpoint was seen
         self.on_report: Callable[[ExecutionReport, bytes], object] | None = None  # told of each committed one
         self._pending: list[Record] = []
@@ -198,13 +207,16 @@ class Replay:
         """The next record. Raises CorruptJournal when it contradicts what came before."""
         if type_id == SessionStart.TEMPLATE_ID:
             self.finish()  # this checkpoint may be cut off too: then the old one counts, and what was open stays open
-            self._building = State()
+            self._building, self._client = self._blank(), ""
         elif self._building is not None:
             self._carry(self._building, type_id, payload)
         elif type_id in CAUSES:
             self._commit(type_id, payload)
         else:
             self._pending.append((type_id, payload))
+
+    def _blank(self) -> State:
+        return State(ledger=Ledger(open_account=self._open_account))
 
     def finish(self) -> State:
         """No more records: a Submitted that has no cause is undecided."""
@@ -223,7 +235,9 @@ class Replay:
         elif type_id == Parameter.TEMPLATE_ID:
             self._parameter(state, Parameter.decode(payload))
         elif type_id == PositionReport.TEMPLATE_ID:
-            state.carry_position(state.clients[self._client], PositionReport.decode(payload))
+            state.carry_position(self._client, PositionReport.decode(payload))
+        elif type_id == StateChunk.TEMPLATE_ID and self._client:
+            self._recall(state, payload)
         elif type_id == RiskEvent.TEMPLATE_ID:
             state.carry_trip(RiskEvent.decode(payload))
         elif type_id == OpenOrder.TEMPLATE_ID:
@@ -233,6 +247,18 @@ class Replay:
             state.undecided[_key(submitted)] = submitted.request_template
         elif type_id == StateChange.TEMPLATE_ID:
             self.state, self._building, self.complete = state, None, True
+
+    def _recall(self, state: State, chunk: bytes) -> None:
+        """Part of what an account remembers; with the last one it is whole."""
+        self._memory.append((StateChunk.TEMPLATE_ID, chunk))
+        total = StateChunk.decode(chunk)
+        if total.offset + len(total.data) < total.total_size:
+            return
+        memory = settings_in(chunks_in(self._memory), dict)
+        account = state.ledger.account(self._client)
+        if account is not None and memory is not None:
+            account.recall(memory)
+        self._memory.clear()
 
     def _source(self, state: State, source: SessionSource) -> None:
         name = source.path.removeprefix(_PREFIX).removesuffix(_SUFFIX)
@@ -265,6 +291,7 @@ class Replay:
         elif type_id == Parameter.TEMPLATE_ID:
             self._parameter(state, Parameter.decode(payload))
         request: NewOrder | None = None
+        closed_of = ""
         places: dict[int, int] = {}  # seq of a request -> its Submitted.place
         for kind, data in pending:
             if kind == NewOrder.TEMPLATE_ID:
@@ -282,7 +309,14 @@ class Replay:
             elif kind == Instrument.TEMPLATE_ID:
                 state.define(Instrument.decode(data))
             elif kind == RiskEvent.TEMPLATE_ID:
-                state.carry_trip(RiskEvent.decode(data))
+                event = RiskEvent.decode(data)
+                closed_of = event.strategy
+                if event.code == RejectCode.LIQUIDATION:
+                    state.ledger.liquidate(event.strategy, event.instrument_id, event.limit_value, event.ts)
+                else:
+                    state.carry_trip(event)
+            elif kind == PositionReport.TEMPLATE_ID:  # how a liquidation has left it
+                state.carry_position(closed_of, PositionReport.decode(data))
         if type_id == Dispatch.TEMPLATE_ID:
             self._dispatched(state, Dispatch.decode(payload))
 

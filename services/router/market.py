@@ -111,6 +111,7 @@ class MarketData:
     def poll(self, feed: Feed, engine: Engine, now_ns: int) -> int:
         """Read one feed up to its head; how many records. What its reader raises becomes the feed's `error`."""
         reader = feed.reader
+        engine.gateway.now_ns = now_ns
         before = reader.frames
         while reader.frames - before < _FRAMES_PER_TURN:
             try:
@@ -147,7 +148,7 @@ class MarketData:
 
     def _took(self, engine: Engine, feed: Feed, events: list[VenueEvent], now_ns: int) -> None:
         """A market record filled something: that is a step, and the record its cause."""
-        if not events:
+        if not events and not engine.gateway.closed:
             return
         cause = _dispatch(feed, now_ns) or Dispatch(source=feed.rank, now_ns=now_ns, epoch=feed.reader.epoch)
         engine.on_market(events, cause, self.dispatches(now_ns), now_ns)

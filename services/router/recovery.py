@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from libchronicle.portfolio import Account
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, PositionReport, SessionSource
 from services.router.journal import Journal, Record, Replay, orders_path
 from services.router.state import Client, State
@@ -11,9 +12,9 @@ from services.router.state import Client, State
 __all__ = ["bring_level", "last_delivered", "recover"]
 
 
-def recover(records: Iterable[Record]) -> State:
-    """Replay a journal, from its last committed checkpoint or from its beginning."""
-    replay = Replay()
+def recover(records: Iterable[Record], open_account: Callable[[], Account] | None = None) -> State:
+    """Replay a journal, from its last committed checkpoint or from its beginning. `open_account`: as of a Ledger."""
+    replay = Replay(open_account)
 
     def remember(report: ExecutionReport, payload: bytes) -> None:
         replay.state.owners[report.order_queue_id].undelivered.append((report.exec_id, payload))

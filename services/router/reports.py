@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from libchronicle.portfolio import MONEY_EXPONENT, Ledger, Order, OrderKey, Position
+from collections.abc import Iterable
+
+from libchronicle.portfolio import MONEY_EXPONENT, Account, Ledger, Order, OrderKey, Position
 from libchronicle.protocol import (
     AccountReport,
     ExecType,
@@ -21,13 +23,15 @@ from libchronicle.protocol import (
     TimeInForce,
 )
 from libchronicle.risk import Breach
-from libchronicle.sim.paper import VenueEvent
+from libchronicle.sim.paper import Liquidation, VenueEvent
 from services.router.riskwatch import measurement
 from services.router.state import Client, State
 
 __all__ = [
-    "account_report",
+    "account_reports",
+    "balance_reports",
     "execution_report",
+    "liquidation",
     "open_order",
     "position_report",
     "refusal",
@@ -35,6 +39,7 @@ __all__ = [
     "tripped",
 ]
 
+_CURRENCY = 16  # bytes that a report has for its name
 _LARGEST = (1 << 63) - 1
 _NO_FLAGS = ReportFlags(0)
 
@@ -140,9 +145,44 @@ def position_report(
     )
 
 
-def account_report(client: Client, ledger: Ledger, currency: str, now_ns: int) -> AccountReport:
-    """What trading has brought an account in one currency: realised profit less fees of all its
-    instruments."""
+def account_reports(client: Client, ledger: Ledger, instrument_id: int, now_ns: int) -> list[AccountReport]:
+    """What an instrument's trading moves: balances of the account; where none is kept, what trading has brought."""
+    holding = ledger.holding(client.name, instrument_id)
+    account = holding.account
+    if account is None:
+        return [_brought(client, ledger, holding.position.terms.settle_currency, now_ns)]
+    return _balances(client, account, account.currencies_of(holding.slot), now_ns)
+
+
+def balance_reports(client: Client, ledger: Ledger, now_ns: int) -> list[AccountReport]:
+    """All balances of a strategy's account; none where no account is kept."""
+    account = ledger.account(client.name)
+    return _balances(client, account, account.currencies, now_ns) if account is not None else []
+
+
+def _balances(
+    client: Client, account: Account, currencies: Iterable[str], now_ns: int
+) -> list[AccountReport]:
+    found = []
+    for currency in currencies:
+        if len(currency.encode()) > _CURRENCY:
+            continue  # the definition names none; the account calls it by the instrument, a report has no room for that
+        balance, available, exponent = account.mantissas(currency)
+        found.append(
+            AccountReport(
+                ts=now_ns,
+                balance=balance,
+                available=available,
+                exponent=exponent,
+                account=client.account,
+                currency=currency,
+            )
+        )
+    return found
+
+
+def _brought(client: Client, ledger: Ledger, currency: str, now_ns: int) -> AccountReport:
+    """Realised profit less fees of all instruments settled in a currency."""
     balance = sum(
         holding.position.realized - holding.position.fees
         for (owner, _), holding in ledger.holdings.items()
@@ -155,6 +195,19 @@ def account_report(client: Client, ledger: Ledger, currency: str, now_ns: int) -
         exponent=MONEY_EXPONENT,
         account=client.account,
         currency=currency,
+    )
+
+
+def liquidation(closed: Liquidation, now_ns: int) -> RiskEvent:
+    """A position that the venue closed: `actual_value` is its quantity, `limit_value` the price."""
+    return RiskEvent(
+        instrument_id=closed.instrument_id,
+        ts=now_ns,
+        limit_value=closed.price,
+        actual_value=closed.qty,
+        code=RejectCode.LIQUIDATION,
+        strategy=closed.owner,
+        text="liquidated: equity fell to the maintenance margin",
     )
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,7 @@ from libchronicle.protocol import (
     SessionStart,
     SessionStop,
     StateChange,
+    StateChunk,
     TimerFired,
     decode,
 )
@@ -44,6 +46,7 @@ from libchronicle.replay.difference import Difference, Frame, Verdict, first_dif
 from libchronicle.replay.journal import RecordedSession, journal_records
 from libchronicle.replay.recorded import DAY_NS, Recorded, RecordedQueue
 from libchronicle.runtime.config import HostConfig
+from libchronicle.sim.paper_terms import paper_accounts
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.storage.archive import Archive
 from services.router.engine import LOOK, PERMIT, Request, make_engine
@@ -182,9 +185,9 @@ class _Rerun:
 
     def _begin(self, checkpoint: list[Frame]) -> None:
         """The state that the session began with, and the daemon's engine on it."""
-        state = Replay().run(checkpoint)
-        self.told = chunks_in(checkpoint)
+        self.told = chunks_in(takewhile(lambda note: note[0] == StateChunk.TEMPLATE_ID, checkpoint[1:]))
         self.settings = settings_in(self.told, RouterSettings) or self._present()
+        state = Replay(paper_accounts(self.settings.router)).run(checkpoint)
         self.journal = Journal(self._journal)
         self.markets = MarketData(state)
         self.engine = make_engine(

@@ -41,6 +41,7 @@ from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber, wait_a
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
+from libchronicle.sim.paper_terms import paper_accounts
 from services.router.attach import (
     FEED,
     Arrivals,
@@ -109,7 +110,7 @@ class RouterService:
 
     def _recover(self) -> tuple[MarketData, Engine]:
         config = self.config.router
-        state = recover(session_records(self.paths.session("router")))
+        state = recover(session_records(self.paths.session("router")), paper_accounts(config))
         journal = Journal(self.session)
         self._start = self._session_start(now_ns())
         self._checkpoint(journal, state)
@@ -261,6 +262,10 @@ class RouterService:
         worked = failed = False
         for feed in self.markets.feeds.values():
             worked |= self.markets.poll(feed, self.engine, now) > 0
+            if len(self.markets.feeds) > 1 and self.engine.gateway.is_marking:
+                # one account values what both feeds tell of: the order of their records is part of the journal
+                for dispatch in self.markets.dispatches(now):
+                    self.engine.journal.commit(dispatch)
             failed |= feed.error is not None
         if failed:
             self.feeds.drop_failed()

@@ -10,7 +10,7 @@ router has none: then the present configuration is taken, and the verdict says s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -31,7 +31,7 @@ __all__ = [
 DEFAULT_ACCOUNT = "paper"
 _CHUNK = 1024
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T")
 
 
 class RouterSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ def settings_of_strategy(config: HostConfig, strategy: str) -> StrategySettings:
     return StrategySettings(limits=found.limits, account=found.account, risk=found.risk)
 
 
-def chunks_of(settings: msgspec.Struct) -> Iterator[StateChunk]:
+def chunks_of(settings: msgspec.Struct | dict[str, Any]) -> Iterator[StateChunk]:
     """The records that hold settings."""
     raw = msgspec.json.encode(settings)
     for offset in range(0, len(raw), _CHUNK):

@@ -141,22 +141,22 @@ class State:
             order.advance(ExecType.ACK)
             order.ahead = place - 1
             self.ledger.enter(order)
+            self.ledger.hold(order, order.leaves)
         elif order is not None:
             self._advance(order, report, place)
 
     def _advance(self, order: Order, report: ExecutionReport, place: int) -> None:
         leaves = order.leaves
         if report.last_qty:
-            self.ledger.fill(order, report.last_qty, report.last_price, report.fee)
+            self.ledger.fill_again(order, report.last_qty, report.last_price, report.fee, report.venue_ts)
             order.cum = report.cum_qty
             leaves -= report.last_qty
         elif report.exec_type == ExecType.REPLACED:
-            self.ledger.shift_open(order, report.qty - order.qty)
             if report.price != order.price or report.qty > order.qty:
                 order.ahead = place - 1
-                self.ledger.requeue(order)
-            order.price, order.qty = report.price, report.qty
+            self.ledger.replaced(order, report.price, report.qty)
         order.advance(report.exec_type)
+        self.ledger.hold(order, order.leaves)
         if order.state in TERMINAL:
             self.ledger.leave(order, leaves)
 
@@ -168,10 +168,11 @@ class State:
         wires = self.client(event.strategy).wires
         (wires.carried if event.code else wires.measured)[terms.settle_currency] = event
 
-    def carry_position(self, client: Client, report: PositionReport) -> None:
-        """Take up a carried-over position. Raises UnknownInstrument."""
-        holding = self.ledger.holding(client.name, report.instrument_id)
-        holding.position.restore(report.qty, report.open_cost, report.realized_pnl, report.fees)
+    def carry_position(self, owner: str, report: PositionReport) -> None:
+        """Take up a position as a report says it stands. Raises UnknownInstrument."""
+        self.ledger.restore(
+            owner, report.instrument_id, report.qty, report.open_cost, report.realized_pnl, report.fees
+        )
 
     def carry_order(self, record: OpenOrder) -> None:
         """Take up a carried-over order. Raises UnknownInstrument."""

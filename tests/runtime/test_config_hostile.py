@@ -49,7 +49,7 @@ HOST: dict[str, Any] = {
             "ws_url": "ws://127.0.0.1:9081",
         }
     },
-    "router": {"gateway": "paper", "limits": {"max_order_qty": "10"}},
+    "router": {"gateway": "paper", "limits": {"max_order_qty": "10"}, "paper": {"cash": {"USDT": "1000"}}},
     "exporter": {"host": "127.0.0.1", "port": 9464},
     "strategies": {"dir": "strategies"},
 }
@@ -86,7 +86,7 @@ def keys(
             yield from keys(struct, names, (*path, names[field.encode_name]) if is_mapping else path)
 
 
-ENTRIES = {"markets": "binance-spot", "feeds": "binance-spot"}
+ENTRIES = {"markets": "binance-spot", "feeds": "binance-spot", "fees": "binance-spot"}
 HOST_KEYS = list(keys(HostConfig, ENTRIES))
 STRATEGY_KEYS = list(keys(StrategyConfig, ENTRIES))
 

@@ -21,6 +21,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### `[etl]`": config.EtlConfig,
     "### `[router]`": config.RouterConfig,
     "### `[router.limits]`": config.Limits,
+    "### `[router.paper]`": config.PaperConfig,
+    "### `[router.paper.fees.NAME]`": config.FeesConfig,
     "### `[archive]`": config.ArchiveConfig,
     "### `[exporter]`": config.ExporterConfig,
     "### `[strategies]`": config.StrategiesConfig,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 
 from libchronicle.book import L2Book
-from libchronicle.portfolio import FeeSchedule
+from libchronicle.portfolio import Account, FeeSchedule
 from libchronicle.protocol import (
     BookMode,
     BookSnapshot,
@@ -110,7 +112,8 @@ class FixedMarkets:
 class World:
     """Queues that outlive the router, and a router that can be killed and started again."""
 
-    def __init__(self, *, after: bool = False) -> None:
+    def __init__(self, *, after: bool = False, open_account: Callable[[], Account] | None = None) -> None:
+        self.open_account = open_account
         self.fuse = [-1]
         self.journal = Memory(self.fuse, after=after)
         self.orders_in = {name: Memory(self.fuse, after=after) for name in QUEUES}
@@ -123,7 +126,7 @@ class World:
     def start(self) -> None:
         """What the daemon does: recover, checkpoint, attach each strategy."""
         self.starts += 1
-        state = recover(self.journal.records)
+        state = recover(self.journal.records, self.open_account)
         state.define(DEFINITION)
         self.state, journal = state, Journal(self.journal)
         write_checkpoint(journal, state, START, self.now)
@@ -264,6 +267,30 @@ def audit(world: World) -> None:
             if events[0].exec_type == ExecType.ACK
             and not any(r.exec_type in (ExecType.FILL, ExecType.CANCELLED, ExecType.EXPIRED) for r in events)
         }  # fmt: skip
+        if world.open_account is not None:
+            audit_account(world, name, reports)
         positions = [m for m in world.orders_in[name].decoded() if isinstance(m, PositionReport)]
         if positions and positions[-1].last_exec_id == world.state.clients[name].last_exec_id:
             assert positions[-1].qty == position
+
+
+def audit_account(world: World, name: str, reports: list[ExecutionReport]) -> None:
+    """Balances are what was there and every fill that was told; open orders hold back what they may cost, no more."""
+    account = world.state.ledger.accounts[name]
+    coins, cash = Decimal(account_start(world, "BTC")), Decimal(account_start(world, "USDT"))
+    for r in reports:
+        qty, price = Decimal(r.last_qty).scaleb(-3), Decimal(r.last_price).scaleb(-2)
+        sign = 1 if r.side == Side.BUY else -1
+        coins += sign * qty
+        cash -= sign * qty * price + Decimal(r.fee).scaleb(-8)
+    assert (account.balance("BTC"), account.balance("USDT")) == (coins, cash)
+    holding = world.state.ledger.holding(name, BTC)
+    assert account.open_qty(holding.slot) == (holding.open_buy, holding.open_sell)
+    assert coins - account.available("BTC") == Decimal(holding.open_sell).scaleb(-3)
+    assert cash >= 0
+    assert coins >= 0
+
+
+def account_start(world: World, currency: str) -> Decimal:
+    assert world.open_account is not None
+    return world.open_account().balance(currency)

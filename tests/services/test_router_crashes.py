@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from libchronicle.portfolio import Account, MakerTaker
 from libchronicle.protocol import CancelAll, CancelOrder, ReplaceOrder, Side, TimeInForce
 from services.router.recovery import recover
 from tests.services.router_world import Crash, World, audit, kinds, order
@@ -92,6 +93,26 @@ def test_a_crash_at_any_append_loses_nothing_and_repeats_nothing(seed, after) ->
         if world.fuse[0] > 0:
             break  # the script is over before the fuse
     assert crash_at > 30
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_a_crash_at_any_append_leaves_every_balance_right(seed) -> None:
+    actions = script(random.Random(seed))
+
+    def open_account() -> Account:
+        return Account({"USDT": "0.8", "BTC": "0.005"}, fees=MakerTaker(1, 5))
+
+    refused = False
+    for crash_at in itertools.count(1):
+        world = World(open_account=open_account)
+        play(world, actions, crash_at)
+        world.serve()
+        audit(world)
+        told = [*world.reports("alpha"), *world.reports("beta")]
+        refused |= any("INSUFFICIENT_BALANCE" in one for one in kinds(told))
+        if world.fuse[0] > 0:
+            break
+    assert refused
 
 
 @pytest.mark.parametrize("after", [False, True])

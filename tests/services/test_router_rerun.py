@@ -219,6 +219,32 @@ def test_the_command_asks_the_routers_own_program(floor: Floor) -> None:
     assert "is neither in its queue nor archived" in str(done.exception)
 
 
+@pytest.mark.parametrize("leverage", ["", 'leverage = { "*" = 2 }'])
+def test_a_session_with_accounts_comes_again_on_both_sides_of_kill_9(floor: Floor, leverage: str) -> None:
+    config = floor.router.config
+    paper = f"""
+[router.paper]
+cash = {{ USDT = "1", BTC = "0.01" }}
+{leverage}
+[router.paper.fees."*"]
+maker_bps = 1
+taker_bps = 5
+per_order = "0.0001"
+tiers = [["1", 0.5, 4]]
+"""
+    config.write_text(config.read_text() + paper)
+    floor.router.start()
+    floor.play(250)
+    floor.router.kill()
+    floor.router.start()
+    floor.play(150)
+    assert floor.router.stop() == 0
+    config.write_text(config.read_text().replace('USDT = "1"', 'USDT = "500"'))
+    same(floor.verdicts())
+    codes = {one.reject_code.name for strategy in floor.strategies for one in strategy.reports()}
+    assert "INSUFFICIENT_BALANCE" in codes
+
+
 def test_kills_pauses_and_a_lost_market_come_again(floor: Floor) -> None:
     floor.router.start()
     paths = floor.router.paths
