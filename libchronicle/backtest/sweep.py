@@ -19,8 +19,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 import msgspec
@@ -119,11 +121,23 @@ def _over_processes(waiting: Waiting, workers: int, _client: Any) -> Iterator[Po
 def _pooled(waiting: Waiting, count: int) -> Iterator[Point]:
     """As many points as are done before a worker dies."""
     # spawn: a worker begins with nothing of ours, so a run does not depend on what ran here before
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         futures = [pool.submit(run_plan, key, plan, changes) for key, (plan, changes) in waiting.items()]
         for future in as_completed(futures):
             with contextlib.suppress(BrokenProcessPool):
                 yield future.result()
+
+
+def _end_with_parent() -> None:
+    """In a worker: nobody would end it when the sweep is killed."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _alone(key: str, plan: Plan, changes: dict[str, Any]) -> Point:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -116,6 +114,17 @@ if __name__ == "__main__":
 """
 
 
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""  # not a zombie
+    except OSError:
+        return False
+
+
 def test_a_sweep_that_was_killed_goes_on_and_ends_with_the_same_rows(toml: Path, tmp_path: Path) -> None:
     script = tmp_path / "sweeping.py"
     script.write_text(SWEEPING)
@@ -123,13 +132,16 @@ def test_a_sweep_that_was_killed_goes_on_and_ends_with_the_same_rows(toml: Path,
     undisturbed = subprocess.run(
         [*words, str(tmp_path / "a")], check=True, capture_output=True, text=True
     ).stdout
-    with subprocess.Popen(
-        [*words, str(tmp_path / "b")], start_new_session=True, stdout=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen([*words, str(tmp_path / "b")], stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
         while len(list((tmp_path / "b").glob("*.json"))) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
+        workers = children(process.pid)
+        process.kill()
+    assert workers
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(alive, workers)), "nobody would ever end them"
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "b").glob("*.json")}
     assert len(done) >= 3
     resumed = subprocess.run([*words, str(tmp_path / "b")], check=True, capture_output=True, text=True).stdout
