@@ -37,6 +37,7 @@ __all__ = [
     "FeedConfig",
     "FeesConfig",
     "HostConfig",
+    "LatencyConfig",
     "Limits",
     "MarketConfig",
     "PaperConfig",
@@ -60,6 +61,7 @@ Core = Annotated[int, msgspec.Meta(ge=-1, le=4095)]
 Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$")]
 Money = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,8})?$")]  # fits a mantissa at 1e-8
 Bps = Annotated[float, msgspec.Meta(ge=-100, le=1000)]
+Micros = Annotated[float, msgspec.Meta(ge=0, le=60_000_000)]  # up to a minute
 Speed = Annotated[float, msgspec.Meta(gt=0)]  # inf is one; `check_exchange` knows the rest
 Rate = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
 Interval = Annotated[float, msgspec.Meta(ge=0.05, le=31_536_000)]  # seconds, up to a year
@@ -217,14 +219,28 @@ class FeesConfig(_Table, frozen=True, kw_only=True):
     volume: Money = "0"  # traded in the thirty days before the first trade
 
 
+class LatencyConfig(_Table, frozen=True, kw_only=True):
+    """How long requests travel to the paper venue and replies from it: the models of a backtest."""
+
+    model: Literal["constant", "jitter", "spikes"] = "constant"
+    entry_us: Micros = 0.0  # request; jitter: the median
+    response_us: Micros = 0.0  # reply
+    sigma: Annotated[float, msgspec.Meta(ge=0, le=3)] = 0.3  # jitter: of the lognormal distribution
+    extra_us: Micros = 0.0  # spikes: how much longer it takes within a spell
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.01  # spikes: of all time that lies in a spell
+    lasts_us: Annotated[float, msgspec.Meta(ge=1, le=60_000_000)] = 10_000.0  # spikes: a spell
+    seed: Seed = 1
+
+
 class PaperConfig(_Table, frozen=True, kw_only=True):
-    """The paper venue: what each strategy's account begins with, may borrow and pays there."""
+    """The paper venue: what each strategy's account begins with, may borrow and pays there, and how far away it is."""
 
     cash: dict[str, Money] = {}  # by currency; none = no account is kept, nothing is refused for money
     leverage: dict[str, Annotated[float, msgspec.Meta(ge=1, le=1000)]] = {}  # by venue:SYMBOL, venue or "*"
     maintenance_bps: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 50.0
     liquidation_bps: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
     fees: dict[str, FeesConfig] = {}  # by venue:SYMBOL, venue or "*"; none = the router's maker and taker fee
+    latency: LatencyConfig | None = None  # none = no time at all
 
 
 class RouterConfig(_Table, frozen=True, kw_only=True):

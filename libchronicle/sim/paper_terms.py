@@ -1,4 +1,4 @@
-"""The paper venue's accounts from what the configuration says: the objects that a backtest is given."""
+"""The paper venue's accounts and latencies from what the configuration says: the objects that a backtest is given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from libchronicle.portfolio import Account, FeeSchedule, money
 from libchronicle.portfolio.fees import rate_of_bps
-from libchronicle.runtime.config import FeesConfig, RouterConfig
+from libchronicle.runtime.config import FeesConfig, LatencyConfig, RouterConfig
+from libchronicle.sim.latency import ConstantLatency, JitterLatency, LatencyModel, SpikeLatency
 
-__all__ = ["paper_accounts", "paper_fees"]
+__all__ = ["paper_accounts", "paper_fees", "paper_latency"]
 
 
 def paper_accounts(router: RouterConfig) -> Callable[[], Account] | None:
@@ -46,3 +47,18 @@ def paper_fees(settings: FeesConfig) -> FeeSchedule:
         ],
         volume=money(settings.volume, "volume"),
     )
+
+
+def paper_latency(settings: LatencyConfig | None) -> LatencyModel | None:
+    """None: requests and replies take no time. Raises InvalidArgument."""
+    if settings is None:
+        return None
+    entry, response = settings.entry_us, settings.response_us
+    if settings.model == "jitter":
+        return JitterLatency(entry, response, sigma=settings.sigma)
+    if settings.model == "spikes":
+        base = ConstantLatency(entry, response)
+        return SpikeLatency(
+            base, extra_us=settings.extra_us, share=settings.share, lasts_us=settings.lasts_us
+        )
+    return ConstantLatency(entry, response)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from libchronicle.book import L2Book
-from libchronicle.errors import ChronicleError, DecodeError, FixedPointOverflow
+from libchronicle.errors import DecodeError, FixedPointOverflow
 from libchronicle.portfolio import FeeSchedule, InstrumentTerms, Order, OrderKey
 from libchronicle.protocol import (
     CancelAll,
@@ -32,13 +32,11 @@ from libchronicle.protocol.codec import SbeMessage
 from libchronicle.risk import Breach, MarketView, Proposal, RiskLimits, Situation, check
 from libchronicle.runtime.config import RouterConfig
 from libchronicle.sim.paper import PaperGateway, VenueEvent
+from services.router.delivery import Delivery
 from services.router.journal import Journal
 from services.router.reports import (
-    account_reports,
-    balance_reports,
     execution_report,
     liquidation,
-    open_order,
     position_report,
     refusal,
     risk_event,
@@ -106,7 +104,7 @@ class Engine:
         self.watch = RiskWatch(state.ledger, markets.view)
         self.valid_for_ns = valid_for_ns
         self.fills = 0
-        self.broken: dict[str, ChronicleError] = {}  # strategies whose orders_in took no report
+        self.delivery = Delivery(state, gateway)
         self._out: list[tuple[Client, int, bytes]] = []
         self._told: list[tuple[Client, bytes]] = []  # risk events for strategies
         self._moved: dict[tuple[str, int], None] = {}  # positions that the step changed
@@ -443,52 +441,11 @@ class Engine:
         out, self._out = self._out, []
         moved, self._moved = self._moved, {}
         for client, exec_id, payload in out:
-            if not self._deliver(client, ExecutionReport.TEMPLATE_ID, payload):
-                client.undelivered.append((exec_id, payload))
+            self.delivery.execution(client, exec_id, payload, now_ns)
         for client, payload in told:
-            self._deliver(client, RiskEvent.TEMPLATE_ID, payload)
+            self.delivery.event(client, RiskEvent.TEMPLATE_ID, payload, now_ns)
         for name, instrument_id in moved:
-            self.send_position(self.state.clients[name], instrument_id, now_ns)
-
-    def send_position(
-        self, client: Client, instrument_id: int, now_ns: int, flags: ReportFlags = ReportFlags(0)  # noqa: B008
-    ) -> None:  # fmt: skip
-        """Account, then position: the position comes last, for its execId marks the tail of orders_in."""
-        if client.reports is None:
-            return
-        position = self.state.ledger.holding(client.name, instrument_id).position
-        self.gateway.value(client.name, instrument_id)
-        for account in account_reports(client, self.state.ledger, instrument_id, now_ns):
-            self._deliver(client, account.TEMPLATE_ID, account.encode())
-        report = position_report(client, instrument_id, position, now_ns, flags)
-        self._deliver(client, report.TEMPLATE_ID, report.encode())
-
-    def carry_over(self, client: Client, now_ns: int) -> None:
-        """Tell a strategy that was attached where it stands: balances, positions, then open orders."""
-        ledger = self.state.ledger
-        self.gateway.note_places()
-        for balance in balance_reports(client, ledger, now_ns):
-            self._deliver(client, balance.TEMPLATE_ID, balance.encode())
-        for owner, instrument_id in list(ledger.holdings):
-            if owner == client.name:
-                self.send_position(client, instrument_id, now_ns, ReportFlags.CARRY_OVER)
-        for order in ledger.orders_of(client.name):
-            carried = open_order(order)
-            if client.reports is not None:
-                client.reports.append(carried.TEMPLATE_ID, carried.encode())
-
-    def _deliver(self, client: Client, type_id: int, payload: bytes) -> bool:
-        """Into its orders_in. A queue that takes nothing is its strategy's trouble alone: the journal has all of
-        it, and `broken` tells who must open the queue again."""
-        if client.reports is None:
-            return False
-        try:
-            client.reports.append(type_id, payload)
-        except ChronicleError as error:
-            client.reports = None
-            self.broken[client.name] = error
-            return False
-        return True
+            self.delivery.position(self.state.clients[name], instrument_id, now_ns)
 
 
 def _unpaid(code: RejectCode) -> Breach | None:

@@ -346,7 +346,7 @@ class _Rerun:
             reports.held = former.held
         client.reports = reports
         self.engine.on_event([], told, 0)
-        self.engine.carry_over(client, reports.first_ts)
+        self.engine.delivery.carry_over(client, reports.first_ts)
 
     def _market_changed(self, change: StateChange) -> None:
         if change.machine != FEED_MACHINE:

@@ -41,7 +41,7 @@ from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber, wait_a
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
-from libchronicle.sim.paper_terms import paper_accounts
+from libchronicle.sim.paper_terms import paper_accounts, paper_latency
 from services.router.attach import (
     FEED,
     Arrivals,
@@ -62,6 +62,7 @@ from services.router.recovery import bring_level, recover
 from services.router.retry import Retry
 from services.router.settings import chunks_of, settings_of_host
 from services.router.state import State
+from services.router.transit import Transit
 
 __all__ = ["RouterService"]
 
@@ -116,6 +117,7 @@ class RouterService:
         self._checkpoint(journal, state)
         markets = MarketData(state)
         engine = make_engine(config, state, journal, markets, lambda: self.was_killed)
+        self.transit = self._far_away(engine)
         open_orders = len(state.ledger.open_orders)
         self.log.info(
             "recovered",
@@ -124,6 +126,16 @@ class RouterService:
             undecided=len(state.undecided),
         )
         return markets, engine
+
+    def _far_away(self, engine: Engine) -> Transit:
+        """Requests and replies take their time, where that is configured."""
+        settings = self.config.router.paper.latency
+        model = paper_latency(settings)
+        if settings is None or model is None:
+            return Transit(None)
+        seed = settings.seed
+        engine.delivery.latency = lambda now: model.sample(now, seed=seed)[1]
+        return Transit(lambda sent: model.sample(sent, seed=seed)[0])
 
     def _checkpoint_again(self) -> None:
         """With every order's place as it is now."""
@@ -212,7 +224,8 @@ class RouterService:
         self._look_at_permit(now)
         worked = self._read_markets(now)
         worked |= self._answer_requests()
-        if self.engine.broken:
+        worked |= self.engine.delivery.arrive(now)
+        if self.engine.delivery.broken:
             self._drop_broken()
         expiry = self.engine.gateway.next_expiry_ns()
         if 0 < expiry <= now:
@@ -249,9 +262,15 @@ class RouterService:
 
     def _sleep(self) -> None:
         readers: list[Subscriber] = [feed.reader.reader for feed in self.markets.feeds.values()]
-        readers += [attachment.requests for attachment in self.attached.values()]
-        expiry = self.engine.gateway.next_expiry_ns()
-        timeout = min(IDLE_S, max(0, expiry - now_ns()) / 1e9) if expiry else IDLE_S
+        held = self.transit.held  # whose queues are not read on until that has arrived
+        readers += [one.requests for name, one in self.attached.items() if name not in held]
+        due = (
+            self.engine.gateway.next_expiry_ns(),
+            self.transit.next_due_ns,
+            self.engine.delivery.next_due_ns,
+        )
+        soonest = min((one for one in due if one), default=0)
+        timeout = min(IDLE_S, max(0, soonest - now_ns()) / 1e9) if soonest else IDLE_S
         if readers:
             with contextlib.suppress(ChronicleError):  # whose reader it is says the next look at it
                 wait_any(readers, timeout)
@@ -275,29 +294,41 @@ class RouterService:
         """In order of (time, strategy). Each strategy has its share of a turn and no more: one that floods the router
         keeps the others waiting for that many requests, not for all of its own."""
         taken: dict[str, int] = {}
-        while True:
-            try:
-                message = self.requests.next()
-            except ChronicleError as error:
-                self._client_failed(self.requests.failed, error)
-                continue
-            if message is None:
-                break
-            name = self.requests.source
+        for name in self.transit.held:
+            self.requests.pause(name)
+        while (found := self._next_request()) is not None:
+            name, request = found
             client = self.engine.state.clients[name]
             if (
                 self.switch.killed != self.was_killed
             ):  # the word is read for every order, and journaled before it counts
                 self._kill_changed(now_ns())
             self._look_at_permit(now_ns())
-            request = Request(message.type_id, message.payload, message.epoch, message.seq, message.ts_ns)
             if self.engine.on_request(client, request, now_ns()):
-                self.metrics.latency.observe(max(0, now_ns() - message.ts_ns))
+                self.metrics.latency.observe(max(0, now_ns() - request.ts_ns))
             taken[name] = taken.get(name, 0) + 1
             if taken[name] == SHARE_OF_A_TURN:
                 self.requests.pause(name)
         self.requests.resume()
         return bool(taken)
+
+    def _next_request(self) -> tuple[str, Request] | None:
+        """The next one that has arrived: its strategy, and what it asks."""
+        arrived = self.transit.arrived(now_ns())
+        while arrived is None:
+            try:
+                message = self.requests.next()
+            except ChronicleError as error:
+                self._client_failed(self.requests.failed, error)
+                continue
+            if message is None:
+                return None
+            name = self.requests.source
+            request = Request(message.type_id, message.payload, message.epoch, message.seq, message.ts_ns)
+            if not self.transit.takes(name, request, now_ns()):
+                return name, request
+            self.requests.pause(name)
+        return arrived
 
     def _kill_changed(self, now: int) -> None:
         """Seen in the first turn after the word changed: every open order is cancelled in it."""
@@ -332,6 +363,7 @@ class RouterService:
                 self._attach_client(command.handle)
 
     def _attach_client(self, found: ClientAttachment) -> None:
+        self.transit.forget(found.name)
         former = self.attached.pop(found.name, None)
         if former is not None:
             self.requests.remove(found.name)
@@ -380,7 +412,7 @@ class RouterService:
             path=reports_path(client.name),
         )
         self.engine.on_event([], reports, now)
-        self.engine.carry_over(client, now)
+        self.engine.delivery.carry_over(client, now)
         return moved
 
     def _watch_clients(self) -> None:
@@ -394,11 +426,16 @@ class RouterService:
             self.requests.commit()
         except ChronicleError as error:
             self._client_failed(self.requests.failed, error)
+        for name, (_, held) in list(self.transit.held.items()):
+            try:
+                _remember(self.requests.subscriber(name), held.seq)
+            except ChronicleError as error:
+                self._client_failed(name, error)
         for name in self.retry.due(monotonic_ns()):
             self.arrivals.ask_client(name)
 
     def _drop_broken(self) -> None:
-        broken, self.engine.broken = self.engine.broken, {}
+        broken, self.engine.delivery.broken = self.engine.delivery.broken, {}
         for name, error in broken.items():
             self._client_failed(name, error)
 
@@ -407,6 +444,7 @@ class RouterService:
         self.log.error("strategy's queues failed", error, strategy=name)
         self.metrics.errors.record(error)
         self.engine.state.clients[name].reports = None
+        self.transit.forget(name)
         if name in self.requests.names:
             self.requests.remove(name)
         attachment = self.attached.pop(name, None)
@@ -417,6 +455,7 @@ class RouterService:
     # ------------------------------------------------------------ end
 
     def _finish(self, reason: str) -> None:
+        self.engine.delivery.arrive()  # nothing stays on its way
         for dispatch in self.markets.dispatches(now_ns()):
             self.engine.journal.commit(dispatch)
         self._checkpoint_again()
@@ -439,3 +478,11 @@ class RouterService:
         self.session.close()
         self.switch.close()
         self.metrics.close()
+
+
+def _remember(requests: Subscriber, seq: int) -> None:
+    """A reader's place before a record that it has given: what is not handled must not be dropped."""
+    stands_at = requests.next_seq
+    requests.seek_seq(seq)
+    requests.commit()
+    requests.seek_seq(stands_at)

@@ -23,6 +23,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### `[router.limits]`": config.Limits,
     "### `[router.paper]`": config.PaperConfig,
     "### `[router.paper.fees.NAME]`": config.FeesConfig,
+    "### `[router.paper.latency]`": config.LatencyConfig,
     "### `[archive]`": config.ArchiveConfig,
     "### `[exporter]`": config.ExporterConfig,
     "### `[strategies]`": config.StrategiesConfig,

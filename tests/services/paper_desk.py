@@ -22,13 +22,14 @@ from libchronicle.protocol import (
 )
 from libchronicle.replay.recorded import Recorded
 from libchronicle.runtime.config import RouterConfig
-from libchronicle.sim.paper_terms import paper_accounts
+from libchronicle.sim.paper_terms import paper_accounts, paper_latency
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.strategy import Side, Strategy
 from services.router.engine import Request, make_engine
 from services.router.journal import Journal, orders_path, write_checkpoint
 from services.router.market import Feed, MarketData
 from services.router.recovery import recover
+from services.router.transit import Transit
 from tests.services.router_world import START, Memory
 
 EVENTS = (ExecutionReport, AccountReport, PositionReport, RiskEvent)
@@ -50,13 +51,33 @@ class MemoryQueue:
         return iter(self.records[seq:])
 
 
+class Told(Memory):
+    """An orders_in; and when each record came into it, where that is not when it was sent."""
+
+    def __init__(self, desk: PaperDesk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.times: list[int] = []
+
+    def append(self, type_id: int, payload: bytes, ts_ns: int | None = None, /) -> int:
+        self.times.append(self.desk.now)
+        return super().append(type_id, payload)
+
+
 class PaperDesk:
     """A router of one strategy, `alpha`. `journal` outlives a `restart`."""
 
     def __init__(self, router: RouterConfig, tape: Tape) -> None:
         self.router, self.queue = router, MemoryQueue(tape)
-        self.journal, self.told = Memory(), Memory()
+        self.journal, self.told = Memory(), Told(self)
         self.at = 0  # next record
+        self.now = 0
+        latency = router.paper.latency
+        model = paper_latency(latency)
+        self.transit = Transit(None)
+        if latency is not None and model is not None:
+            self.transit = Transit(lambda sent: model.sample(sent, seed=latency.seed)[0])
+            self.response = lambda now: model.sample(now, seed=latency.seed)[1]
         self.start()
 
     def start(self) -> None:
@@ -76,7 +97,9 @@ class PaperDesk:
         self.reader.rebuild()
         self.feed = Feed("feed", 99, self.reader)
         self.markets.attach(self.feed, self.engine, {}, 0)
-        self.engine.carry_over(self.client, 0)
+        self.engine.delivery.carry_over(self.client, 0)
+        if self.router.paper.latency is not None:
+            self.engine.delivery.latency = self.response
 
     def until(self, ns: int) -> None:
         """Every record up to that time, each at its own."""
@@ -85,11 +108,30 @@ class PaperDesk:
             self.reader.let(record.seq, record.seq)
             while self.markets.poll(self.feed, self.engine, record.ts_ns):
                 pass
+            self.replies()
             self.at += 1
 
     def send(self, seq: int, message: Any, sent_ns: int, now_ns: int | None = None) -> None:
         request = Request(message.TEMPLATE_ID, message.encode(), 1, seq, sent_ns)
         self.engine.on_request(self.client, request, sent_ns if now_ns is None else now_ns)
+
+    def play(self, sent: list[Sent]) -> None:
+        """Requests of a strategy as they come, each when it arrives."""
+        for one in sent:
+            request = Request(one.message.TEMPLATE_ID, one.message.encode(), 1, one.seq, one.sent_ns)
+            due = one.sent_ns
+            if self.transit.takes("alpha", request, 0):
+                due, request = self.transit.held.pop("alpha")
+            self.until(due)
+            self.engine.on_request(self.client, request, due)
+            self.replies()
+
+    def replies(self) -> None:
+        """What is on its way, each at its time."""
+        delivery = self.engine.delivery
+        while delivery.next_due_ns:
+            self.now = delivery.next_due_ns
+            delivery.arrive(self.now)
 
     def events(self) -> list[Any]:
         found = [decode(kind, payload) for kind, payload in self.told.records]
@@ -132,14 +174,17 @@ def heard_in(reports: list[Any]) -> list[Heard]:
     return found
 
 
-def had_at(events: list[Any], times: list[int]) -> list[dict[str, tuple[int, int, int]]]:
-    """The balances that reports before each time told."""
+def had_at(
+    events: list[Any], times: list[int], came: list[int] | None = None
+) -> list[dict[str, tuple[int, int, int]]]:
+    """The balances that reports before each time told; they came when they were sent, or at other times."""
     now: dict[str, tuple[int, int, int]] = {}
     found, at = [], 0
-    balances = [one for one in events if isinstance(one, AccountReport)]
+    when = came if came is not None else [getattr(one, "ts", 0) for one in events]
+    balances = [(ts, one) for ts, one in zip(when, events, strict=True) if isinstance(one, AccountReport)]
     for time in times:
-        while at < len(balances) and balances[at].ts < time:
-            one = balances[at]
+        while at < len(balances) and balances[at][0] < time:
+            one = balances[at][1]
             now[one.currency] = (one.balance, one.available, one.exponent)
             at += 1
         found.append(dict(now))

@@ -164,7 +164,7 @@ def test_a_strategy_whose_reports_nobody_takes_is_the_only_one_to_notice(world: 
     world.write("alpha", order(qty=7, price=0))
     world.serve()
     assert alpha.reports is None
-    assert list(world.engine.broken) == ["alpha"]
+    assert list(world.engine.delivery.broken) == ["alpha"]
     assert kinds(world.send("beta", order())) == ["ACK"]
     world.start()
     assert kinds(world.reports("alpha")) == ["ACK", "PARTIAL_FILL", "FILL"]

@@ -21,6 +21,7 @@ from libchronicle.protocol import (
     CancelAll,
     CancelOrder,
     Command,
+    ExecType,
     Gap,
     GapReason,
     NewOrder,
@@ -243,6 +244,36 @@ tiers = [["1", 0.5, 4]]
     same(floor.verdicts())
     codes = {one.reject_code.name for strategy in floor.strategies for one in strategy.reports()}
     assert "INSUFFICIENT_BALANCE" in codes
+
+
+def test_a_session_with_latencies_comes_again_on_both_sides_of_kill_9(floor: Floor) -> None:
+    config = floor.router.config
+    paper = """
+[router.paper]
+cash = { USDT = "2", BTC = "0.02" }
+[router.paper.latency]
+model = "jitter"
+entry_us = 20000
+response_us = 30000
+sigma = 1.0
+"""
+    config.write_text(config.read_text() + paper)
+    floor.router.start()
+    floor.play(150)
+    for _ in range(60):
+        floor.step()
+    floor.router.kill()
+    floor.router.start()
+    floor.play(100)
+    for _ in range(30):
+        floor.step()
+    assert floor.router.stop() == 0
+    same(floor.verdicts())
+    for one in floor.strategies:
+        reports = one.reports()
+        assert [report.exec_id for report in reports] == list(range(1, len(reports) + 1))
+    delays = [report.venue_ts - report.order_ts for report in reports if report.exec_type == ExecType.ACK]
+    assert min(delays) > 1_000_000
 
 
 def test_kills_pauses_and_a_lost_market_come_again(floor: Floor) -> None:
