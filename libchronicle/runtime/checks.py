@@ -37,6 +37,7 @@ SYMBOL = re.compile(r"[A-Z0-9_]{1,32}")
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,30}")
 NAME_RULE = "1 to 31 of A-Z a-z 0-9 _ - and, but for the first, ."
 ACCOUNT = re.compile(r"[!-~]{1,16}")  # char16 of the messages
+API_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX_SPEED = 1_000_000.0
 MAX_TIERS = 16  # of a fee schedule, the one from volume 0 on among them
 WILDCARDS = ("0.0.0.0", "::")
@@ -77,6 +78,15 @@ def check_exchange(exchange: ExchangeConfig, file: str) -> None:
     ports: dict[int, str] = {}
     for name, market in exchange.markets.items():
         _check_market(name, market, ports, file)
+    for key, account in exchange.accounts.items():
+        place = f"exchange.accounts.{key}"
+        if not API_KEY.fullmatch(key):
+            raise ConfigError(file=file, key=place, reason="is no API key; 1 to 128 of A-Z a-z 0-9 _ -")
+        for asset in account.balances:
+            if asset != "*" and not SYMBOL.fullmatch(asset):
+                raise ConfigError(
+                    file=file, key=f"{place}.balances", reason=f'{asset!r} is no asset; e.g. USDT, or "*"'
+                )
 
 
 def check_strategy(config: StrategyConfig, toml: Path, code: Path) -> None:

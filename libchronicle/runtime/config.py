@@ -45,6 +45,7 @@ __all__ = [
     "RouterConfig",
     "StrategiesConfig",
     "StrategyConfig",
+    "TraderConfig",
     "check_host",
     "daemon_names",
     "load_host",
@@ -60,6 +61,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Core = Annotated[int, msgspec.Meta(ge=-1, le=4095)]
 Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$")]
 Money = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,8})?$")]  # fits a mantissa at 1e-8
+Secret = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,128}$")]
 Bps = Annotated[float, msgspec.Meta(ge=-100, le=1000)]
 Micros = Annotated[float, msgspec.Meta(ge=0, le=60_000_000)]  # up to a minute
 Speed = Annotated[float, msgspec.Meta(gt=0)]  # inf is one; `check_exchange` knows the rest
@@ -96,6 +98,15 @@ class MarketConfig(_Table, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
 
 
+class TraderConfig(_Table, frozen=True, kw_only=True):
+    """Who may trade at the embedded venue; the table's name is the API key. Play money: no real venue's secret belongs here."""
+
+    secret: Secret
+    balances: dict[
+        str, Money
+    ] = {}  # by asset, "*" = every one not named; none = 1,000,000 USDT, 100 of all else
+
+
 class ExchangeConfig(_Table, frozen=True, kw_only=True):
     """The embedded venue; without this table the feeds talk to real endpoints."""
 
@@ -108,6 +119,7 @@ class ExchangeConfig(_Table, frozen=True, kw_only=True):
     rate: Rate = 200.0  # generator: events per second and symbol
     core: Core = -1
     markets: dict[str, MarketConfig] = {}
+    accounts: dict[str, TraderConfig] = {}  # by API key; none = one, whose key and secret are "chronicle"
 
     @property
     def recordings(self) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ MAX_OPEN_ORDERS = 200
 FEES_BPS = {SPOT: (10.0, 10.0), "binance-usdm": (2.0, 5.0)}
 LEVERAGE = 20
 
+_FILTERS = (RejectCode.BAD_PRICE, RejectCode.BAD_QTY, RejectCode.NOTIONAL_LIMIT, RejectCode.NO_MARKET)
 _ENDS = (ExecType.FILL, ExecType.CANCELLED, ExecType.EXPIRED, ExecType.REJECT)
 _depth = msgspec.json.Decoder(DepthEvent)
 _levels = msgspec.json.Decoder(list[TextLevel])
@@ -237,6 +238,14 @@ class Desk:
         )
         if code:
             raise Refused(RejectCode(code))
+
+    def check_filters(self, trader: Trader, symbol: str, wanted: Wanted) -> None:
+        """What an order may not be whatever the account holds. Raises Refused."""
+        try:
+            self._check(trader, self._book(symbol), wanted)
+        except Refused as refused:
+            if refused.code in _FILTERS:
+                raise
 
     def cancel(self, order: DeskOrder) -> list[DeskEvent]:
         return self._told(self.matcher.cancel(order.order_id, owner=order.trader.number))

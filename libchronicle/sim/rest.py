@@ -101,7 +101,7 @@ class RestApi:
                 found = self._public(method, parts.path, parts.query)
             return Response(200, msgspec.json.encode(found), self._weight_headers())
         except ApiError as error:
-            answer = msgspec.json.encode({"code": error.code, "msg": error.message})
+            answer = msgspec.json.encode(error.body)
             headers = self._weight_headers()
             if error.status == 429:
                 headers += (("retry-after", str(60 - self._now_ms() // 1000 % 60)),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["ApiError", "Params", "Response"]
 
@@ -17,10 +17,17 @@ class Response(NamedTuple):
 
 
 class ApiError(Exception):
-    """An answer with an error code. It never leaves the REST half of the venue."""
+    """An answer with an error code, and with `data` where an error has some. It never leaves the REST half of the venue."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(self, status: int, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.data = data
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What the client gets."""
+        plain = {"code": self.code, "msg": self.message}
+        return plain if self.data is None else plain | {"data": self.data}

@@ -5,6 +5,7 @@ Documents: Binance Spot "Request security", "Trading endpoints", "Error codes"; 
 - A signed request carries its key in X-MBX-APIKEY, `timestamp`, and as its last parameter `signature`: HMAC-SHA256, with the
   secret, of query and body as they were sent.
 - Its time may lie `recvWindow` before the clock's or before the market's own: a recording's clock is that of its day.
+- Spot has cancel-replace; filters are looked at before anything is cancelled, money only after.
 - Spot knows LIMIT, LIMIT_MAKER, MARKET, STOP_LOSS, STOP_LOSS_LIMIT; USD-M knows LIMIT (also GTX, GTD), MARKET, STOP,
   STOP_MARKET. Whatever else there is is refused by name.
 """
@@ -56,6 +57,7 @@ class TradingApi:
         return {
             ("POST", order): SignedRoute(self._new, 1),
             ("POST", "/api/v3/order/test"): SignedRoute(self._test, 1),
+            ("POST", "/api/v3/order/cancelReplace"): SignedRoute(self._cancel_replace, 1),
             ("DELETE", order): SignedRoute(self._cancel, 1),
             ("GET", order): SignedRoute(self._query, 4),
             ("GET", "/api/v3/openOrders"): SignedRoute(self._open, 6),
@@ -138,6 +140,34 @@ class TradingApi:
         usual = "FULL" if wanted.type in (OrderType.MARKET, OrderType.LIMIT) else "ACK"
         return self.texts.placed(order, params.get("newOrderRespType", usual))
 
+    def _cancel_replace(self, trader: Trader, params: Params) -> Any:
+        """One order goes, another comes: 200 with both done, 409 with one of them, 400 with neither. A new order that no filter
+        lets pass, or a request that lacks something, does nothing at all."""
+        symbol, wanted = self._symbol(params), self._wanted(params)
+        mode = _mandatory(params, "cancelReplaceMode")
+        if mode not in ("STOP_ON_FAILURE", "ALLOW_FAILURE"):
+            raise ApiError(400, -1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
+        gone = _cancelled_of(params)
+        try:
+            self.desk.check_filters(trader, symbol, wanted)
+        except Refused as refused:
+            raise self._refusal(refused.code) from None
+        cancelled, answer = _tried(lambda: self._cancel(trader, gone))
+        placed, told = "NOT_ATTEMPTED", None
+        if cancelled == "SUCCESS" or mode == "ALLOW_FAILURE":
+            placed, told = _tried(lambda: self._new(trader, params))
+        data = {
+            "cancelResult": cancelled,
+            "newOrderResult": placed,
+            "cancelResponse": answer,
+            "newOrderResponse": told,
+        }
+        if "SUCCESS" not in (cancelled, placed):
+            raise ApiError(400, -2022, "Order cancel-replace failed.", data)
+        if cancelled != placed:
+            raise ApiError(409, -2021, "Order cancel-replace partially failed.", data)
+        return data
+
     def _test(self, _trader: Trader, params: Params) -> Any:
         self._symbol(params)
         self._wanted(params)
@@ -211,6 +241,11 @@ class TradingApi:
         order = self._order(trader, params, unknown)
         if not order.is_open:
             raise unknown
+        only = params.get("cancelRestrictions", "")
+        if only and only not in _RESTRICTIONS:
+            raise ApiError(400, -1145, "Invalid cancelRestrictions")
+        if only and order.status != _RESTRICTIONS[only]:
+            raise ApiError(400, -2011, "Order was not canceled due to cancel restrictions.")
         self._told(self.desk.cancel(order))
         return self.texts.order(order)
 
@@ -325,6 +360,7 @@ _STP = {
     "EXPIRE_MAKER": StpMode.EXPIRE_MAKER,
     "EXPIRE_BOTH": StpMode.EXPIRE_BOTH,
 }
+_RESTRICTIONS = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}
 _REFUSALS: dict[RejectCode, tuple[int, str]] = {
     RejectCode.BAD_PRICE: (-1013, "Filter failure: PRICE_FILTER"),
     RejectCode.BAD_QTY: (-1013, "Filter failure: LOT_SIZE"),
@@ -337,6 +373,29 @@ _REFUSALS: dict[RejectCode, tuple[int, str]] = {
     RejectCode.NO_MARKET: (-1001, "Internal error; unable to process your request. Please try again."),
     RejectCode.STALE: (-1130, "Data sent for parameter 'goodTillDate' is not valid."),
 }
+
+
+def _cancelled_of(params: Params) -> Params:
+    """What a cancel-replace says of the order that goes, as a cancel says it. Raises ApiError."""
+    names = {"cancelOrderId": "orderId", "cancelOrigClientOrderId": "origClientOrderId"}
+    found = {name: params[given] for given, name in names.items() if params.get(given)}
+    if not found:
+        raise ApiError(
+            400, -1102,
+            "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were empty/null!",
+        )  # fmt: skip
+    only = params.get("cancelRestrictions", "")
+    if only and only not in _RESTRICTIONS:
+        raise ApiError(400, -1145, "Invalid cancelRestrictions")
+    return found | {"symbol": params["symbol"], "cancelRestrictions": only}
+
+
+def _tried(action: Callable[[], Any]) -> tuple[str, Any]:
+    """Half of a cancel-replace: whether it was done, and its answer."""
+    try:
+        return "SUCCESS", action()
+    except ApiError as error:
+        return "FAILURE", error.body
 
 
 def _mandatory(params: Params, name: str) -> str:

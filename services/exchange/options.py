@@ -69,4 +69,14 @@ def from_config(config: ExchangeConfig) -> ExchangeOptions:
         at_end=config.at_end,
         seed=config.seed,
         rate=config.rate,
+        accounts=_accounts(config),
     )
+
+
+def _accounts(config: ExchangeConfig) -> tuple[Credentials, ...]:
+    plain = Credentials()
+    named = (
+        Credentials(key=key, secret=one.secret, balances=one.balances or plain.balances)
+        for key, one in config.accounts.items()
+    )
+    return tuple(named) or (plain,)

@@ -259,3 +259,34 @@ def test_strategies_are_the_tomls_of_their_directory(tmp_path: Path) -> None:
     (tmp_path / "strategies").mkdir()
     strategy_file(tmp_path / "strategies")
     assert [path.stem for path in strategy_files(host)] == ["alpha"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            '[router.paper]\nleverage = { "*" = 5 }',
+            r"router\.paper\.leverage: needs an account: name its cash",
+        ),
+        ('[router.paper.fees."*"]\ntaker_bps = 5', r"router\.paper\.fees: needs an account"),
+        ('[router.paper]\ncash = { "US DT" = "1" }', r"router\.paper\.cash: 'US DT' is no currency"),
+        ('[router.paper]\ncash = { USDT = "-1" }', r"router\.paper\.cash"),
+        (
+            '[router.paper]\ncash = { USDT = "1" }\n[router.paper.fees."*"]\ntiers = [["5", 1, 2], ["5", 0, 1]]',
+            r"router\.paper\.fees\.\*\.tiers: must come by volume",
+        ),
+        ("[router.paper.latency]\nentry_us = -1", r"router\.paper\.latency\.entry_us"),
+        (
+            '[exchange.accounts.alice]\nbalances = { USDT = "1" }',
+            r"exchange\.accounts\.alice\.secret: missing",
+        ),
+        ('[exchange.accounts."a key"]\nsecret = "s"', r"exchange\.accounts\.a key: is no API key"),
+        (
+            '[exchange.accounts.alice]\nsecret = "s"\nbalances = { usdt = "1" }',
+            r"exchange\.accounts\.alice\.balances: 'usdt' is no asset",
+        ),
+    ],
+)
+def test_an_account_that_cannot_be_one_is_refused_by_name(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        load_host(host_file(tmp_path, f"{HOST}{text}\n"), environ={})

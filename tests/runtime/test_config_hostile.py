@@ -40,6 +40,7 @@ HOST: dict[str, Any] = {
         "rate": 200.0,
         "core": -1,
         "markets": {"binance-spot": {"port": 9081, "symbols": ["BTCUSDT"]}},
+        "accounts": {"alice": {"secret": "of-alice"}},
     },
     "feeds": {
         "binance-spot": {
@@ -86,7 +87,7 @@ def keys(
             yield from keys(struct, names, (*path, names[field.encode_name]) if is_mapping else path)
 
 
-ENTRIES = {"markets": "binance-spot", "feeds": "binance-spot", "fees": "binance-spot"}
+ENTRIES = {"markets": "binance-spot", "feeds": "binance-spot", "fees": "binance-spot", "accounts": "alice"}
 HOST_KEYS = list(keys(HostConfig, ENTRIES))
 STRATEGY_KEYS = list(keys(StrategyConfig, ENTRIES))
 

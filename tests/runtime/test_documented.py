@@ -17,6 +17,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### `[bus]`": config.BusConfig,
     "### `[exchange]`": config.ExchangeConfig,
     "### `[exchange.markets.NAME]`": config.MarketConfig,
+    "### `[exchange.accounts.KEY]`": config.TraderConfig,
     "### `[feeds.NAME]`": config.FeedConfig,
     "### `[etl]`": config.EtlConfig,
     "### `[router]`": config.RouterConfig,

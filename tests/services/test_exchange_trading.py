@@ -18,8 +18,10 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.asyncio.client import connect
 
+from libchronicle.runtime.config import ExchangeConfig, MarketConfig, TraderConfig
+from libchronicle.sim.desk import Credentials
 from libchronicle.sim.instruments import SPOT, USDM
-from services.exchange.options import ExchangeOptions, MarketOptions
+from services.exchange.options import ExchangeOptions, MarketOptions, from_config
 from services.exchange.server import MarketServer
 from services.exchange.venue import Venue
 
@@ -221,3 +223,140 @@ async def test_a_user_stream_tells_every_step_of_its_owners_orders(market: str) 
             assert last["e"] == ("outboundAccountPosition" if spot else "ACCOUNT_UPDATE")
         assert await ask(server, "DELETE", stream) == (200, {})
         assert (await ask(server, "PUT", stream))[1]["code"] == -1125
+
+
+# ---------------------------------------------------------------- cancel and replace
+
+
+async def resting(server: MarketServer, **more: Any) -> tuple[int, str]:
+    """An order far below the market: its id, and its price."""
+    _, book = await ask(server, "GET", "/api/v3/ticker/bookTicker?symbol=BTCUSDT")
+    price = f"{float(book['bidPrice']) * 0.9:.2f}"
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+    status, placed = await ask(server, "POST", "/api/v3/order?" + sign(order | {"price": price} | more))
+    assert status == 200, placed
+    return placed["orderId"], price
+
+
+async def replaced(server: MarketServer, gone: dict[str, Any], **more: Any) -> tuple[int, Any]:
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02"}
+    wanted = order | {"cancelReplaceMode": "STOP_ON_FAILURE"} | gone | more
+    return await ask(server, "POST", "/api/v3/order/cancelReplace?" + sign(wanted))
+
+
+@asynchronous
+async def test_an_order_is_cancelled_and_replaced_in_one_request() -> None:
+    async with serving(SPOT) as server:
+        number, price = await resting(server)
+        status, done = await replaced(
+            server, {"cancelOrderId": number}, price=price, newOrderRespType="RESULT"
+        )
+        assert (status, done["cancelResult"], done["newOrderResult"]) == (200, "SUCCESS", "SUCCESS")
+        assert (done["cancelResponse"]["orderId"], done["cancelResponse"]["status"]) == (number, "CANCELED")
+        assert (done["newOrderResponse"]["origQty"], done["newOrderResponse"]["status"]) == (
+            "0.02000000",
+            "NEW",
+        )
+        _, left = await ask(server, "GET", "/api/v3/openOrders?" + sign({"symbol": "BTCUSDT"}))
+        assert [one["orderId"] for one in left] == [done["newOrderResponse"]["orderId"]]
+
+
+@asynchronous
+async def test_money_that_only_the_cancel_sets_free_pays_for_the_new_order() -> None:
+    poor = (Credentials(balances={"USDT": "600"}),)
+    async with serving(SPOT, accounts=poor) as server:
+        number, price = await resting(server)  # holds most of it
+        assert float(price) * 0.01 > 300
+        order = {
+            "symbol": "BTCUSDT",
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": "0.01",
+        }
+        status, refused = await ask(server, "POST", "/api/v3/order?" + sign(order | {"price": price}))
+        assert (status, refused["code"]) == (400, -2010)
+        status, done = await replaced(server, {"cancelOrderId": number}, price=price, quantity="0.01")
+        assert status == 200, done
+
+
+@asynchronous
+async def test_a_cancel_replace_says_which_half_failed() -> None:
+    async with serving(SPOT) as server:
+        number, price = await resting(server, newClientOrderId="mine")
+        status, told = await replaced(server, {"cancelOrderId": 1}, price=price)
+        assert (status, told["code"], told["msg"]) == (400, -2022, "Order cancel-replace failed.")
+        assert told["data"] == {
+            "cancelResult": "FAILURE",
+            "newOrderResult": "NOT_ATTEMPTED",
+            "cancelResponse": {"code": -2011, "msg": "Unknown order sent."},
+            "newOrderResponse": None,
+        }
+        status, told = await replaced(
+            server, {"cancelOrderId": 1}, price=price, cancelReplaceMode="ALLOW_FAILURE"
+        )
+        assert (status, told["code"]) == (409, -2021)
+        assert (told["data"]["cancelResult"], told["data"]["newOrderResult"]) == ("FAILURE", "SUCCESS")
+        taking = {"type": "LIMIT_MAKER", "price": f"{float(price) * 2:.2f}"}
+        status, told = await replaced(server, {"cancelOrigClientOrderId": "mine"}, **taking)
+        assert (status, told["code"]) == (409, -2021)
+        assert told["data"]["cancelResponse"]["orderId"] == number
+        assert told["data"]["newOrderResponse"] == {
+            "code": -2010, "msg": "Order would immediately match and take.",
+        }  # fmt: skip
+        status, told = await replaced(
+            server, {"cancelOrderId": number}, cancelReplaceMode="ALLOW_FAILURE", **taking
+        )
+        assert (status, told["code"]) == (400, -2022)
+
+
+@asynchronous
+async def test_a_new_order_that_no_filter_lets_pass_leaves_the_old_one_alone() -> None:
+    async with serving(SPOT) as server:
+        number, price = await resting(server)
+        at = {"cancelOrderId": number, "price": price}
+        for changes, code in (
+            ({"price": "60000.001"}, -1013),
+            ({"price": "60000.0000000001"}, -1111),
+            ({"cancelReplaceMode": "SOMETIMES"}, -1130),
+            ({"cancelRestrictions": "NEVER"}, -1145),
+            ({"cancelOrderId": ""}, -1102),
+            ({"type": "FLIP"}, -1116),
+        ):
+            status, told = await replaced(server, at | changes)
+            assert (status, told["code"]) == (400, code), told
+        status, told = await replaced(server, at, cancelRestrictions="ONLY_PARTIALLY_FILLED")
+        assert (status, told["code"], told["data"]["cancelResponse"]["code"]) == (400, -2022, -2011)
+        status, told = await ask(
+            server, "GET", "/api/v3/order?" + sign({"symbol": "BTCUSDT", "orderId": number})
+        )
+        assert (status, told["status"]) == (200, "NEW")
+        status, told = await replaced(server, at, cancelRestrictions="ONLY_NEW")
+        assert status == 200, told
+
+
+# ---------------------------------------------------------------- keys
+
+
+@asynchronous
+async def test_each_key_of_the_configuration_has_an_account_of_its_own() -> None:
+    config = ExchangeConfig(
+        markets={SPOT: MarketConfig(port=0, symbols=("BTCUSDT",))},
+        accounts={
+            "alice": TraderConfig(secret="a-secret", balances={"USDT": "500", "BTC": "2"}),
+            "bob": TraderConfig(secret="b-secret"),
+        },
+    )
+    async with Venue(from_config(config)) as venue:
+        server = venue.servers[SPOT]
+
+        async def balances(key: str, secret: str) -> tuple[int, Any]:
+            status, told = await ask(server, "GET", "/api/v3/account?" + sign({}, secret), key)
+            if status != 200:
+                return status, told["code"]
+            return status, {one["asset"]: float(one["free"]) for one in told["balances"]}
+
+        assert await balances("alice", "a-secret") == (200, {"BTC": 2.0, "USDT": 500.0})
+        assert await balances("bob", "b-secret") == (200, {"BTC": 100.0, "USDT": 1_000_000.0})
+        assert await balances("alice", "b-secret") == (400, -1022)
+        assert await balances(KEY, SECRET) == (401, -2015)
