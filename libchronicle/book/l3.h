@@ -6,7 +6,11 @@
      fresh  nothing came yet. Channels of single orders begin the day with an empty book, so the first order makes it right
      right  `valid`; every record that names an order names one that is there
      wrong  after a gap, a reset, or a record that contradicts the book; all but a snapshot is ignored then
-     filling  between the first and the last order of a snapshot
+
+   While the orders of a snapshot come, which are many records, the book stays what it was: they are gathered in a store of
+   their own (`coming`), which takes the place of the book's with the last of them. So whoever looks at a book that is right
+   never sees half of one, and a snapshot that does not end, its writer killed within it, changes nothing. But a fresh book is
+   wrong once one has begun: there was something before.
 
    Rules:
      - add: to the end of the queue of its price. With the flag noPrice it waits at no price, in a queue of its own per side
@@ -16,8 +20,9 @@
        wrong. A `lenient` book counts it in `unknown` and goes on: for streams that begin with orders nobody told of
      - execute of order 0: the venue does not show the order; the book stays as it is
      - snapshot: orders flagged injected, from `first` to `last`, in the order of their queues; or a BookSnapshot with no
-       level, which says that the book is empty. Records up to its venueSeq are passed over. A BookSnapshot with levels
-       or a delta is an error: the book would be wrong in silence
+       level, which says that the book is empty. Records up to the venueSeq of the first are passed over. Any other record
+       of an order, a gap or a reset in between ends it. A BookSnapshot with levels or a delta is an error: the book would
+       be wrong in silence
      - trading phases and auction prices are kept as they came; a delete in a phase that forbids it is counted
 
    The levels (sums of the orders with a price) are an L2 book of their own, with all that l2.h can be asked. */
@@ -31,7 +36,7 @@ enum {
     CHR_L3_EXCESS = -7,    /* takes more than the order has left */
 };
 
-enum { CHR_L3_FRESH = 0, CHR_L3_RIGHT = 1, CHR_L3_WRONG = 2, CHR_L3_FILLING = 3 };
+enum { CHR_L3_FRESH = 0, CHR_L3_RIGHT = 1, CHR_L3_WRONG = 2 };
 
 /* Blocks as version 1 of the schema had them; `flags` stands behind. */
 enum { CHR_ORDER_ADD_V1 = 80, CHR_ORDER_MODIFY_V1 = 88 };
@@ -39,6 +44,8 @@ enum { CHR_ORDER_ADD_V1 = 80, CHR_ORDER_MODIFY_V1 = 88 };
 typedef struct {
     chr_l2 l2;            /* first: an L3 book can be read as an L2 book. last_update_id = venueSeq */
     chr_l3_store store;
+    chr_l3_store coming;   /* what there is so far of a snapshot; no memory before the first */
+    uint64_t coming_seq;   /* its snapshot_seq */
     uint64_t snapshot_seq; /* records up to this venueSeq are in the snapshot */
     uint64_t unknown;      /* contradictions a lenient book passed over */
     uint64_t forbidden;    /* deletes in a phase that has noCancel */
@@ -47,6 +54,7 @@ typedef struct {
     chr_auction_info_t auction; /* the last, zero before one came */
     uint16_t phase_flags;
     uint8_t phase, state, lenient;
+    uint8_t filling; /* a snapshot has begun and not ended */
 } chr_l3;
 
 static inline int chr_l3_init(chr_l3 *b, uint64_t instrument_id) {
@@ -58,11 +66,13 @@ static inline int chr_l3_init(chr_l3 *b, uint64_t instrument_id) {
 
 static inline void chr_l3_free(chr_l3 *b) {
     chr_l3_store_free(&b->store);
+    chr_l3_store_free(&b->coming);
     chr_l2_free(&b->l2);
 }
 
 static inline void chr_l3_turn(chr_l3 *b, uint8_t state) {
     b->state = state;
+    b->filling = 0;
     b->l2.valid = state == CHR_L3_RIGHT;
 }
 
@@ -95,13 +105,19 @@ static inline int chr_l3_show(chr_l3 *b, int side, int64_t key, int64_t qty) {
     return chr_ladder_set(&b->l2.side[side], key, qty, b->l2.tick) ? CHR_L2_FULL : CHR_L2_APPLIED;
 }
 
-static inline int chr_l3_enter(chr_l3 *b, int side, int no_price, int64_t price, uint64_t id, int64_t qty) {
-    int64_t key = no_price ? 0 : chr_l3_key(b, side, price), sum = 0;
+/* Can an order go to the end of its queue? CHR_L2_APPLIED, with memory for it and what its level will have in `sum`; or an error. */
+static inline int chr_l3_admit(chr_l3_store *s, int side, int no_price, int64_t key, int64_t qty, int64_t *sum) {
     if (qty <= 0) return CHR_L2_QTY;
-    uint32_t level = chr_l3_find_level(&b->store, side, no_price, key);
-    if (level && __builtin_add_overflow(b->store.levels[level].qty, qty, &sum)) return CHR_L2_QTY;
-    if (chr_l3_reserve(&b->store)) return CHR_L2_FULL;
-    if (!no_price && chr_l3_show(b, side, key, level ? sum : qty) < 0) return CHR_L2_FULL;
+    uint32_t level = chr_l3_find_level(s, side, no_price, key);
+    if (__builtin_add_overflow(level ? s->levels[level].qty : 0, qty, sum)) return CHR_L2_QTY;
+    return chr_l3_reserve(s) ? CHR_L2_FULL : CHR_L2_APPLIED;
+}
+
+static inline int chr_l3_enter(chr_l3 *b, int side, int no_price, int64_t price, uint64_t id, int64_t qty) {
+    int64_t key = no_price ? 0 : chr_l3_key(b, side, price), sum;
+    int result = chr_l3_admit(&b->store, side, no_price, key, qty, &sum);
+    if (result < 0) return result;
+    if (!no_price && chr_l3_show(b, side, key, sum) < 0) return CHR_L2_FULL;
     chr_l3_append(&b->store, side, no_price, key, id, qty);
     return CHR_L2_APPLIED;
 }
@@ -135,29 +151,69 @@ static inline void chr_l3_stamp(chr_l3 *b, uint64_t venue_seq, int64_t venue_ts,
 
 /* May a record of that venueSeq be applied now? */
 static inline int chr_l3_listens(chr_l3 *b, uint64_t venue_seq) {
-    if (b->state == CHR_L3_FILLING) chr_l3_turn(b, CHR_L3_WRONG); /* the snapshot never ended */
+    b->filling = 0; /* a snapshot that has begun will not end */
     if (b->state == CHR_L3_WRONG) return 0;
     return !venue_seq || venue_seq > b->snapshot_seq;
+}
+
+static inline int chr_l3_begin(chr_l3 *b, uint64_t venue_seq) {
+    if (b->coming.orders)
+        chr_l3_store_clear(&b->coming);
+    else if (chr_l3_store_init(&b->coming)) {
+        chr_l3_store_free(&b->coming);
+        return CHR_L2_FULL;
+    }
+    if (b->state == CHR_L3_FRESH) chr_l3_turn(b, CHR_L3_WRONG);
+    b->coming_seq = venue_seq;
+    b->filling = 1;
+    return CHR_L2_APPLIED;
+}
+
+/* The snapshot is whole: it is the book from now on. Its levels stand in the order they came in, the best of a side first. */
+static inline int chr_l3_finish(chr_l3 *b) {
+    chr_l3_store whole = b->coming;
+    b->coming = b->store;
+    b->store = whole;
+    b->snapshot_seq = b->coming_seq;
+    chr_l2_clear(&b->l2);
+    for (uint32_t place = 1; place < whole.levels_used; place++) {
+        const chr_l3_level *l = &whole.levels[place];
+        if (!l->no_price && chr_l3_show(b, l->side, l->key, l->qty) < 0) return CHR_L2_FULL;
+    }
+    chr_l3_turn(b, CHR_L3_RIGHT);
+    return CHR_L2_APPLIED;
+}
+
+/* An order of a snapshot. */
+static inline int chr_l3_gather(chr_l3 *b, const chr_order_add_t *m, int side, uint16_t flags) {
+    int no_price = (flags & CHR_ORDER_BOOK_FLAGS_NO_PRICE) != 0, result = CHR_L2_APPLIED;
+    int64_t key = no_price ? 0 : chr_l3_key(b, side, m->price), sum;
+    if (flags & CHR_ORDER_BOOK_FLAGS_FIRST) result = chr_l3_begin(b, m->venue_seq);
+    if (result < 0) return chr_l3_fail(b, result);
+    if (!b->filling) return CHR_L2_IGNORED;
+    if (chr_l3_find(&b->coming, m->order_id)) return chr_l3_contradict(b, CHR_L3_DUPLICATE);
+    result = chr_l3_admit(&b->coming, side, no_price, key, m->qty, &sum);
+    if (result < 0) return chr_l3_fail(b, result);
+    chr_l3_append(&b->coming, side, no_price, key, m->order_id, m->qty);
+    if (!(flags & CHR_ORDER_BOOK_FLAGS_LAST)) return CHR_L2_APPLIED;
+    result = chr_l3_finish(b);
+    if (result < 0) return chr_l3_fail(b, result);
+    chr_l3_stamp(b, m->venue_seq, m->venue_ts, m->event_ts, m->recv_ts);
+    return CHR_L2_APPLIED;
 }
 
 static inline int chr_l3_add(chr_l3 *b, const void *payload, uint32_t size) {
     const chr_order_add_t *m = (const chr_order_add_t *)chr_block(payload, size, CHR_ORDER_ADD, CHR_ORDER_ADD_V1);
     if (!m) return chr_l3_fail(b, CHR_L2_MALFORMED);
     uint16_t flags = chr_l3_flags(payload, CHR_ORDER_ADD_V1);
-    int side = chr_l3_side(m->side), injected = (flags & CHR_ORDER_BOOK_FLAGS_INJECTED) != 0;
+    int side = chr_l3_side(m->side);
     if (side < 0) return chr_l3_fail(b, CHR_L2_MALFORMED);
-    if (injected && flags & CHR_ORDER_BOOK_FLAGS_FIRST) {
-        chr_l3_clear(b);
-        chr_l3_turn(b, CHR_L3_FILLING);
-        b->snapshot_seq = m->venue_seq;
-    } else if (injected ? b->state != CHR_L3_FILLING : !chr_l3_listens(b, m->venue_seq)) {
-        return CHR_L2_IGNORED;
-    }
+    if (flags & CHR_ORDER_BOOK_FLAGS_INJECTED) return chr_l3_gather(b, m, side, flags);
+    if (!chr_l3_listens(b, m->venue_seq)) return CHR_L2_IGNORED;
     if (chr_l3_find(&b->store, m->order_id)) return chr_l3_contradict(b, CHR_L3_DUPLICATE);
-    int no_price = (flags & CHR_ORDER_BOOK_FLAGS_NO_PRICE) != 0;
-    int result = chr_l3_enter(b, side, no_price, m->price, m->order_id, m->qty);
+    int result = chr_l3_enter(b, side, (flags & CHR_ORDER_BOOK_FLAGS_NO_PRICE) != 0, m->price, m->order_id, m->qty);
     if (result < 0) return chr_l3_fail(b, result);
-    if (!injected || flags & CHR_ORDER_BOOK_FLAGS_LAST) chr_l3_turn(b, CHR_L3_RIGHT);
+    chr_l3_turn(b, CHR_L3_RIGHT);
     chr_l3_stamp(b, m->venue_seq, m->venue_ts, m->event_ts, m->recv_ts);
     return result;
 }

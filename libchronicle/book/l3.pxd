@@ -35,7 +35,7 @@ cdef extern from "l3.h" nogil:
         chr_int128 executed
         chr_auction_info_t auction
         uint16_t phase_flags
-        uint8_t phase, state, lenient
+        uint8_t phase, state, lenient, filling
 
     int chr_l3_init(chr_l3 *b, uint64_t instrument_id)
     void chr_l3_free(chr_l3 *b)

@@ -11,6 +11,7 @@
 
    Template ids are numbers of the schema, so the switch knows no more than it must. */
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -54,6 +55,11 @@ static inline int64_t chr_event_ns(uint16_t type_id, const void *payload, uint32
 }
 
 static inline int chr_is_injected(uint16_t type_id, const void *payload, uint32_t size) {
+    if (type_id == CHR_ORDER_ADD) { /* one order of it; `flags` are there since version 3 */
+        const chr_order_add_t *order = (const chr_order_add_t *)chr_block(
+            payload, size, CHR_ORDER_ADD, offsetof(chr_order_add_t, flags) + sizeof order->flags);
+        return order && order->flags & CHR_ORDER_BOOK_FLAGS_INJECTED;
+    }
     if (type_id != CHR_BOOK_SNAPSHOT) return 0;
     const chr_book_snapshot_t *m =
         (const chr_book_snapshot_t *)chr_block(payload, size, CHR_BOOK_SNAPSHOT, CHR_BOOK_SNAPSHOT_BLOCK);

@@ -1,8 +1,8 @@
 """The book of an instrument at a time: locate, go back to the last snapshot, rebuild.
 
-Clean streams have a snapshot before the delta at which 60 s or 20,000 levels have passed (the refinery's settings), so what is
-read is bounded by that, whatever the size of the archive: two segments or so. A stream without snapshots, of single orders
-say, is read from where it begins.
+Clean streams have a snapshot before the delta at which 60 s or 20,000 levels have passed (the refinery's settings; of single
+orders also as many records as the book has orders), so what is read is bounded by that, whatever the size of the archive: two
+segments or so. A stream without snapshots is read from where it begins.
 
 A partition is listed again only when its directory has changed: a listing is kept when the clock that stamps directories had
 gone on since the last change, so that any later change shows. What moved on after that is found by the catalog.
@@ -82,6 +82,7 @@ class _Search:
         self.from_ns: int | None = None
         self.definition: bytes | None = None
         self.spans: dict[SegmentId, SegmentSpan] = {}
+        self._goes_on: dict[SegmentId, int] = {}
 
     def look(self, listing: _Listing) -> None:
         """Newest first, until no other reaches the snapshot that was found."""
@@ -106,9 +107,19 @@ class _Search:
         self.spans[segment] = span
         if self.definition is None:
             self.definition = definition_of(span, self._number)
-        found = last_snapshot(span, self._number, self.upto_ns, self._event_ns)
+        seen = last_snapshot(span, self._number, self.upto_ns, self._event_ns)
+        self._goes_on[segment] = seen.goes_on
+        found = seen.begun if seen.begun is not None and self._ends(segment) else seen.found
         if found is not None and (self.from_ns is None or found[0] > self.from_ns):
             self.from_ns = found[0]
+
+    def _ends(self, segment: SegmentId) -> bool:
+        """Is the snapshot that goes on behind a segment whole? Those behind it have been looked at: they begin later."""
+        goes_on = 2
+        while goes_on == 2:
+            segment = SegmentId(segment.queue_id, segment.number + 1)
+            goes_on = self._goes_on.get(segment, 0)
+        return goes_on == 1
 
     def rebuild(self) -> BookAt:
         queues: dict[int, deque[SegmentSpan]] = {}

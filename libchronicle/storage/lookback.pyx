@@ -1,7 +1,8 @@
 """Back to the last snapshot of an instrument, and from there on to a book.
 
-A snapshot, to start from, is a BookSnapshot that is not stale, or of single orders the first record of one (l3.h). What is applied on
-the way follows the rules of a replay that resyncs (books.h): a gap makes the book wrong until the next snapshot.
+A snapshot, to start from, is a BookSnapshot that is not stale, or of single orders the first record of one (l3.h). One of orders
+counts when its last order is there too, which may be some segments on; one whose writer was killed within it is passed over.
+What is applied on the way follows the rules of a replay that resyncs (books.h): a gap makes the book wrong until the next snapshot.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -27,6 +28,7 @@ from libchronicle.protocol.layout cimport (
     CHR_BOOK_DELTA,
     CHR_BOOK_FLAGS_STALE,
     CHR_BOOK_MODE_L3,
+    CHR_BOOK_RESET,
     CHR_BOOK_SNAPSHOT,
     CHR_BOOK_SNAPSHOT_BLOCK,
     CHR_GAP,
@@ -35,6 +37,7 @@ from libchronicle.protocol.layout cimport (
     CHR_ORDER_ADD,
     CHR_ORDER_BOOK_FLAGS_FIRST,
     CHR_ORDER_BOOK_FLAGS_INJECTED,
+    CHR_ORDER_BOOK_FLAGS_LAST,
     CHR_ORDER_EXECUTE,
     CHR_PHASE_CHANGE,
     chr_book_snapshot_t,
@@ -44,21 +47,44 @@ from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
 from libchronicle.storage.chain cimport Merge
 from libchronicle.storage.walk cimport SegmentSpan, SpanWalk
 
+from typing import NamedTuple
+
 cdef extern from "l3.h" nogil:
     enum:
         CHR_ORDER_ADD_V1
     uint16_t chr_l3_flags(const void *payload, uint16_t old_block)
 
 
-cdef bint _starts(const chr_frame *f) noexcept nogil:
+cdef struct snapshot_place:
+    uint64_t offset, seq
+    int64_t ts_ns
+
+
+cdef enum:
+    OTHER = 0       # says nothing about snapshots
+    WHOLE = 1       # a snapshot in one record
+    FIRST = 2       # of a snapshot of orders
+    BETWEEN = 3
+    LAST = 4
+    BREAK = 5       # what no snapshot goes on behind
+
+
+cdef int _part(const chr_frame *f) noexcept nogil:
+    """What a record of the instrument is to a snapshot. One that is FIRST and LAST at once is WHOLE."""
     cdef const chr_book_snapshot_t *m
-    cdef uint16_t wanted = CHR_ORDER_BOOK_FLAGS_INJECTED | CHR_ORDER_BOOK_FLAGS_FIRST
+    cdef uint16_t flags
     if f.type_id == CHR_BOOK_SNAPSHOT:
         m = <const chr_book_snapshot_t *>chr_block(f.payload, f.size, CHR_BOOK_SNAPSHOT, CHR_BOOK_SNAPSHOT_BLOCK)
-        return m != NULL and not m.flags & CHR_BOOK_FLAGS_STALE
+        return WHOLE if m != NULL and not m.flags & CHR_BOOK_FLAGS_STALE else OTHER
     if f.type_id == CHR_ORDER_ADD and chr_block(f.payload, f.size, CHR_ORDER_ADD, CHR_ORDER_ADD_V1) != NULL:
-        return chr_l3_flags(f.payload, CHR_ORDER_ADD_V1) & wanted == wanted
-    return False
+        flags = chr_l3_flags(f.payload, CHR_ORDER_ADD_V1)
+        if flags & CHR_ORDER_BOOK_FLAGS_INJECTED:
+            if flags & CHR_ORDER_BOOK_FLAGS_FIRST:
+                return WHOLE if flags & CHR_ORDER_BOOK_FLAGS_LAST else FIRST
+            return LAST if flags & CHR_ORDER_BOOK_FLAGS_LAST else BETWEEN
+    if CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE or f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
+        return BREAK
+    return OTHER
 
 
 cdef int64_t _event(const chr_frame *f) noexcept nogil:
@@ -66,40 +92,71 @@ cdef int64_t _event(const chr_frame *f) noexcept nogil:
     return 0 if chr_is_injected(f.type_id, f.payload, f.size) else chr_event_ns(f.type_id, f.payload, f.size, f.ts_ns)
 
 
+class Seen(NamedTuple):
+    """What a segment has of snapshots: `found`, (ts_ns, offset, seq) of the last that is whole in it, or None; `begun`, of one
+    after that which goes on in the next segment; `goes_on`: of one begun before this segment are here: 0 nothing, 1 its
+    last order, 2 more, and it goes on in the next."""
+
+    found: tuple[int, int, int] | None
+    begun: tuple[int, int, int] | None
+    goes_on: int
+
+
 def last_snapshot(SegmentSpan span not None, uint64_t instrument_id, int64_t upto_ns, int64_t event_ns=INT64_MAX):
-    """(ts_ns, offset, seq) of the last one not after `upto_ns` in a segment, or None. Damage is stepped over.
+    """The Seen of a segment, up to `upto_ns`. Damage is stepped over.
 
     With `event_ns`: before any event after that; and only where an event up to then stands beside it, since an injected
     snapshot at the head of a segment does not tell when it was.
     """
     cdef SpanWalk walk = SpanWalk(span)
     cdef chr_frame f
-    cdef int rc
-    cdef uint64_t offset = 0, before, seq = 0
-    cdef int64_t ts_ns = 0, event
-    cdef bint known = event_ns == INT64_MAX
+    cdef int rc, part, goes_on = 0
+    cdef snapshot_place found, begun
+    cdef uint64_t before
+    cdef int64_t event
+    cdef bint known = event_ns == INT64_MAX, untouched = True
+    found.offset = begun.offset = 0
     with nogil:
         while True:
             before = walk.state.offset
             rc = walk.next(&f)
             if rc == 0 or (rc == 1 and f.ts_ns > upto_ns):
                 break
-            if rc == 1 and (f.type_id == CHR_TYPE_LOST or chr_instrument_of(f.type_id, f.payload, f.size) != instrument_id):
+            if rc < 0 or f.type_id == CHR_TYPE_LOST:
+                begun.offset = 0
+                untouched = False
+                goes_on = goes_on if goes_on == 1 else 0
+                if rc < 0 and walk.error is not None:
+                    break
                 continue
-            if rc == 1 and event_ns < INT64_MAX:
+            if chr_instrument_of(f.type_id, f.payload, f.size) != instrument_id:
+                continue
+            if event_ns < INT64_MAX:
                 event = _event(&f)
                 if event > event_ns:
                     break
                 known = known or event > 0
-            if rc == 1 and _starts(&f):
-                offset = before
-                ts_ns = f.ts_ns
-                seq = f.seq
-            if rc < 0 and walk.error is not None:
-                break
+            part = _part(&f)
+            if part == OTHER:
+                continue
+            if untouched and (part == BETWEEN or part == LAST):
+                goes_on = 1 if part == LAST else 2
+            elif goes_on == 2:
+                goes_on = 0
+            untouched = untouched and part == BETWEEN
+            if part == FIRST or part == WHOLE:
+                begun.offset, begun.ts_ns, begun.seq = before, f.ts_ns, f.seq
+            if part == WHOLE or (part == LAST and begun.offset):
+                found = begun
+            if part != FIRST and part != BETWEEN:
+                begun.offset = 0
     if rc < 0:
         walk.fail()
-    return (ts_ns, offset, seq) if offset and known else None
+    return Seen(_told(&found) if known else None, _told(&begun) if known else None, goes_on)
+
+
+cdef object _told(const snapshot_place *place):
+    return (place.ts_ns, place.offset, place.seq) if place.offset else None
 
 
 def definition_of(SegmentSpan span not None, uint64_t instrument_id):

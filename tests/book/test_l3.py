@@ -178,6 +178,27 @@ def test_a_snapshot_that_does_not_end_leaves_no_book(book):
     assert not other.valid
 
 
+def test_a_book_that_is_right_stays_as_it_was_until_a_snapshot_is_whole(book):
+    wanted, records = book.hash(), L3Book(ID)
+    apply(records, add(7, price=10_100), add(8, price=10_100))
+    *most, last = records.snapshot()
+    for kind, payload in most:
+        book.apply(kind, payload)
+        assert (book.valid, book.hash()) == (True, wanted)
+    book.apply(*last)
+    assert (book.valid, book.hash(), book.orders()) == (True, records.hash(), records.orders())
+
+
+def test_a_snapshot_cut_off_changes_nothing_for_a_book_that_is_right(book):
+    other, records = L3Book(ID), book.snapshot()
+    other.apply_all([*records, *records[:-1]])
+    assert (other.valid, other.hash()) == (True, book.hash())
+    apply(book, add(50)), apply(other, add(50))
+    assert (other.valid, other.hash()) == (True, book.hash())
+    assert not other.apply(*records[-1])
+    assert other.orders() == book.orders()
+
+
 def test_who_stands_first_is_part_of_the_hash():
     assert apply(L3Book(ID), add(1), add(2)).hash() != apply(L3Book(ID), add(2), add(1)).hash()
     again = apply(L3Book(ID), add(3), add(1), add(2), delete(3))

@@ -22,6 +22,7 @@ from libchronicle.protocol import (
     OrderAdd,
     OrderExecute,
     Side,
+    decode,
     instrument_id,
 )
 from libchronicle.queue import Queue, QueueConfig
@@ -227,3 +228,36 @@ def test_a_book_of_single_orders_is_read_from_its_beginning_or_its_snapshot(tmp_
         told = found.find_book("made-up:AAA", 30_000)
         assert told.from_ns == 20_000
         assert (told.book.hash(), told.records) == (judge.hash(), judge.order_count)
+
+
+def test_a_snapshot_of_orders_may_lie_in_several_segments_and_one_cut_off_is_passed_over(tmp_path):
+    """32 KiB segments take 255 orders: the first snapshot lies in three of them; the second lacks its last order."""
+    judge = L3Book(NUMBER)
+    stream = [(1, definition("AAA", BookMode.L3))]
+
+    def add(number: int) -> None:
+        order = OrderAdd(
+            instrument_id=NUMBER, order_id=number, price=number % 9 * 10, qty=5, side=Side.BUY, venue_seq=number
+        )
+        stream.append((number * 10, order))
+        judge.apply(OrderAdd.TEMPLATE_ID, order.encode())
+
+    def snapshot(ts_ns: int, leave: int = 0) -> None:
+        records = judge.snapshot()
+        stream.extend((ts_ns, decode(*record)) for record in records[: len(records) - leave])
+
+    for number in range(1, 601):
+        add(number)
+    snapshot(6_001)
+    for number in range(601, 1_000):
+        add(number)
+    snapshot(9_991, leave=1)
+    for number in range(1_000, 1_100):
+        add(number)
+    with Archive(fill(tmp_path, stream)) as found:
+        told = found.find_book("made-up:AAA", 100_000)
+        assert told.book.valid
+        assert told.from_ns == 6_001
+        assert (told.book.hash(), told.book.orders()) == (judge.hash(), judge.orders())
+        early = found.find_book("made-up:AAA", 6_000)
+        assert (early.from_ns, early.book.order_count) == (None, 600)
