@@ -89,23 +89,17 @@ static inline void chr_l3_snapshot_put(chr_l3_walk *w, void *payload, uint64_t i
                (w->number + 1 == b->store.count ? CHR_ORDER_BOOK_FLAGS_LAST : 0);
 }
 
-/* When a snapshot of single orders is due before a record that the book will apply: one after `interval_ns`, or `limit`
-   records, or in a segment that has none; but never before as many records have come as the snapshot will have. So at most
-   half of a stream is snapshots, and what is read to make a book at most twice what it takes to tell it, and `limit`. */
-typedef struct {
-    uint64_t records; /* of orders, since the last snapshot */
-    int64_t ts_ns;    /* of the last snapshot */
-} chr_l3_since;
-
-static inline int chr_l3_snapshot_due(
-    const chr_l3 *b, const chr_l3_since *since, int64_t ts_ns, int64_t interval_ns, uint64_t limit, int has_one) {
-    if (since->records < chr_l3_snapshot_records(b)) return 0;
-    return !has_one || since->records >= limit || ts_ns - since->ts_ns >= interval_ns;
+/* Is a snapshot due before a record that the book will apply? `records` of orders and `age_ns` have passed since the last one:
+   more than `limit` or `interval_ns`, or the segment has none. But never before as many records have come as the last one
+   had (`last`, 0 = there was none). So at most half of a stream is snapshots, however large the book and quiet the market. */
+static inline int chr_l3_snapshot_due(uint64_t records, uint64_t last, uint64_t limit, int64_t age_ns, int64_t interval_ns,
+                                      int has_one) {
+    return records >= last && (!has_one || records >= limit || age_ns >= interval_ns);
 }
 
 /* Would the book apply a record of an order, and is it one of the venue's own? Then a snapshot may go before it. */
 static inline int chr_l3_follows(const chr_l3 *b, uint16_t type_id, const void *payload) {
-    if (!b->l2.valid || b->filling || type_id < CHR_ORDER_ADD || type_id > CHR_ORDER_EXECUTE) return 0;
+    if (!b->l2.valid || type_id < CHR_ORDER_ADD || type_id > CHR_ORDER_EXECUTE) return 0;
     return type_id != CHR_ORDER_ADD || !(chr_l3_flags(payload, CHR_ORDER_ADD_V1) & CHR_ORDER_BOOK_FLAGS_INJECTED);
 }
 

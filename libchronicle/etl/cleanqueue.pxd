@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.book.l2 cimport chr_l2
+from libchronicle.book.l3 cimport chr_l3
 from libchronicle.native.binding cimport Publisher
 from libchronicle.native.hot cimport chr_writer
 
@@ -24,6 +25,12 @@ cdef class CleanQueue:
     cdef int64_t high_ns           # highest event time in the last segment that is dated
     cdef int64_t snapshot_ts       # frame time of the last snapshot
     cdef uint64_t levels           # in deltas since then
+    # of the snapshot of orders that it ends with
+    cdef uint64_t orders_seq       # raw seq of the record it stands before
+    cdef uint32_t orders_told      # how many of its records are in; 0 = it does not end with one
+    cdef bint orders_whole         # all of them
+    # of the whole queue, again
+    cdef uint64_t orders_last      # records of its last snapshot of orders; 0 = none
     cdef bint shows_book           # whoever reads only this queue has a valid book at its end
 
     cdef uint64_t room(self) noexcept
@@ -36,5 +43,7 @@ cdef class CleanQueue:
     cdef int define(self, bytes definition, int64_t ts_ns) except -1
     cdef int put(self, uint16_t type_id, const void *payload, uint32_t size, uint64_t raw_seq, uint64_t instrument_id,
                  int64_t ts_ns) except -1
+    cdef bint has_orders(self, uint64_t raw_seq) noexcept
+    cdef int put_orders(self, const chr_l3 *b, uint64_t raw_seq, uint64_t instrument_id, int64_t ts_ns, bytes definition) except -1
     cdef int put_snapshot(self, const chr_l2 *b, uint32_t bids, uint32_t asks, uint64_t raw_seq, uint64_t instrument_id,
                           int64_t ts_ns) except -1

@@ -3,10 +3,14 @@
 A segment, in this order:
 
     Instrument                       always its first record
+    orders (injected)                book of single orders: the rest of a snapshot that began in the segment before
     BookSnapshot (injected)          book: before the first delta that a valid book applies, unless a snapshot came by itself
     records of one UTC date          BookDelta, Trade, ...; an Instrument again where the definition changed
 
-So each segment can be read by itself. The writer rolls before a record that does not fit, so that it knows of every new
+A snapshot of single orders is one record for each. Whoever is killed within one goes on with it where it ends: `orders_told` of
+its records are in, and which they are follows from the book (l3_orders.h).
+
+So each segment of levels, trades or quotes can be read by itself. The writer rolls before a record that does not fit, so that it knows of every new
 segment; nothing here decides when, or whether a record belongs here: that is target.pyx.
 """
 
@@ -14,8 +18,18 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_top
+from libchronicle.book.l3 cimport (
+    chr_l3,
+    chr_l3_snapshot_bytes,
+    chr_l3_snapshot_put,
+    chr_l3_snapshot_records,
+    chr_l3_snapshot_type,
+    chr_l3_walk,
+    chr_l3_walk_next,
+    chr_l3_walk_start,
+)
 from libchronicle.native.binding cimport raise_writer
-from libchronicle.native.hot cimport chr_abort, chr_commit, chr_reserve
+from libchronicle.native.hot cimport chr_abort, chr_commit, chr_frame_bytes, chr_reserve
 from libchronicle.protocol.event_time cimport CHR_DAY_NS
 from libchronicle.protocol.layout cimport (
     CHR_BOOK_FLAGS_INJECTED,
@@ -127,7 +141,40 @@ cdef class CleanQueue:
         self.commit(size, ts_ns)
         self.last = to
         self.filled = True
+        self.orders_told = 0
         return 0
+
+    cdef bint has_orders(self, uint64_t raw_seq) noexcept:
+        """Does it end with the whole snapshot of orders for that record?"""
+        return self.orders_told and self.orders_whole and self.orders_seq == raw_seq
+
+    cdef int put_orders(self, const chr_l3 *b, uint64_t raw_seq, uint64_t instrument_id, int64_t ts_ns, bytes definition) except -1:
+        """Every order of the book, flagged injected, into as many segments as it takes; what an earlier life wrote of it stays.
+        Returns how many segments it ended."""
+        cdef chr_l3_walk walk = chr_l3_walk_start(b)
+        cdef uint16_t kind = chr_l3_snapshot_type(b)
+        cdef uint32_t size = chr_l3_snapshot_bytes(b), count = chr_l3_snapshot_records(b), i
+        cdef uint64_t head = chr_frame_bytes(<uint32_t>len(definition))
+        cdef int rolls = 0
+        if self.orders_seq != raw_seq or not self.orders_told:
+            self.orders_seq = raw_seq
+            self.orders_told = 0
+            self.orders_whole = False
+        for i in range(self.orders_told):
+            chr_l3_walk_next(&walk)
+        while self.orders_told < count:
+            if chr_frame_bytes(size) + (0 if self.definition == definition else head) > self.room():
+                self.roll()
+                rolls += 1
+            if self.definition != definition:
+                self.define(definition, ts_ns)
+            chr_l3_snapshot_put(&walk, self.reserve(kind, size), instrument_id, raw_seq)
+            self.commit(size, ts_ns)
+            self.orders_told += 1
+        self.orders_whole = True
+        self.orders_last = count
+        self.restart_book()
+        return rolls
 
     cdef int put_snapshot(self, const chr_l2 *b, uint32_t bids, uint32_t asks, uint64_t raw_seq, uint64_t instrument_id,
                           int64_t ts_ns) except -1:

@@ -6,7 +6,8 @@ Rows are in long form, one for each level, order, trade and side of a quote:
     type   snapshot, delta, quote, trade, add, modify, delete, execute, reset, gap, phase
     id     last update id of a book record, trade id, order id; of a gap the id that was expected
 
-A snapshot or delta without levels is one row without side, price and quantity, as a reset or gap is.
+A snapshot of single orders is a row for each order, by its id. A snapshot or delta without
+levels is one row without side, price and quantity, as a reset or gap is.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from libchronicle.protocol import (
     Gap,
     Instrument,
     OrderAdd,
+    OrderBookFlags,
     OrderDelete,
     OrderExecute,
     OrderModify,
@@ -247,6 +249,13 @@ def _text(mantissa: int | None, exponent: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _order_type(m: OrderAdd | OrderModify | OrderExecute) -> str:
+    """An order that a snapshot tells of stood there already."""
+    if isinstance(m, OrderAdd) and m.flags & OrderBookFlags.INJECTED:
+        return "snapshot"
+    return _ORDER_TYPES[type(m)]
+
+
 def _rows_of(ts: int, name: str, m: SbeMessage) -> Iterator[Row]:
     match m:
         case BookSnapshot() | BookDelta():
@@ -264,7 +273,7 @@ def _rows_of(ts: int, name: str, m: SbeMessage) -> Iterator[Row]:
             yield (
                 ts,
                 m.venue_ts,
-                _ORDER_TYPES[type(m)],
+                _order_type(m),
                 name,
                 m.order_id,
                 _SIDES.get(m.side, ""),

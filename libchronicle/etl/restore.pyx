@@ -1,27 +1,35 @@
 """What a clean queue says about its own state: the last two segments walked, and the writer's view set from them.
 
 Two, since the live one may be empty or hold no more than its head. The book needs no more either: each segment in which
-deltas are applied to a valid book has a snapshot before the first of them.
+deltas are applied to a valid book has a snapshot before the first of them. A book of single orders may need more: reach.py.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from libchronicle.book.l2 cimport CHR_L2_APPLIED, L2Book, chr_l2_apply
+from libchronicle.book.l3 cimport CHR_L3_WRONG, L3Book, chr_l3, chr_l3_apply, chr_l3_snapshot_records, chr_l3_turn
 from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.native.binding cimport Subscriber, raise_reader
 from libchronicle.native.hot cimport chr_frame, chr_next
 from libchronicle.protocol.event_time cimport chr_dating_ns, chr_is_injected
 from libchronicle.protocol.layout cimport (
     CHR_BOOK_DELTA,
+    CHR_BOOK_DELTA_BLOCK,
+    CHR_BOOK_FLAGS_STALE,
+    CHR_BOOK_RESET,
     CHR_BOOK_SNAPSHOT,
     CHR_GAP,
     CHR_INSTRUMENT,
+    CHR_ORDER_ADD,
+    CHR_ORDER_EXECUTE,
+    chr_book_delta_t,
     chr_raw_seq_offset,
 )
-from libchronicle.protocol.sbe cimport chr_book_levels, chr_levels
+from libchronicle.protocol.sbe cimport chr_block, chr_book_levels, chr_levels
 
 from libchronicle.errors import Corrupt
+from libchronicle.etl.reach import reach_of
 from libchronicle.etl.shelf import first_seq_of
 from libchronicle.queue import Queue
 
@@ -36,7 +44,9 @@ cdef class Found:
 
 cdef int _damaged(Found found) except -1:
     found.damaged = True
-    if found.book is not None:
+    if found.orders:
+        chr_l3_turn((<L3Book>found.book).l3, CHR_L3_WRONG)
+    elif found.book is not None:
         found.book.clear()
     return 0
 
@@ -49,13 +59,26 @@ cdef int _reference(Found found, const chr_frame *f, bint is_late) except -1:
     found.any = True
     if found.applied:
         found.applied_seq = found.seq
+    if found.blind:
+        found.blind_seq = found.seq
     found.partial = chr_is_injected(f.type_id, f.payload, f.size) or (is_late and f.type_id == CHR_GAP)
     return 0
 
 
+cdef bint _moves(const chr_frame *f) noexcept:
+    """Would a book of levels that is right take it?"""
+    cdef const chr_book_delta_t *m
+    if f.type_id != CHR_BOOK_DELTA:
+        return False
+    m = <const chr_book_delta_t *>chr_block(f.payload, f.size, CHR_BOOK_DELTA, CHR_BOOK_DELTA_BLOCK)
+    return m != NULL and not m.flags & CHR_BOOK_FLAGS_STALE
+
+
 cdef int _book(CleanQueue queue, Found found, const chr_frame *f) except -1:
     cdef chr_levels bids, asks
-    if chr_l2_apply(found.book.b, f.type_id, f.payload, f.size) != CHR_L2_APPLIED:
+    cdef int result = chr_l2_apply(found.book.b, f.type_id, f.payload, f.size)
+    if result != CHR_L2_APPLIED:
+        found.blind = result < 0 or (not found.book.b.valid and _moves(f))
         return 0
     found.applied = True
     if f.type_id == CHR_BOOK_SNAPSHOT:
@@ -63,6 +86,37 @@ cdef int _book(CleanQueue queue, Found found, const chr_frame *f) except -1:
         queue.snapshot_ts = f.ts_ns
     elif f.type_id == CHR_BOOK_DELTA and chr_book_levels(f.payload, f.size, &bids, &asks) == 0:
         queue.levels += bids.count + asks.count
+    return 0
+
+
+cdef int _orders(CleanQueue queue, Found found, const chr_frame *f) except -1:
+    """As Target keeps count of them."""
+    cdef chr_l3 *b = (<L3Book>found.book).l3
+    cdef bint injected = chr_is_injected(f.type_id, f.payload, f.size), filling = b.filling
+    cdef uint64_t seq = 0
+    cdef int result = chr_l3_apply(b, f.type_id, f.payload, f.size)
+    if injected:
+        memcpy(&seq, f.payload + chr_raw_seq_offset(f.type_id), sizeof(seq))
+        if not filling or seq != queue.orders_seq:
+            queue.orders_told = 0
+        queue.orders_seq = seq
+        queue.orders_told += 1
+        queue.orders_whole = not b.filling
+    elif f.type_id != CHR_INSTRUMENT:
+        queue.orders_told = 0
+    if result != CHR_L2_APPLIED or b.filling:
+        found.blind = result < 0 or (not b.l2.valid and not injected and CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE)
+        return 0
+    if injected or f.type_id == CHR_BOOK_SNAPSHOT:
+        found.applied = True
+        queue.restart_book()
+        queue.snapshot_ts = f.ts_ns
+        queue.orders_last = chr_l3_snapshot_records(b)
+    elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
+        found.applied = True
+        queue.levels += 1
+    elif f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
+        found.applied = True
     return 0
 
 
@@ -77,8 +131,11 @@ cdef int _frame(CleanQueue queue, Found found, const chr_frame *f, uint64_t from
     elif not chr_is_injected(f.type_id, f.payload, f.size):
         queue.filled = True
     if found.book is not None:
-        found.applied = False
-        _book(queue, found, f)
+        found.applied = found.blind = False
+        if found.orders:
+            _orders(queue, found, f)
+        else:
+            _book(queue, found, f)
         queue.shows_book = found.book.b.valid
     if event_ns:
         queue.date(event_ns)
@@ -102,8 +159,11 @@ cdef int _next(Subscriber reader, chr_frame *f, Found found) except -1:
             reader.seek_seq(reader.r.next_seq + 1)
 
 
-cdef Found restore(CleanQueue queue, uint64_t from_seq, bint is_book, bint is_late):
-    """Set `queue` to what it was when its last record was written. `from_seq`: the first record of the present origin."""
+cdef Found restore(CleanQueue queue, uint64_t from_seq, bint is_book, bint is_late, uint64_t orders_of):
+    """Set `queue` to what it was when its last record was written. `from_seq`: the first record of the present origin.
+
+    `orders_of`: the instrument, of a book of single orders; else 0.
+    """
     cdef Found found = Found.__new__(Found)
     cdef Subscriber reader
     cdef chr_frame f
@@ -115,9 +175,17 @@ cdef Found restore(CleanQueue queue, uint64_t from_seq, bint is_book, bint is_la
         number = live
         first = first_seq_of(queue.path, number)
     if is_book:
-        found.book = L2Book()
+        found.orders = orders_of != 0
+        found.book = L3Book() if orders_of else L2Book()
     if first is None:
         return found
+    if found.orders:
+        reach, known = reach_of(queue.path, live if begun else number, orders_of)
+        if not known:
+            chr_l3_turn((<L3Book>found.book).l3, CHR_L3_WRONG)
+        if reach < number:
+            number = reach
+            first = first_seq_of(queue.path, number)
     reader = Queue.open_subscriber(queue.path, None, seq=first)
     try:
         while _next(reader, &f, found):

@@ -62,9 +62,11 @@ class Shelf:
     def exists(self, kind: str, late: bool) -> bool:
         return (self.path(kind, late) / "control.meta").exists()
 
-    def open(self, kind: str, late: bool) -> CleanQueue:
-        """Become its writer. Raises as Queue.open_publisher does."""
-        return CleanQueue(Queue.open_publisher(self.path(kind, late), self._config))
+    def open(self, kind: str, late: bool, retained: int = 1) -> CleanQueue:
+        """Become its writer; `retained`: sealed segments that stay though all have read them. Raises as
+        Queue.open_publisher does."""
+        config = msgspec.structs.replace(self._config, retain_segments=retained)
+        return CleanQueue(Queue.open_publisher(self.path(kind, late), config))
 
     def origin(self, kind: str) -> Origin | None:
         """None: there is none, or it cannot be read."""

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.etl.restore cimport Found
+from libchronicle.native.hot cimport chr_frame
 
 
 cdef class Stream:
@@ -12,6 +13,7 @@ cdef class Stream:
     cdef readonly CleanQueue late       # None before the first late one
     cdef object shelf                   # opens queues, reads and writes origins
     cdef int64_t late_limit_ns
+    cdef uint64_t orders_of             # the instrument, where this is a book of single orders; else 0
     # what of the raw queue is in
     cdef uint64_t raw_id
     cdef uint64_t epoch
@@ -21,6 +23,8 @@ cdef class Stream:
     cdef bint fresh                     # nothing dated of this epoch is in: its first date is right, whatever came before
 
     cdef bint has(self, uint64_t raw_id, uint64_t epoch, uint64_t seq) noexcept
+    cdef bint told(self, uint64_t raw_id, const chr_frame *f) noexcept
+    cdef CleanQueue _open(self, bint late)
     cdef int begin(self, uint64_t raw_id, uint64_t epoch, int64_t ts_ns) except -1
     cdef int mark(self, uint64_t seq, bint partial) noexcept
     cdef CleanQueue route(self, int64_t event_ns)

@@ -11,12 +11,13 @@ writer, which stand in the stream's origin file (shelf.py). A record is in if it
 
 An origin is written when both queues are on the medium, so what it calls done is done, power loss or not.
 
-Where does a record belong? By its event time e; `day` is that of the plain queue's records:
+Where does a record belong? By its event time e (event_time.h); `day` is that of the plain queue's records:
 
     e has no date, or the date of `day`, or a later one     plain (which rolls first for another date)
     earlier date, nothing dated of this epoch in yet         plain: the feed was started with another clock or recording
     earlier date, e at most late_limit behind the latest     late
-    else                                                     nowhere; it is counted, and still in the raw archive
+    else                                                     nowhere; it is counted, and still in the raw archive. One of a
+                                                             book of single orders: plain, or none of its later ones would fit
 """
 
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
@@ -26,19 +27,21 @@ from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.etl.gap cimport chr_gap_room, make_gap
 from libchronicle.etl.restore cimport Found, restore
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.protocol.event_time cimport CHR_DAY_NS
+from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_is_injected
 from libchronicle.protocol.layout cimport CHR_GAP, CHR_GAP_REASON_LOST
 
+from libchronicle.etl.reach import RETAINED
 from libchronicle.etl.shelf import Origin
 
 
 cdef class Stream:
-    """`kind` is book, trade or quote. Opens the queues that are there."""
+    """`kind` is book, trade or quote. Opens the queues that are there. `orders_of`: the instrument, where its book is of orders."""
 
-    def __init__(self, str kind not None, shelf, int64_t late_limit_ns):
+    def __init__(self, str kind not None, shelf, int64_t late_limit_ns, uint64_t orders_of=0):
         self.kind = kind
         self.shelf = shelf
         self.late_limit_ns = late_limit_ns
+        self.orders_of = orders_of if kind == "book" else 0
         self.fresh = True
 
     def resume(self):
@@ -47,17 +50,20 @@ cdef class Stream:
         cdef Found late = None
         origin = self.shelf.origin(self.kind)
         if self.shelf.exists(self.kind, False):
-            self.plain = self.shelf.open(self.kind, False)
-            plain = restore(self.plain, origin.from_seq if origin else 0, self.kind == "book", False)
+            self.plain = self._open(False)
+            plain = restore(self.plain, origin.from_seq if origin else 0, self.kind == "book", False, self.orders_of)
         if self.shelf.exists(self.kind, True):
-            self.late = self.shelf.open(self.kind, True)
-            late = restore(self.late, origin.late_from_seq if origin else 0, self.kind == "book", True)
+            self.late = self._open(True)
+            late = restore(self.late, origin.late_from_seq if origin else 0, self.kind == "book", True, self.orders_of)
         if origin is not None:
             self.raw_id = origin.raw_queue_id
             self.epoch = origin.raw_epoch
             self._adopt(plain)
             self._adopt(late)
         return plain, late
+
+    cdef CleanQueue _open(self, bint late):
+        return self.shelf.open(self.kind, late, RETAINED if self.orders_of else 1)
 
     cdef int _adopt(self, Found found) except -1:
         if found is None or not found.any:
@@ -91,18 +97,27 @@ cdef class Stream:
             return True
         return self.any and (seq < self.seq or (seq == self.seq and not self.partial))
 
+    cdef bint told(self, uint64_t raw_id, const chr_frame *f) noexcept:
+        """Is the last record here this very one, though flagged as one that goes before another? The venue's own snapshot is."""
+        return (
+            self.partial and f.seq == self.seq and raw_id == self.raw_id and f.epoch == self.epoch
+            and chr_is_injected(f.type_id, f.payload, f.size)
+        )
+
     cdef int begin(self, uint64_t raw_id, uint64_t epoch, int64_t ts_ns) except -1:
         """Before each record: the plain queue is open, and the origin is that of the record."""
         if raw_id == self.raw_id and epoch == self.epoch:
             return 0
         if self.plain is None:
-            self.plain = self.shelf.open(self.kind, False)
+            self.plain = self._open(False)
         if raw_id != self.raw_id and self.plain.publisher.next_seq:
             self._tell_replaced(ts_ns)
         self.plain.publisher.flush()
         late_seq = 0
+        self.plain.orders_told = 0
         if self.late is not None:
             self.late.publisher.flush()
+            self.late.orders_told = 0
             late_seq = self.late.publisher.next_seq
         self.shelf.save_origin(
             self.kind,
@@ -142,5 +157,5 @@ cdef class Stream:
         if self.plain.high_ns - event_ns > self.late_limit_ns:
             return None
         if self.late is None:
-            self.late = self.shelf.open(self.kind, True)
+            self.late = self._open(True)
         return self.late

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libchronicle.book.l2 cimport L2Book
+from libchronicle.book.l3 cimport chr_l3
 from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.etl.stream cimport Stream
 from libchronicle.native.hot cimport chr_frame
@@ -47,7 +48,7 @@ cdef class Target:
     cdef readonly uint64_t instrument_id
     cdef bytes definition
     cdef tuple exponents
-    cdef bint has_book
+    cdef bint orders               # its book is one of single orders
     cdef readonly L2Book book
     cdef CleanQueue shown          # the book queue whose end shows the book as it is; None: neither does
     cdef readonly list streams
@@ -59,7 +60,10 @@ cdef class Target:
     cdef int _spoil(self, int kind, const chr_frame *f, uint64_t raw_id, int reason) except -1
     cdef int _ready(self, Stream stream, CleanQueue q, const chr_frame *f, int64_t event_ns, bint follows) except -1
     cdef int _lead(self, Stream stream, CleanQueue q, const chr_frame *f, bint follows, bint wanted) except -1
+    cdef bint _follows(self, Stream stream, CleanQueue q, const chr_frame *f, const void *block) except -1
+    cdef bint _wants_orders(self, CleanQueue q, const chr_frame *f, int64_t event_ns) noexcept
     cdef int _blind(self, Stream stream, CleanQueue q, const chr_frame *f) except -1
     cdef int _apply(self, CleanQueue q, const chr_frame *f, const uint8_t *payload, uint64_t levels) except -1
+    cdef int _apply_orders(self, CleanQueue q, const chr_frame *f, const chr_l3 *b) except -1
     cdef int _apply_unwritten(self, const chr_frame *f, uint64_t instrument_id) except -1
     cdef int _sweep(self, int64_t now_ns) except -1

@@ -11,6 +11,10 @@ What is written for a raw record N, in this order; a crash between any two leave
                  `snapshot_interval` older than N or `snapshot_levels` levels back; or the book moved on elsewhere (in the
                  other queue of the stream, or by a record that came too late to be written)
 
+Of a book of single orders the snapshot is a record for each order, over as many segments as that takes. It goes before a record of
+an order that a right book is about to take, and: the date changes; or the book moved on elsewhere; or it is due, l3_orders.h. A
+segment may have none, since a large book would fill every segment.
+
 Every one of these is decided by records alone, never by a clock or by when this process ran: whoever refines the same raw
 queue again gets the same segments.
 
@@ -22,21 +26,33 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, L2Book, chr_l2_apply, chr_l2_levels
+from libchronicle.book.l3 cimport (
+    CHR_L3_WRONG,
+    L3Book,
+    chr_l3,
+    chr_l3_apply,
+    chr_l3_follows,
+    chr_l3_snapshot_due,
+    chr_l3_snapshot_records,
+    chr_l3_turn,
+)
 from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.etl.gap cimport chr_gap_room, make_gap
 from libchronicle.etl.restore cimport Found
 from libchronicle.etl.stream cimport Stream
 from libchronicle.native.hot cimport chr_frame, chr_frame_bytes
-from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_event_ns
+from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_dating_ns, chr_is_injected
 from libchronicle.protocol.layout cimport (
     CHR_BOOK_DELTA,
     CHR_BOOK_FLAGS_STALE,
+    CHR_BOOK_RESET,
     CHR_BOOK_SNAPSHOT,
     CHR_GAP,
     CHR_GAP_REASON_MALFORMED,
     CHR_GAP_REASON_OVERFLOW,
     CHR_GAP_REASON_SEQUENCE,
     CHR_ORDER_ADD,
+    CHR_ORDER_EXECUTE,
     CHR_ORDER_MODIFY,
     chr_block_length,
     chr_book_delta_t,
@@ -68,7 +84,8 @@ cdef class Target:
     def __init__(self, definition not None, shelf):
         self.name = f"{definition.venue}:{definition.symbol}"
         self.instrument_id = definition.instrument_id
-        self.book = L2Book(definition.instrument_id)
+        self.orders = definition.book_mode == BookMode.L3
+        self.book = L3Book(self.instrument_id) if self.orders else L2Book(self.instrument_id)
         self.streams = []
 
     def resume(self, shelf):
@@ -76,7 +93,7 @@ cdef class Target:
         cdef Stream stream
         damaged = False
         for kind in STREAM_KINDS:
-            stream = Stream(kind, shelf, self.limits.late_limit_ns)
+            stream = Stream(kind, shelf, self.limits.late_limit_ns, self.instrument_id if self.orders else 0)
             self.streams.append(stream)
             plain, late = stream.resume()
             damaged = damaged or any(found is not None and found.damaged for found in (plain, late))
@@ -85,13 +102,22 @@ cdef class Target:
         return damaged
 
     def _take_book(self, Stream stream, Found plain, Found late):
-        """Of the two queues the one that changed it last shows the book as it is."""
+        """Of the two queues the one that changed it last shows the book as it is.
+
+        Unless a later record of the other one met a wrong book: what made it wrong may stand further back than was read.
+        """
+        cdef Found last = plain, other = late
         if plain is None:
             return
+        self.shown = stream.plain
         if late is not None and late.any and (not plain.any or late.applied_seq > plain.applied_seq):
-            self.book, self.shown = late.book, stream.late
-        else:
-            self.book, self.shown = plain.book, stream.plain
+            last, other, self.shown = late, plain, stream.late
+        self.book = last.book
+        if other is not None and other.blind_seq > last.applied_seq:
+            if self.orders:
+                chr_l3_turn((<L3Book>self.book).l3, CHR_L3_WRONG)
+            else:
+                self.book.clear()
 
     def define(self, bytes payload not None, definition not None):
         """Goes before the next record. Raises ExponentChanged: they are frozen, the definition stays what it was."""
@@ -102,9 +128,11 @@ cdef class Target:
         if payload == self.definition:
             return
         self.definition = payload
-        self.has_book = definition.book_mode != BookMode.L3
-        if self.has_book:
-            self.book.apply(definition.TEMPLATE_ID, payload)
+        if self.orders != (definition.book_mode == BookMode.L3):
+            self.orders = not self.orders
+            self.book = L3Book(self.instrument_id) if self.orders else L2Book(self.instrument_id)
+            self.shown = None
+        self.book.apply(definition.TEMPLATE_ID, payload)
 
     def close(self):
         for stream in self.streams:
@@ -120,9 +148,8 @@ cdef class Target:
         cdef uint64_t levels = 0
         cdef int64_t event_ns
         cdef bint follows = False
-        cdef const chr_book_delta_t *delta
         cdef const void *block
-        if stream.has(raw_id, f.epoch, f.seq):
+        if stream.has(raw_id, f.epoch, f.seq) or stream.told(raw_id, f):
             self.tally.repeated += 1
             return 0
         block = chr_block(f.payload, f.size, f.type_id, _least(f.type_id))
@@ -135,17 +162,16 @@ cdef class Target:
                 return self._spoil(kind, f, raw_id, CHR_GAP_REASON_MALFORMED)
             levels = bids.count + asks.count
         stream.begin(raw_id, f.epoch, f.ts_ns)
-        event_ns = chr_event_ns(f.type_id, f.payload, f.size, f.ts_ns)
+        event_ns = chr_dating_ns(f.type_id, f.payload, f.size, f.ts_ns)
         q = stream.route(event_ns)
+        if q is None and self.orders and kind == BOOK:
+            q = stream.plain
+            event_ns = 0
         if q is None:
             self.tally.too_late += 1
             return self._apply_unwritten(f, instrument_id) if kind == BOOK else 0
-        if f.type_id == CHR_BOOK_DELTA and self.has_book:
-            delta = <const chr_book_delta_t *>block
-            follows = not delta.flags & CHR_BOOK_FLAGS_STALE
-            if follows and not self.book.b.valid:
-                follows = False
-                self._blind(stream, q, f)
+        if kind == BOOK:
+            follows = self._follows(stream, q, f, block)
         if self._ready(stream, q, f, event_ns, follows):
             self.tally.too_large += 1
             if kind == BOOK:
@@ -158,9 +184,21 @@ cdef class Target:
             stream.fresh = False
         self.tally.records[kind] += 1
         self.tally.late += q is stream.late
-        if kind == BOOK and self.has_book:
+        if kind == BOOK:
             self._apply(q, f, q.last, levels)
         return 0
+
+    cdef bint _follows(self, Stream stream, CleanQueue q, const chr_frame *f, const void *block) except -1:
+        """Will the book take it, so that a snapshot may go before it?"""
+        cdef bint moves
+        if self.orders:
+            moves = CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE
+        else:
+            moves = f.type_id == CHR_BOOK_DELTA and not (<const chr_book_delta_t *>block).flags & CHR_BOOK_FLAGS_STALE
+        if moves and not self.book.b.valid:
+            self._blind(stream, q, f)
+            return False
+        return chr_l3_follows((<L3Book>self.book).l3, f.type_id, f.payload) if self.orders else moves
 
     cdef int gap(self, int kind, const chr_frame *f, uint64_t raw_id) except -1:
         """A Gap, into the stream if there is one: where nothing is, nothing is missing."""
@@ -171,7 +209,7 @@ cdef class Target:
         self._ready(stream, stream.plain, f, 0, False)
         stream.plain.put(CHR_GAP, f.payload, f.size, f.seq, 0, f.ts_ns)
         stream.mark(f.seq, False)
-        if kind == BOOK and self.has_book:
+        if kind == BOOK:
             self._apply(stream.plain, f, stream.plain.last, 0)
         return 0
 
@@ -193,6 +231,13 @@ cdef class Target:
             ):
                 q.roll()
                 self.tally.rolls += 1
+        if self.orders:
+            if follows and self._wants_orders(q, f, event_ns):
+                self.tally.rolls += q.put_orders((<L3Book>self.book).l3, f.seq, self.instrument_id, f.ts_ns, self.definition)
+                stream.mark(f.seq, True)
+                self.shown = q
+                self.tally.snapshots += 1
+            follows = False
         wanted = follows and (
             q is not self.shown
             or not q.has_snapshot
@@ -203,9 +248,21 @@ cdef class Target:
             return 0
         return self._lead(stream, q, f, follows, wanted)
 
+    cdef bint _wants_orders(self, CleanQueue q, const chr_frame *f, int64_t event_ns) noexcept:
+        if q.has_orders(f.seq):
+            return False
+        if q is not self.shown or (q.day >= 0 and event_ns and event_ns // CHR_DAY_NS != q.day):
+            return True
+        return chr_l3_snapshot_due(
+            q.levels, q.orders_last, self.limits.snapshot_levels, f.ts_ns - q.snapshot_ts,
+            self.limits.snapshot_interval_ns, q.has_snapshot,
+        )
+
     cdef int _lead(self, Stream stream, CleanQueue q, const chr_frame *f, bint follows, bint wanted) except -1:
         cdef uint64_t snapshot = 0, head = chr_frame_bytes(<uint32_t>len(self.definition)), need
         cdef uint32_t bids = 0, asks = 0
+        if head + chr_frame_bytes(f.size) > q.limit - SEGMENT_DATA:
+            return 1
         if follows:
             bids = chr_l2_levels(self.book.b, CHR_BID)
             asks = chr_l2_levels(self.book.b, CHR_ASK)
@@ -221,8 +278,6 @@ cdef class Target:
                 need += snapshot
             if need <= q.room():
                 break
-            if not q.filled:
-                return 1
             q.roll()
             self.tally.rolls += 1
             wanted = follows
@@ -253,12 +308,20 @@ cdef class Target:
 
     cdef int _apply(self, CleanQueue q, const chr_frame *f, const uint8_t *payload, uint64_t levels) except -1:
         """A record that has just been written to `q`."""
-        cdef int result = chr_l2_apply(self.book.b, f.type_id, payload, f.size)
+        cdef chr_l3 *b
+        cdef int result
+        if self.orders:
+            b = (<L3Book>self.book).l3
+            result = chr_l3_apply(b, f.type_id, payload, f.size)
+        else:
+            result = chr_l2_apply(self.book.b, f.type_id, payload, f.size)
         if result < 0:
             self.tally.refused += 1
             q.shows_book = False
         if result != CHR_L2_APPLIED:
             return 0
+        if self.orders:
+            return self._apply_orders(q, f, b)
         self.shown = q
         if f.type_id == CHR_BOOK_SNAPSHOT:
             q.restart_book()
@@ -268,15 +331,34 @@ cdef class Target:
             q.shows_book = self.book.b.valid
         return 0
 
+    cdef int _apply_orders(self, CleanQueue q, const chr_frame *f, const chr_l3 *b) except -1:
+        """The book of orders has taken it. Of a snapshot only the last order changes it; phases do not."""
+        if f.type_id == CHR_BOOK_SNAPSHOT or chr_is_injected(f.type_id, f.payload, f.size):
+            if not b.filling:
+                self.shown = q
+                q.restart_book()
+                q.orders_last = chr_l3_snapshot_records(b)
+        elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
+            self.shown = q
+            q.levels += 1
+            q.shows_book = True
+        elif f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
+            self.shown = q
+            q.shows_book = False
+        return 0
+
     cdef int _apply_unwritten(self, const chr_frame *f, uint64_t instrument_id) except -1:
         """A record that is nowhere: no queue shows the book now, so the next delta gets a snapshot before it."""
         cdef bytearray copy = bytearray((<const char *>f.payload)[:f.size])
         cdef uint8_t *payload = copy
-        if not self.has_book:
-            return 0
+        cdef int result
         if instrument_id:
             memcpy(payload + chr_instrument_offset(f.type_id), &instrument_id, sizeof(instrument_id))
-        if chr_l2_apply(self.book.b, f.type_id, payload, f.size) == CHR_L2_APPLIED:
+        if self.orders:
+            result = chr_l3_apply((<L3Book>self.book).l3, f.type_id, payload, f.size)
+        else:
+            result = chr_l2_apply(self.book.b, f.type_id, payload, f.size)
+        if result == CHR_L2_APPLIED:
             self.shown = None
         return 0
 

@@ -6,6 +6,7 @@
      - its venue time; where the venue gives none its event time; then the time it was received
      - a Gap tells of what is missing, an Instrument of what is meant: neither has a date
      - an injected snapshot stands before the delta it was written for and shows the book of before: no date of its own
+     - a BookReset tells, as a Gap does, that what stands here cannot be gone on with: no date, whenever it happened
      - a time further ahead of the frame's own than a quarter of an hour is no time (microseconds read as nanoseconds, a
        broken clock): without a date, or one such record would carry all that follow into its year
 
@@ -69,7 +70,8 @@ static inline int chr_is_injected(uint16_t type_id, const void *payload, uint32_
 /* The time by which a clean segment gets its date, if this record gives it one; else 0. The first such record of a segment
    decides; a segment without any has the date of its first frame. */
 static inline int64_t chr_dating_ns(uint16_t type_id, const void *payload, uint32_t size, int64_t frame_ts) {
-    return chr_is_injected(type_id, payload, size) ? 0 : chr_event_ns(type_id, payload, size, frame_ts);
+    if (type_id == CHR_BOOK_RESET || chr_is_injected(type_id, payload, size)) return 0;
+    return chr_event_ns(type_id, payload, size, frame_ts);
 }
 
 #endif

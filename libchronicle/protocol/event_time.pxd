@@ -6,4 +6,4 @@ cdef extern from "event_time.h" nogil:
 
     int64_t chr_event_ns(uint16_t type_id, const void *payload, uint32_t size, int64_t frame_ts)
     int64_t chr_dating_ns(uint16_t type_id, const void *payload, uint32_t size, int64_t frame_ts)
-    int chr_is_injected(uint16_t type_id, const void *payload, uint32_t size)
+    bint chr_is_injected(uint16_t type_id, const void *payload, uint32_t size)

@@ -17,9 +17,11 @@ from libchronicle.protocol.layout cimport (
     CHR_BOOK_SNAPSHOT,
     CHR_GAP,
     CHR_INSTRUMENT,
+    CHR_ORDER_ADD,
     CHR_ORDER_EXECUTE,
     chr_level_t,
 )
+from libchronicle.protocol.event_time cimport chr_is_injected
 from libchronicle.replay.event cimport ReplayEvent
 from libchronicle.signals.core cimport ColumnBuffer, Feature, FeatureBatch, Market, NumericFeature
 
@@ -110,6 +112,10 @@ cdef class FeatureEngine:
             if self.instrument_id and event.instrument_id != self.instrument_id:
                 return
             market.book = event.book
+            if frame.type_id == CHR_ORDER_ADD and chr_is_injected(frame.type_id, frame.payload, frame.size) and (
+                market.whole or market.book is None or not market.book.b.valid
+            ):
+                return  # one of many records of a snapshot: nothing has happened, unless it makes a wrong book right
         if frame.ts_ns >= self.midnight:
             self.new_date(frame.ts_ns)
         while frame.ts_ns >= self.next_bar:

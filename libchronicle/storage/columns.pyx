@@ -32,6 +32,7 @@ from libchronicle.protocol.layout cimport (
     CHR_TRADE_BLOCK,
     chr_level_t,
 )
+from libchronicle.protocol.event_time cimport chr_is_injected
 from libchronicle.protocol.sbe cimport chr_block, chr_book_levels, chr_level_at, chr_levels
 from libchronicle.storage.chain cimport Chain, Merge
 
@@ -82,7 +83,8 @@ TABLES = {
     "levels": (*_COMMON, ("kind", "B"), ("side", "B"), ("level", "H"), ("flags", "H"), ("price", "q"), ("qty", "q")),
     "orders": (*_COMMON, ("kind", "B"), ("order_id", "Q"), ("new_order_id", "Q"), ("trade_id", "Q"), ("side", "B"), ("price", "q"), ("qty", "q")),
 }
-"""Columns by table: name and format character of the struct module. `kind` is the record's type_id, `side` 1 bid or buy, 2 ask or sell."""
+"""Columns by table: name and format character of the struct module. `kind` is the record's type_id, 2 (as of a BookSnapshot) also for each order
+of a snapshot of orders; `side` 1 bid or buy, 2 ask or sell."""
 
 _WIDTH = {"q": 8, "Q": 8, "H": 2, "B": 1}
 
@@ -296,7 +298,8 @@ cdef class ColumnReader:
 
     cdef void order(self, const chr_frame *f, uint64_t order_id, uint64_t new_order_id, uint64_t trade_id, uint8_t side,
                     int64_t price, int64_t qty) noexcept nogil:
-        (<uint8_t *>self.cols[6])[self.rows] = <uint8_t>f.type_id
+        # an order that a snapshot tells of stood there already: to count it as added would double it
+        (<uint8_t *>self.cols[6])[self.rows] = CHR_BOOK_SNAPSHOT if chr_is_injected(f.type_id, f.payload, f.size) else <uint8_t>f.type_id
         (<uint64_t *>self.cols[7])[self.rows] = order_id
         (<uint64_t *>self.cols[8])[self.rows] = new_order_id
         (<uint64_t *>self.cols[9])[self.rows] = trade_id

@@ -24,6 +24,7 @@ from libchronicle.protocol import (
     GapReason,
     Instrument,
     OrderAdd,
+    OrderBookFlags,
     PhaseChange,
     Side,
     Trade,
@@ -79,12 +80,15 @@ def test_a_record_is_the_raw_one_byte_for_byte_but_for_its_reference_and_keeps_i
 
 
 def test_order_level_records_go_to_the_book_stream_as_they_are(world: World) -> None:
-    add = OrderAdd(instrument_id=number("L3"), order_id=7, price=10_000, qty=5, side=Side.BUY)
-    world.put(instrument("L3", book_mode=BookMode.L3), *[add] * 3)
+    adds = [
+        OrderAdd(instrument_id=number("L3"), order_id=n, price=10_000, qty=5, side=Side.BUY)
+        for n in (7, 8, 9)
+    ]
+    world.put(instrument("L3", book_mode=BookMode.L3), *adds, adds[0])
     refinery = world.refine()
-    assert [m.order_id for m in world.messages("L3", "book")[1:]] == [7, 7, 7]
-    assert refinery.figures["refused"] == 0
-    assert refinery.figures["snapshots"] == 0
+    orders = [m for m in world.messages("L3", "book")[1:] if not m.flags & OrderBookFlags.INJECTED]
+    assert [m.order_id for m in orders] == [7, 8, 9, 7]
+    assert refinery.figures["refused"] == 1
 
 
 def test_trading_phases_go_to_the_book_stream_and_those_of_the_venue_to_every_one(world: World) -> None:

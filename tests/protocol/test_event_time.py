@@ -43,7 +43,7 @@ def test_venue_time_comes_before_event_time_comes_before_receive_time(kind):
 def test_a_gap_and_a_definition_have_no_date():
     assert times(Gap(instrument_id=1, recv_ts=7, reason=GapReason.SEQUENCE)) == (0, 0)
     assert times(Instrument(instrument_id=1, book_mode=BookMode.L2, venue="v", symbol="S")) == (0, 0)
-    assert times(BookReset(instrument_id=1, recv_ts=7, reason=GapReason.CROSSED)) == (7, 7)
+    assert times(BookReset(instrument_id=1, recv_ts=7, reason=GapReason.CROSSED)) == (7, 0)
 
 
 def test_an_injected_snapshot_shows_the_book_of_before_and_dates_nothing():

@@ -237,7 +237,12 @@ def test_a_snapshot_of_orders_may_lie_in_several_segments_and_one_cut_off_is_pas
 
     def add(number: int) -> None:
         order = OrderAdd(
-            instrument_id=NUMBER, order_id=number, price=number % 9 * 10, qty=5, side=Side.BUY, venue_seq=number
+            instrument_id=NUMBER,
+            order_id=number,
+            price=number % 9 * 10,
+            qty=5,
+            side=Side.BUY,
+            venue_seq=number,
         )
         stream.append((number * 10, order))
         judge.apply(OrderAdd.TEMPLATE_ID, order.encode())
