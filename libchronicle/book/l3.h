@@ -6,11 +6,12 @@
      fresh  nothing came yet. Channels of single orders begin the day with an empty book, so the first order makes it right
      right  `valid`; every record that names an order names one that is there
      wrong  after a gap, a reset, or a record that contradicts the book; all but a snapshot is ignored then
+     filling  of a book that was not right: between the first and the last order of a snapshot. One that does not end: wrong
 
-   While the orders of a snapshot come, which are many records, the book stays what it was: they are gathered in a store of
-   their own (`coming`), which takes the place of the book's with the last of them. So whoever looks at a book that is right
-   never sees half of one, and a snapshot that does not end, its writer killed within it, changes nothing. But a fresh book is
-   wrong once one has begun: there was something before.
+   The orders of a snapshot, which are many records, are gathered in a store of their own (`coming`). With the last of them it
+   takes the place of the book's. So whoever looks at a book that is right never sees half of one, and a snapshot that does not
+   end, its writer killed within it, changes nothing. For such a book one that tells what it holds already is ignored as a
+   whole: nothing has happened, and every order keeps its `arrival`.
 
    Rules:
      - add: to the end of the queue of its price. With the flag noPrice it waits at no price, in a queue of its own per side
@@ -36,7 +37,7 @@ enum {
     CHR_L3_EXCESS = -7,    /* takes more than the order has left */
 };
 
-enum { CHR_L3_FRESH = 0, CHR_L3_RIGHT = 1, CHR_L3_WRONG = 2 };
+enum { CHR_L3_FRESH = 0, CHR_L3_RIGHT = 1, CHR_L3_WRONG = 2, CHR_L3_FILLING = 3 };
 
 /* Blocks as version 1 of the schema had them; `flags` stands behind. */
 enum { CHR_ORDER_ADD_V1 = 80, CHR_ORDER_MODIFY_V1 = 88 };
@@ -152,8 +153,26 @@ static inline void chr_l3_stamp(chr_l3 *b, uint64_t venue_seq, int64_t venue_ts,
 /* May a record of that venueSeq be applied now? */
 static inline int chr_l3_listens(chr_l3 *b, uint64_t venue_seq) {
     b->filling = 0; /* a snapshot that has begun will not end */
+    if (b->state == CHR_L3_FILLING) chr_l3_turn(b, CHR_L3_WRONG);
     if (b->state == CHR_L3_WRONG) return 0;
     return !venue_seq || venue_seq > b->snapshot_seq;
+}
+
+/* Hash of the content, queues and all: the sum, modulo 2^64, over all levels of h, where h begins as mix(price + side)
+   (side as in chr_l2_hash; mix(mix(side)) where orders have no price) and each order from the first to the last makes it
+   mix(mix(h + id) + qty). Who stands before whom counts, how the book came to be does not. 0 = empty. */
+static inline uint64_t chr_l3_store_hash(const chr_l3 *b, const chr_l3_store *s) {
+    uint64_t sum = 0;
+    for (uint32_t place = 1; place < s->levels_used; place++) {
+        const chr_l3_level *l = &s->levels[place];
+        if (!l->count) continue;
+        uint64_t side = l->side + 1u, price = (uint64_t)(l->key ^ b->l2.side[l->side].flip);
+        uint64_t h = chr_mix64(l->no_price ? chr_mix64(side) : price + side);
+        for (uint32_t at = l->head; at; at = s->orders[at].next)
+            h = chr_mix64(chr_mix64(h + s->orders[at].id) + (uint64_t)s->orders[at].qty);
+        sum += h;
+    }
+    return sum;
 }
 
 static inline int chr_l3_begin(chr_l3 *b, uint64_t venue_seq) {
@@ -163,7 +182,7 @@ static inline int chr_l3_begin(chr_l3 *b, uint64_t venue_seq) {
         chr_l3_store_free(&b->coming);
         return CHR_L2_FULL;
     }
-    if (b->state == CHR_L3_FRESH) chr_l3_turn(b, CHR_L3_WRONG);
+    if (b->state != CHR_L3_RIGHT) chr_l3_turn(b, CHR_L3_FILLING);
     b->coming_seq = venue_seq;
     b->filling = 1;
     return CHR_L2_APPLIED;
@@ -172,6 +191,10 @@ static inline int chr_l3_begin(chr_l3 *b, uint64_t venue_seq) {
 /* The snapshot is whole: it is the book from now on. Its levels stand in the order they came in, the best of a side first. */
 static inline int chr_l3_finish(chr_l3 *b) {
     chr_l3_store whole = b->coming;
+    if (b->state == CHR_L3_RIGHT && chr_l3_store_hash(b, &whole) == chr_l3_store_hash(b, &b->store)) {
+        b->filling = 0;
+        return CHR_L2_IGNORED;
+    }
     b->coming = b->store;
     b->store = whole;
     b->snapshot_seq = b->coming_seq;
@@ -195,11 +218,11 @@ static inline int chr_l3_gather(chr_l3 *b, const chr_order_add_t *m, int side, u
     result = chr_l3_admit(&b->coming, side, no_price, key, m->qty, &sum);
     if (result < 0) return chr_l3_fail(b, result);
     chr_l3_append(&b->coming, side, no_price, key, m->order_id, m->qty);
-    if (!(flags & CHR_ORDER_BOOK_FLAGS_LAST)) return CHR_L2_APPLIED;
+    if (!(flags & CHR_ORDER_BOOK_FLAGS_LAST)) return b->state == CHR_L3_RIGHT ? CHR_L2_IGNORED : CHR_L2_APPLIED;
     result = chr_l3_finish(b);
     if (result < 0) return chr_l3_fail(b, result);
-    chr_l3_stamp(b, m->venue_seq, m->venue_ts, m->event_ts, m->recv_ts);
-    return CHR_L2_APPLIED;
+    if (result == CHR_L2_APPLIED) chr_l3_stamp(b, m->venue_seq, m->venue_ts, m->event_ts, m->recv_ts);
+    return result;
 }
 
 static inline int chr_l3_add(chr_l3 *b, const void *payload, uint32_t size) {
@@ -355,22 +378,8 @@ static inline int chr_l3_calls(const chr_l3 *b) {
            b->phase == CHR_TRADING_PHASE_CLOSING_AUCTION;
 }
 
-/* Hash of the content, queues and all: the sum, modulo 2^64, over all levels of h, where h begins as mix(price + side)
-   (side as in chr_l2_hash; mix(mix(side)) where orders have no price) and each order from the first to the last makes it
-   mix(mix(h + id) + qty). Who stands before whom counts, how the book came to be does not. 0 = empty. */
-static inline uint64_t chr_l3_hash(const chr_l3 *b) {
-    uint64_t sum = 0;
-    for (uint32_t place = 1; place < b->store.levels_used; place++) {
-        const chr_l3_level *l = &b->store.levels[place];
-        if (!l->count) continue;
-        uint64_t side = l->side + 1u, price = (uint64_t)(l->key ^ b->l2.side[l->side].flip);
-        uint64_t h = chr_mix64(l->no_price ? chr_mix64(side) : price + side);
-        for (uint32_t at = l->head; at; at = b->store.orders[at].next)
-            h = chr_mix64(chr_mix64(h + b->store.orders[at].id) + (uint64_t)b->store.orders[at].qty);
-        sum += h;
-    }
-    return sum;
-}
+/* See chr_l3_store_hash. 0 = empty. */
+static inline uint64_t chr_l3_hash(const chr_l3 *b) { return chr_l3_store_hash(b, &b->store); }
 
 static inline const char *chr_l3_reason(int result) {
     switch (result) {

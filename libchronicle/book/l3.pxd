@@ -47,10 +47,6 @@ cdef extern from "l3.h" nogil:
     uint64_t chr_l3_hash(const chr_l3 *b)
     const char *chr_l3_reason(int result)
 
-    enum:
-        CHR_L3_WRONG
-    void chr_l3_turn(chr_l3 *b, uint8_t state)
-
 cdef extern from "l3_orders.h" nogil:
     ctypedef struct chr_l3_walk:
         uint32_t number
@@ -63,6 +59,7 @@ cdef extern from "l3_orders.h" nogil:
     void chr_l3_snapshot_put(chr_l3_walk *w, void *payload, uint64_t instrument_id, uint64_t raw_seq)
     int chr_l3_snapshot_due(
         uint64_t records, uint64_t last, uint64_t limit, int64_t age_ns, int64_t interval_ns, int has_one)
+    int chr_l3_ended(const chr_l3 *b, int was_filling, uint16_t type_id, const void *payload, int result)
     int chr_l3_follows(const chr_l3 *b, uint16_t type_id, const void *payload)
 
 

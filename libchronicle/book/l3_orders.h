@@ -97,6 +97,15 @@ static inline int chr_l3_snapshot_due(uint64_t records, uint64_t last, uint64_t 
     return records >= last && (!has_one || records >= limit || age_ns >= interval_ns);
 }
 
+/* Has a record, just applied with `result`, ended a snapshot? `was_filling`: as it was before. */
+static inline int chr_l3_ended(const chr_l3 *b, int was_filling, uint16_t type_id, const void *payload, int result) {
+    const uint16_t wanted = CHR_ORDER_BOOK_FLAGS_INJECTED | CHR_ORDER_BOOK_FLAGS_LAST;
+    if (type_id == CHR_BOOK_SNAPSHOT) return result == CHR_L2_APPLIED;
+    if (type_id != CHR_ORDER_ADD || result < 0 || b->filling || !b->l2.valid) return 0;
+    uint16_t flags = chr_l3_flags(payload, CHR_ORDER_ADD_V1);
+    return (flags & wanted) == wanted && (was_filling || flags & CHR_ORDER_BOOK_FLAGS_FIRST);
+}
+
 /* Would the book apply a record of an order, and is it one of the venue's own? Then a snapshot may go before it. */
 static inline int chr_l3_follows(const chr_l3 *b, uint16_t type_id, const void *payload) {
     if (!b->l2.valid || type_id < CHR_ORDER_ADD || type_id > CHR_ORDER_EXECUTE) return 0;

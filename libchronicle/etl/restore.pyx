@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from libchronicle.book.l2 cimport CHR_L2_APPLIED, L2Book, chr_l2_apply
-from libchronicle.book.l3 cimport CHR_L3_WRONG, L3Book, chr_l3, chr_l3_apply, chr_l3_snapshot_records, chr_l3_turn
+from libchronicle.book.l3 cimport CHR_L3_WRONG, L3Book, chr_l3, chr_l3_apply, chr_l3_ended, chr_l3_snapshot_records, chr_l3_turn
 from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.native.binding cimport Subscriber, raise_reader
 from libchronicle.native.hot cimport chr_frame, chr_next
@@ -104,15 +104,16 @@ cdef int _orders(CleanQueue queue, Found found, const chr_frame *f) except -1:
         queue.orders_whole = not b.filling
     elif f.type_id != CHR_INSTRUMENT:
         queue.orders_told = 0
-    if result != CHR_L2_APPLIED or b.filling:
-        found.blind = result < 0 or (not b.l2.valid and not injected and CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE)
-        return 0
-    if injected or f.type_id == CHR_BOOK_SNAPSHOT:
+    if chr_l3_ended(b, filling, f.type_id, f.payload, result):
         found.applied = True
         queue.restart_book()
         queue.snapshot_ts = f.ts_ns
         queue.orders_last = chr_l3_snapshot_records(b)
-    elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
+        return 0
+    if result != CHR_L2_APPLIED or b.filling:
+        found.blind = result < 0 or (not b.l2.valid and not injected and CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE)
+        return 0
+    if CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
         found.applied = True
         queue.levels += 1
     elif f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:

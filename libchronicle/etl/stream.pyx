@@ -17,7 +17,7 @@ Where does a record belong? By its event time e (event_time.h); `day` is that of
     earlier date, nothing dated of this epoch in yet         plain: the feed was started with another clock or recording
     earlier date, e at most late_limit behind the latest     late
     else                                                     nowhere; it is counted, and still in the raw archive. One of a
-                                                             book of single orders: plain, or none of its later ones would fit
+                                                             book of single orders: late, or none of its later ones would fit
 """
 
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
@@ -154,7 +154,7 @@ cdef class Stream:
         cdef int64_t day = event_ns // CHR_DAY_NS
         if event_ns == 0 or day >= self.plain.day or self.fresh:
             return self.plain
-        if self.plain.high_ns - event_ns > self.late_limit_ns:
+        if self.plain.high_ns - event_ns > self.late_limit_ns and not self.orders_of:
             return None
         if self.late is None:
             self.late = self._open(True)

@@ -64,6 +64,6 @@ cdef class Target:
     cdef bint _wants_orders(self, CleanQueue q, const chr_frame *f, int64_t event_ns) noexcept
     cdef int _blind(self, Stream stream, CleanQueue q, const chr_frame *f) except -1
     cdef int _apply(self, CleanQueue q, const chr_frame *f, const uint8_t *payload, uint64_t levels) except -1
-    cdef int _apply_orders(self, CleanQueue q, const chr_frame *f, const chr_l3 *b) except -1
+    cdef int _apply_orders(self, CleanQueue q, const chr_frame *f, const chr_l3 *b, int result, bint ended) except -1
     cdef int _apply_unwritten(self, const chr_frame *f, uint64_t instrument_id) except -1
     cdef int _sweep(self, int64_t now_ns) except -1

@@ -31,6 +31,7 @@ from libchronicle.book.l3 cimport (
     L3Book,
     chr_l3,
     chr_l3_apply,
+    chr_l3_ended,
     chr_l3_follows,
     chr_l3_snapshot_due,
     chr_l3_snapshot_records,
@@ -41,7 +42,7 @@ from libchronicle.etl.gap cimport chr_gap_room, make_gap
 from libchronicle.etl.restore cimport Found
 from libchronicle.etl.stream cimport Stream
 from libchronicle.native.hot cimport chr_frame, chr_frame_bytes
-from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_dating_ns, chr_is_injected
+from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_dating_ns
 from libchronicle.protocol.layout cimport (
     CHR_BOOK_DELTA,
     CHR_BOOK_FLAGS_STALE,
@@ -164,9 +165,6 @@ cdef class Target:
         stream.begin(raw_id, f.epoch, f.ts_ns)
         event_ns = chr_dating_ns(f.type_id, f.payload, f.size, f.ts_ns)
         q = stream.route(event_ns)
-        if q is None and self.orders and kind == BOOK:
-            q = stream.plain
-            event_ns = 0
         if q is None:
             self.tally.too_late += 1
             return self._apply_unwritten(f, instrument_id) if kind == BOOK else 0
@@ -310,18 +308,20 @@ cdef class Target:
         """A record that has just been written to `q`."""
         cdef chr_l3 *b
         cdef int result
+        cdef bint filling = False
         if self.orders:
             b = (<L3Book>self.book).l3
+            filling = b.filling
             result = chr_l3_apply(b, f.type_id, payload, f.size)
         else:
             result = chr_l2_apply(self.book.b, f.type_id, payload, f.size)
         if result < 0:
             self.tally.refused += 1
             q.shows_book = False
+        if self.orders:
+            return self._apply_orders(q, f, b, result, chr_l3_ended(b, filling, f.type_id, payload, result))
         if result != CHR_L2_APPLIED:
             return 0
-        if self.orders:
-            return self._apply_orders(q, f, b)
         self.shown = q
         if f.type_id == CHR_BOOK_SNAPSHOT:
             q.restart_book()
@@ -331,13 +331,14 @@ cdef class Target:
             q.shows_book = self.book.b.valid
         return 0
 
-    cdef int _apply_orders(self, CleanQueue q, const chr_frame *f, const chr_l3 *b) except -1:
-        """The book of orders has taken it. Of a snapshot only the last order changes it; phases do not."""
-        if f.type_id == CHR_BOOK_SNAPSHOT or chr_is_injected(f.type_id, f.payload, f.size):
-            if not b.filling:
-                self.shown = q
-                q.restart_book()
-                q.orders_last = chr_l3_snapshot_records(b)
+    cdef int _apply_orders(self, CleanQueue q, const chr_frame *f, const chr_l3 *b, int result, bint ended) except -1:
+        """The book of orders has seen it. Of a snapshot only the last order counts; phases do not."""
+        if ended:
+            self.shown = q
+            q.restart_book()
+            q.orders_last = chr_l3_snapshot_records(b)
+        elif result != CHR_L2_APPLIED or b.filling:
+            return 0
         elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
             self.shown = q
             q.levels += 1

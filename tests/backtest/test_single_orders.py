@@ -236,7 +236,7 @@ def test_a_contradiction_ends_what_the_strategy_hears_until_a_snapshot(record: o
         assert fills(ignored) == fills(run(tape(records(events(1500, 2))), Joiner()))
 
 
-def test_a_snapshot_puts_what_rests_at_the_back_of_its_level() -> None:
+def test_a_snapshot_of_what_the_book_holds_leaves_every_order_in_its_place() -> None:
     class One(Joiner):
         def on_book(self, ctx: Context, book: Book) -> None:
             if not ctx.orders() and not ctx.position(NAME).qty:
@@ -262,7 +262,7 @@ def test_a_snapshot_puts_what_rests_at_the_back_of_its_level() -> None:
         at += MS
         told.append((at, kind))
     result = run(tape(told), One())
-    assert fills(result) == [(at, 0, 99_990, 2)]
+    assert fills(result) == [(START + 8 * MS, 0, 99_990, 3)]
 
 
 def test_nothing_fills_and_nothing_is_taken_while_the_market_only_collects_orders() -> None:
