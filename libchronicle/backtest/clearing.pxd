@@ -1,11 +1,11 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from libchronicle.backtest.outbox cimport Outbox, chr_order_row
+from libchronicle.backtest.listing cimport Listing
+from libchronicle.backtest.outbox cimport chr_order_row
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.portfolio.account cimport Account, chr_account
+from libchronicle.portfolio.account cimport chr_account
 from libchronicle.protocol.layout cimport chr_execution_report_t
-from libchronicle.risk.gate cimport RiskGate
-from libchronicle.sim.matcher cimport chr_sim, chr_sim_event, chr_sim_order
+from libchronicle.sim.matcher cimport chr_sim_event, chr_sim_order
 
 cdef extern from "till.h" nogil:
     ctypedef struct chr_paid:
@@ -25,29 +25,16 @@ cdef struct chr_move:
     int64_t before               # position
 
 
-cdef class Clearing(Outbox):
-    cdef chr_sim sim
-    cdef readonly Account account
-    cdef readonly RiskGate gate
-    cdef list books              # of the venue's own, where it has any: they must live as long
-    cdef list queue_models       # they must live as long as the simulator asks them
-    cdef object queues, chances
-    cdef readonly object misfit  # why an instrument was refused, not the strategy's fault
-    cdef list names, currencies  # by slot
-    cdef readonly dict definitions   # name -> protocol Instrument
-    cdef bint asks_python        # a queue model is one of the user's
-    cdef bytes account_name
+cdef class Clearing(Listing):
     cdef uint64_t queue_id
     cdef uint32_t epoch
     cdef chr_till till
     cdef bint cancels_on_trip
-    cdef int64_t *heard_ns       # by slot: the last market record
     cdef chr_move *moved         # slots whose position this step has changed
     cdef uint32_t moved_count
     cdef object fundings
     cdef tuple funding           # the next payment: time, instrument, rate
     cdef int64_t sample_ns, next_sample_ns, begin_ns, next_funding_ns    # begin_ns: INT64_MIN before the run
-    cdef uint64_t next_exec_id
     cdef uint64_t rejects[64]
     cdef readonly uint64_t liquidations, trips
 
@@ -64,9 +51,8 @@ cdef class Clearing(Outbox):
     cdef int describe(self, chr_execution_report_t *body, const chr_order_row *row) noexcept
     cdef int move(self, uint32_t slot, int64_t before) noexcept
     cdef int trip(self, uint32_t slot, int code, int64_t now) except -1
-    cdef int told_balance(self, uint32_t place, int64_t now) except -1
+    cdef int told_balance(self, uint32_t place, uint32_t lane, int64_t now) except -1
     cdef int told_positions(self, int64_t now) except -1
     cdef int sample(self, int64_t now) except -1
     cdef int fund(self, int64_t now) except -1
     cdef int skip_samples(self, int64_t until) noexcept
-    cdef int slot_of(self, uint64_t instrument_id) noexcept

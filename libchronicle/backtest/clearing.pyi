@@ -1,23 +1,14 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from libchronicle.backtest.outbox import Outbox
-from libchronicle.portfolio.account import Account
-from libchronicle.protocol import AccountReport
-from libchronicle.protocol import Instrument as Definition
+from libchronicle.backtest.listing import Listing
 from libchronicle.risk import RiskGate
-from libchronicle.strategy.bookview import Book
-from libchronicle.strategy.instrument import Instrument
 
-class Clearing(Outbox):
-    """Matcher and account of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
+class Clearing(Listing):
+    """Matcher and account of one run, see Listing."""
 
-    account: Account
-    gate: RiskGate
     liquidations: int
     trips: int
-    definitions: dict[str, Definition]
-    misfit: Exception | None
     def __init__(
         self,
         gate: RiskGate,
@@ -28,14 +19,11 @@ class Clearing(Outbox):
         queues: Any = None,
         chances: Any = None,
         cancels_on_trip: bool = False,
-        latency: Any = None,
+        latencies: Iterable[Any] = ...,
+        lanes: Mapping[str, int] | None = None,
         sample_ns: int = 1_000_000_000,
         account_name: str = "",
     ) -> None: ...
-    def define(self, instrument: Instrument, definition: Definition, seen: Book | None = None) -> int:
-        """A definition: the slot of the instrument. Raises InvalidArgument for a queue model that needs single orders."""
-    def balances(self, now: int) -> list[AccountReport]:
-        """What the account holds, as the reports that tell of it."""
     def schedule_funding(self, payments: Iterable[tuple[int, str, int]]) -> None:
         """(time, instrument, rate) in order of time; those of instruments that are not there are left out."""
     def begin_curve(self, now: int) -> None:

@@ -6,8 +6,9 @@
 Rules
   - The key of an order is its row in `orders` + 1. Nothing in Python is made per order, fill or report.
   - A fill is booked in the account before the matcher believes it (till.h).
-  - An account on margin is valued at the middle of the book after each record, before an order is checked and before its balance is told. Once its equity is at or below the maintenance margin the venue cancels
-    everything and closes its positions at the touch: the strategy hears CANCELLED reports, a RiskEvent and its positions.
+  - An account on margin is valued at the middle of the book after each record, before an order is checked and before its balance is told.
+    Once its equity is at or below the maintenance margin the venue cancels everything and closes its positions
+    at the touch: the strategy hears CANCELLED reports, a RiskEvent and its positions.
   - Execution reports of a step come first, then the positions they changed, as the router sends them.
 """
 
@@ -15,10 +16,11 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint6
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from libchronicle.backtest.outbox cimport Outbox, chr_equity_row, chr_fill_row, chr_mark_row, chr_order_row, chr_report, chr_rows_at
+from libchronicle.backtest.listing cimport Listing
+from libchronicle.backtest.outbox cimport chr_equity_row, chr_fill_row, chr_mark_row, chr_order_row, chr_report, chr_rows_at
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, chr_l2, chr_l2_best
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.portfolio.account cimport Account, chr_account_free, chr_account_mark, chr_account_opened, chr_account_slot, chr_currency
+from libchronicle.portfolio.account cimport chr_account_free, chr_account_mark, chr_account_opened, chr_account_slot, chr_currency
 from libchronicle.portfolio.position cimport chr_i128, chr_notional, chr_price_of, overflow
 from libchronicle.protocol.layout cimport (
     CHR_ACCOUNT_REPORT,
@@ -44,8 +46,6 @@ from libchronicle.protocol.layout cimport (
     chr_position_report_t,
     chr_risk_event_t,
 )
-from libchronicle.risk.gate cimport RiskGate
-from libchronicle.sim.latency cimport latency_model
 from libchronicle.sim.matcher cimport (
     CHR_SIM_OPEN,
     CHR_SIM_PARTIAL,
@@ -56,35 +56,20 @@ from libchronicle.sim.matcher cimport (
     chr_sim_cancel_all,
     chr_sim_event,
     chr_sim_expire,
-    chr_sim_free,
-    chr_sim_init,
-    chr_sim_instrument,
     chr_sim_record,
     chr_sim_reset,
-    chr_sim_set_book,
     chr_sim_set_position,
-    chr_sim_terms,
 )
-from libchronicle.sim.queues cimport FillChances, QueueModel, queue_model
+from libchronicle.sim.queues cimport QueueModel
 from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.instrument cimport Instrument
 
-from libchronicle.errors import InvalidArgument
-from libchronicle.portfolio import InstrumentTerms
-from libchronicle.protocol import AccountReport, RejectCode
-from libchronicle.sim.queues import UserQueue
+from libchronicle.protocol import RejectCode
 
 cdef enum:
     MONEY_EXPONENT = -8
     RULE_LIQUIDATED = 255
     WHOLE_VENUE = -1
-
-def _too_coarse(name, model):
-    return InvalidArgument(
-        where=name, field="queue", value=model,
-        allowed="a model of price levels (RiskAverseQueue, ProbQueue, LogProbQueue), since its data holds no single orders; exact places need "
-        "them (LOBSTER, ITCH), and queue={instrument: model} chooses for each instrument",
-    )
 
 
 cdef uint8_t STATE_AFTER[16]
@@ -97,113 +82,43 @@ STATE_AFTER[CHR_EXEC_TYPE_CANCELLED] = CHR_SIM_CANCELLED
 STATE_AFTER[CHR_EXEC_TYPE_EXPIRED] = CHR_SIM_EXPIRED
 
 
-cdef class Clearing(Outbox):
-    """Of one run. `queues`: a QueueModel, or one by instrument name; `chances`: FillChances or None."""
+cdef class Clearing(Listing):
+    """Of one run, see Listing. `sample_ns`: interval of the equity curve."""
 
-    def __cinit__(self, RiskGate gate not None, *, uint64_t queue_id=1, uint32_t epoch=1, uint64_t seed=1, queues=None, chances=None,
-                  bint cancels_on_trip=False, latency=None, int64_t sample_ns=1_000_000_000, str account_name=""):
-        if chr_sim_init(&self.sim, seed):
-            raise MemoryError("no memory for a venue")
+    def __cinit__(self, *args, uint64_t queue_id=1, uint32_t epoch=1, bint cancels_on_trip=False, int64_t sample_ns=1_000_000_000, **more):
         self.sim.book_fill = chr_till_fill
         self.sim.book_context = &self.till
-        self.gate = gate
         self.cancels_on_trip = cancels_on_trip
-        self.account = gate.account
         self.till.account = &self.account.a
         self.queue_id, self.epoch = queue_id, epoch
-        self.queues, self.chances = queues, chances
-        self.queue_models, self.books, self.names, self.currencies, self.definitions = [], [], [], [], {}
-        self.latency = latency_model(latency)
-        self.latency.start(seed)
         self.sample_ns = sample_ns
         self.next_sample_ns = INT64_MAX
         self.begin_ns = INT64_MIN
         self.next_funding_ns = INT64_MAX
-        self.account_name = account_name.encode()[:16]
 
     def __dealloc__(self):
-        chr_sim_free(&self.sim)
         free(self.till.paid)
         free(self.moved)
-        free(self.heard_ns)
-
-    # ------------------------------------------------------------ instruments
 
     def define(self, Instrument instrument not None, definition, Book seen=None):
-        """A definition (protocol Instrument): the slot of the instrument. Known already: its tick, lot and filters change. `seen`: what
-        the venue matches against, None: the strategy's book. Raises InvalidArgument for a queue model that the book is too coarse for."""
-        cdef Book book = instrument._book if seen is None else seen
-        terms = InstrumentTerms.of(definition)
-        cdef int slot = self.account.add(terms)
-        self.definitions[instrument.name] = definition
-        self.gate.add(slot)
-        if slot < <int>self.sim.slots_count:
-            if self.sim.slots[slot].book != book.b:
-                chr_sim_set_book(&self.sim, slot, book.b, book.l3)
-            self.sim.slots[slot].terms.tick, self.sim.slots[slot].terms.lot = definition.tick_size, definition.lot_size
-            return slot
-        cdef chr_sim_terms shape
-        cdef QueueModel model = queue_model(self._queue_of(instrument))
-        memset(&shape, 0, sizeof(shape))
-        if model.needs_orders and book.l3 == NULL:
-            self.misfit = _too_coarse(instrument.name, model)
-            raise self.misfit
-        model.into(&shape)
-        if self.chances is not None:
-            (<FillChances?>self.chances).into(&shape)
-        shape.tick, shape.lot, shape.unit = definition.tick_size, definition.lot_size, 10.0 ** -definition.qty_exponent
-        moved = <chr_move *>realloc(self.moved, (slot + 1) * sizeof(chr_move))
-        if moved == NULL:
-            raise MemoryError("no memory for an instrument")
-        self.moved = moved
-        heard = <int64_t *>realloc(self.heard_ns, (slot + 1) * sizeof(int64_t))
-        if heard == NULL:
-            raise MemoryError("no memory for an instrument")
-        self.heard_ns = heard
-        heard[slot] = 0
-        if chr_sim_instrument(&self.sim, instrument.id, book.b, book.l3, &shape) != slot:
-            raise MemoryError("no memory for an instrument")
-        self.queue_models.append(model)
-        self.books.append(book)
-        self.asks_python = self.asks_python or isinstance(model, UserQueue)
-        self.names.append(instrument.name)
-        self.currencies.append(terms.settle_currency.encode()[:16])
-        if slot == 0 and self.begin_ns != INT64_MIN:
-            self.sample(self.begin_ns)
+        """See Listing."""
+        cdef uint32_t known = self.sim.slots_count
+        slot = Listing.define(self, instrument, definition, seen)
+        if self.sim.slots_count > known:
+            moved = <chr_move *>realloc(self.moved, self.sim.slots_count * sizeof(chr_move))
+            if moved == NULL:
+                raise MemoryError("no memory for an instrument")
+            self.moved = moved
+            if slot == 0 and self.begin_ns != INT64_MIN:
+                self.sample(self.begin_ns)
         return slot
-
-    def balances(self, int64_t now):
-        """What the account holds, as the reports that tell of it."""
-        found = []
-        for place, currency in enumerate(self.account.currencies):
-            if len(currency.encode()) > 16:
-                continue  # the definition names no currency; the account calls it by the instrument's name, a report has no room for that
-            balance, free = self.account.balance(currency), self.account.available(currency)
-            exponent = self.account.a.currencies[place].exponent
-            found.append(AccountReport(
-                ts=now, balance=int(balance.scaleb(-exponent)), available=int(free.scaleb(-exponent)), exponent=exponent,
-                account=self.account_name.decode(), currency=currency,
-            ))
-        return found
-
-    def _queue_of(self, Instrument instrument):
-        if isinstance(self.queues, dict):
-            return self.queues.get(instrument.name)
-        return self.queues
-
-    cdef int slot_of(self, uint64_t instrument_id) noexcept:
-        cdef uint32_t slot
-        for slot in range(self.sim.slots_count):
-            if self.sim.slots[slot].id == instrument_id:
-                return slot
-        return -1
 
     # ------------------------------------------------------------ the market
 
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1:
         """A market record that the instrument's book has taken."""
         cdef int rc
-        self.till.now = self.heard_ns[slot] = f.ts_ns
+        self.till.now = self.markets[slot].heard_ns = f.ts_ns
         rc = chr_sim_record(&self.sim, slot, f.type_id, f.payload, f.size, f.seq, f.ts_ns)
         if rc < 0 or self.sim.count or self.asks_python:
             self.settle(rc, f.ts_ns)
@@ -259,7 +174,7 @@ cdef class Clearing(Outbox):
             fill.side = CHR_SIDE_SELL if qty > 0 else CHR_SIDE_BUY
             fill.price, fill.qty, fill.fee = price, abs(qty), fee
             fill.liquidity, fill.realized = CHR_LIQUIDITY_TAKER, s.position.realized
-            report = self.report(CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
+            report = self.report(self.markets[at].lane, CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
             report.body.risk.instrument_id, report.body.risk.ts = self.sim.slots[at].id, now
             report.body.risk.code, report.body.risk.actual_value = CHR_REJECT_CODE_LIQUIDATION, qty
             memcpy(report.body.risk.text, b"liquidated: equity fell to the maintenance margin", 49)
@@ -320,7 +235,7 @@ cdef class Clearing(Outbox):
 
     cdef int tell(self, const chr_sim_event *e, int64_t now) except -1:
         cdef chr_order_row *row = <chr_order_row *>chr_rows_at(&self.orders, e.key - 1)
-        cdef chr_report *report = self.report(CHR_EXECUTION_REPORT, sizeof(chr_execution_report_t), now)
+        cdef chr_report *report = self.report(self.markets[e.slot].lane, CHR_EXECUTION_REPORT, sizeof(chr_execution_report_t), now)
         cdef chr_execution_report_t *body = &report.body.execution
         cdef bint ended
         self.next_exec_id += 1
@@ -350,6 +265,7 @@ cdef class Clearing(Outbox):
             currency = <bytes>self.currencies[e.slot]
             memcpy(body.fee_currency, <const char *>currency, len(currency))
             self.filled(e, row, &self.till.paid[self.till.told], now)
+            report.fill = self.fills.count
             self.till.told += 1
         self.fold(report)
         return 0
@@ -406,7 +322,7 @@ cdef class Clearing(Outbox):
 
     cdef int trip(self, uint32_t slot, int code, int64_t now) except -1:
         """A breaker has tripped: the strategy is told, what it sends is refused from now on, its open orders go where so configured."""
-        cdef chr_report *report = self.report(CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
+        cdef chr_report *report = self.report(self.markets[slot].lane, CHR_RISK_EVENT, sizeof(chr_risk_event_t), now)
         breach = self.gate.breakers.tripped(now)
         report.body.risk.instrument_id, report.body.risk.ts, report.body.risk.code = self.sim.slots[slot].id, now, code
         if breach is not None:
@@ -417,9 +333,9 @@ cdef class Clearing(Outbox):
             return self.settle(chr_sim_cancel_all(&self.sim, 0, WHOLE_VENUE, 0, code, now), now)
         return 0
 
-    cdef int told_balance(self, uint32_t place, int64_t now) except -1:
+    cdef int told_balance(self, uint32_t place, uint32_t lane, int64_t now) except -1:
         cdef const chr_currency *c = &self.account.a.currencies[place]
-        cdef chr_report *report = self.report(CHR_ACCOUNT_REPORT, sizeof(chr_account_report_t), now)
+        cdef chr_report *report = self.report(lane, CHR_ACCOUNT_REPORT, sizeof(chr_account_report_t), now)
         cdef chr_account_report_t *body = &report.body.account
         cdef chr_i128 available = chr_account_free(c)
         cdef bytes name = (<str>self.account.currencies[place]).encode()[:sizeof(body.currency)]
@@ -433,16 +349,17 @@ cdef class Clearing(Outbox):
         cdef chr_report *report
         cdef chr_position_report_t *body
         cdef chr_account_slot *s
-        cdef uint32_t i, count
+        cdef uint32_t i, count, lane
         cdef int code
         for i in range(self.moved_count):
             s = &self.account.a.slots[self.moved[i].slot]
             if s.margined:
                 self.value(self.moved[i].slot)
-            self.told_balance(s.settle, now)
+            lane = self.markets[self.moved[i].slot].lane
+            self.told_balance(s.settle, lane, now)
             if s.terms.spot and s.base != s.settle:
-                self.told_balance(s.base, now)
-            report = self.report(CHR_POSITION_REPORT, sizeof(chr_position_report_t), now)
+                self.told_balance(s.base, lane, now)
+            report = self.report(lane, CHR_POSITION_REPORT, sizeof(chr_position_report_t), now)
             body = &report.body.position
             body.instrument_id, body.ts, body.qty = self.sim.slots[self.moved[i].slot].id, now, s.position.qty
             overflow(chr_price_of(&s.terms, s.position.cost, s.position.qty, &body.avg_price))

@@ -18,6 +18,7 @@ cdef struct chr_listing:           # an instrument the strategy listens to
     chr_l3 *orders                 # the same book, where it is one of single orders; else NULL
     uint32_t place                 # in `instruments`
     int slot                       # at the venue; -1: not defined yet
+    bint direct                    # the venue sees what the strategy sees
     bint quarantined
     bint had_snapshot
 
@@ -30,7 +31,8 @@ cdef class BacktestEngine:
     cdef SimVenue venue
     cdef object lifecycle
     cdef Merged merged
-    cdef Ahead ahead               # None: the venue sees what the strategy sees
+    cdef list aheads               # sights that venues have of their own, by feed latency
+    cdef Ahead ahead               # the one of them whose next record comes first, or None
     cdef list feeds
     cdef readonly list instruments
     cdef chr_listing *listings
@@ -48,6 +50,7 @@ cdef class BacktestEngine:
     cdef chr_listing *listing(self, uint64_t id) noexcept
     cdef int advance(self, int64_t until, bint timers) except -1
     cdef int deliver(self) except -1
+    cdef int look_for_first(self) noexcept
     cdef int jump(self, int64_t until) except -1
     cdef int define(self, chr_listing *listing, const chr_frame *f) except -1
     cdef int broken(self, chr_listing *listing, const chr_frame *f, uint32_t source, str reason) except -1

@@ -31,7 +31,7 @@ from libchronicle.backtest.ahead cimport Ahead
 from libchronicle.backtest.hashing cimport chr_fold
 from libchronicle.backtest.merging cimport Merged
 from libchronicle.backtest.outbox cimport chr_report
-from libchronicle.backtest.sink cimport BacktestSink, chr_request, chr_ring_at, chr_ring_due, chr_ring_pop
+from libchronicle.backtest.sink cimport BacktestSink, chr_lanes_at, chr_lanes_due, chr_lanes_pop, chr_request
 from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.books cimport CHR_GAP_IGNORE, CHR_GAP_QUARANTINE, CHR_GAP_STOP, chr_books
 from libchronicle.book.l2 cimport chr_l2, chr_l2_crossed
@@ -83,6 +83,7 @@ cdef class BacktestEngine:
         self.policy = policy
         self.start_ns, self.end_ns = start_ns, end_ns
         self.merged = Merged(sources, self)
+        self.aheads = []
 
     def __dealloc__(self):
         free(self.listings)
@@ -103,6 +104,7 @@ cdef class BacktestEngine:
             self.listings[place].book, self.listings[place].orders = instrument._book.b, instrument._book.l3
             self.listings[place].place = place
             self.listings[place].slot = -1
+            self.listings[place].direct = True
 
     cdef chr_listing *listing(self, uint64_t id) noexcept:
         """Few are listed, and the last one asked for is asked for again."""
@@ -118,8 +120,10 @@ cdef class BacktestEngine:
     def begin(self):
         """Take the first record of each source."""
         self.merged.begin()
-        if self.ahead is not None:
-            self.ahead.begin()
+        cdef Ahead ahead
+        for ahead in self.aheads:
+            ahead.begin()
+        self.look_for_first()
 
     def damaged(self, uint32_t number, error):
         """A source could not read on. Goes on behind it unless the policy is stop."""
@@ -182,7 +186,7 @@ cdef class BacktestEngine:
         cdef int64_t timer, request, report, expiry, due, sample, shown
         while True:
             timer = self.ctx.timers.next_deadline if timers else INT64_MAX
-            request, report = chr_ring_due(&self.sink.ring), chr_ring_due(&self.venue.reports)
+            request, report = chr_lanes_due(&self.sink.lanes), chr_lanes_due(&self.venue.reports)
             expiry = chr_sim_next_expiry(&self.venue.sim)
             if expiry == 0:
                 expiry = INT64_MAX
@@ -197,12 +201,13 @@ cdef class BacktestEngine:
                 if shown > self.ctx.now:
                     self.set_now(shown)
                 self.ahead.step()
+                self.look_for_first()
             elif due < until and due <= sample:
                 if due > self.ctx.now:
                     self.set_now(due)
                 if request == due:
-                    self.venue.request(<chr_request *>chr_ring_at(&self.sink.ring, 0), self.ctx.now)
-                    chr_ring_pop(&self.sink.ring)
+                    self.venue.request(<chr_request *>chr_lanes_at(&self.sink.lanes), self.sink.lanes.first, self.ctx.now)
+                    chr_lanes_pop(&self.sink.lanes)
                 elif expiry == due:
                     self.venue.expire(self.ctx.now)
                 else:
@@ -219,14 +224,14 @@ cdef class BacktestEngine:
 
     cdef int deliver(self) except -1:
         """The first report reaches the strategy."""
-        cdef chr_report *report = <chr_report *>chr_ring_at(&self.venue.reports, 0)
+        cdef chr_report *report = self.venue.first_report()
         cdef chr_frame f
         f.payload = <const uint8_t *>&report.header
         f.size, f.type_id = report.size, report.type_id
         f.seq, f.ts_ns, f.epoch = report.seq, report.due, 1
         f.flags, f.version = 0, 1
         self.dispatcher.report(&f, REPORTS_QUEUE, False)
-        chr_ring_pop(&self.venue.reports)
+        chr_lanes_pop(&self.venue.reports)
         return 0
 
     # ------------------------------------------------------------ one record
@@ -265,13 +270,13 @@ cdef class BacktestEngine:
             if f.type_id == CHR_INSTRUMENT:
                 self.look_at_book(listing)
                 return self.define(listing, f)
-        if listing.slot >= 0 and not muted and self.ahead is None:
+        if listing.direct and listing.slot >= 0 and not muted:
             self.venue.record(listing.slot, f)
         return 0
 
     cdef int define(self, chr_listing *listing, const chr_frame *f) except -1:
         """The venue learns what it trades; the strategy, what it has of the currencies."""
-        if self.ahead is None:  # else it learns it from its own reading
+        if listing.direct:  # else it learns it from its own reading
             listing.slot = self.venue.define(
                 self.instruments[listing.place], Definition.decode(<bytes>f.payload[: f.size])
             )
@@ -366,8 +371,23 @@ cdef class BacktestEngine:
     # ------------------------------------------------------------ for the runner
 
     def look_ahead(self, Ahead ahead not None):
-        """The venue has a sight of its own of the market; before `begin`."""
-        self.ahead = ahead
+        """A venue has a sight of its own of the market; after `listen`, before `begin`."""
+        cdef uint32_t i
+        self.aheads.append(ahead)
+        for i in range(self.listed):
+            if self.instruments[i] in ahead.instruments:
+                self.listings[i].direct = False
+
+    cdef int look_for_first(self) noexcept:
+        """Whose sight of the market comes to its next record first."""
+        cdef Ahead one
+        if len(self.aheads) == 1:
+            self.ahead = <Ahead>self.aheads[0]
+            return 0
+        for one in self.aheads:
+            if self.ahead is None or one.due_ns < self.ahead.due_ns:
+                self.ahead = one
+        return 0
 
     def pass_time(self, int64_t until):
         """Let what is due before `until` happen, with no record to come; timers only until the end of the UTC date."""
@@ -387,13 +407,14 @@ cdef class BacktestEngine:
     def drain_venue(self):
         """Let the requests on their way arrive; the strategy hears of nothing any more."""
         cdef chr_request *request
-        while self.sink.ring.count:
-            request = <chr_request *>chr_ring_at(&self.sink.ring, 0)
+        while chr_lanes_due(&self.sink.lanes) != INT64_MAX:
+            request = <chr_request *>chr_lanes_at(&self.sink.lanes)
             self.set_now(max(self.ctx.now, request.due))
-            self.venue.request(request, self.ctx.now)
-            chr_ring_pop(&self.sink.ring)
-        while self.venue.reports.count:
-            chr_ring_pop(&self.venue.reports)
+            self.venue.request(request, self.sink.lanes.first, self.ctx.now)
+            chr_lanes_pop(&self.sink.lanes)
+        while chr_lanes_due(&self.venue.reports) != INT64_MAX:
+            self.venue.first_report()
+            chr_lanes_pop(&self.venue.reports)
 
     def warm(self):
         """Apply the records before start_ns to the books. True if there were any."""

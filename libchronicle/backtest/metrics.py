@@ -174,6 +174,7 @@ def _activity(result: BacktestResult, split: list[Split]) -> dict[str, Any]:
         "orders_rejected": int((~accepted).sum()),
         "orders_filled": int((orders["state"] == OrderState.FILLED).sum()),
         "rejects": dict(result.rejects),
+        "refusals": dict(result.refusals),
         "requests": result.requests,
         "fills": len(fills),
         "maker_fills": int((fills["liquidity"] == Liquidity.MAKER).sum()),

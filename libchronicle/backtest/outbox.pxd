@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from libchronicle.backtest.sink cimport chr_ring
+from libchronicle.backtest.sink cimport chr_lanes
 from libchronicle.protocol.layout cimport (
     chr_account_report_t,
     chr_execution_report_t,
@@ -10,7 +10,6 @@ from libchronicle.protocol.layout cimport (
     chr_risk_event_t,
     chr_sbe_header_t,
 )
-from libchronicle.sim.latency cimport LatencyModel
 
 cdef extern from "rows.h" nogil:
     enum:
@@ -62,6 +61,7 @@ cdef union chr_report_body:
 cdef struct chr_report:          # on its way to the strategy
     int64_t due
     uint64_t seq
+    uint64_t fill                # row of the fill it tells of, + 1; 0: none
     uint32_t size                # of the message: header and body
     uint16_t type_id
     chr_sbe_header_t header      # the message itself
@@ -69,13 +69,16 @@ cdef struct chr_report:          # on its way to the strategy
 
 
 cdef class Outbox:
-    cdef chr_ring reports
+    cdef chr_lanes reports
+    cdef list models                     # LatencyModel by lane
     cdef chr_rows orders, fills, curve, marks, rows_by_seq
-    cdef LatencyModel latency
-    cdef int64_t last_due
-    cdef uint64_t hash, next_report
+    cdef uint64_t hash, next_report, next_exec_id
+    cdef uint64_t delivered, delivered_execs
+    cdef dict told                       # currency -> time, balance and what is free, as last delivered
 
-    cdef chr_report *report(self, uint16_t type_id, uint16_t size, int64_t now) except NULL
+    cdef chr_report *report(self, uint32_t lane, uint16_t type_id, uint16_t size, int64_t now) except NULL
+    cdef chr_report *first_report(self) except NULL
+    cdef int no_older(self, chr_account_report_t *body) except -1
     cdef int fold(self, const chr_report *report) noexcept
     cdef chr_order_row *order_row(self, uint64_t seq) except NULL
     cdef int64_t row_of(self, uint64_t seq) noexcept

@@ -1,15 +1,24 @@
 """What a simulated venue writes: reports on their way to the strategy, and the rows of the result.
 
-A report never overtakes the one before it: it is due at max(now + latency, when that one is due), as on one connection.
+A report never overtakes the one before it from the same venue: it is due at max(now + latency, when that one is due), as on one connection.
+Execution ids rise in the order in which reports reach the strategy, over all venues, as those of a router do.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from libchronicle.backtest.hashing cimport chr_fold, chr_fold_bytes
-from libchronicle.backtest.sink cimport chr_ring_free, chr_ring_init, chr_ring_push
-from libchronicle.protocol.layout cimport CHR_SCHEMA_ID, CHR_SCHEMA_VERSION, chr_sbe_header_t
-from libchronicle.sim.latency cimport LatencyModel
+from libchronicle.backtest.sink cimport chr_lanes_at, chr_lanes_free, chr_lanes_init, chr_lanes_push
+from libchronicle.protocol.layout cimport (
+    CHR_ACCOUNT_REPORT,
+    CHR_EXECUTION_REPORT,
+    CHR_POSITION_REPORT,
+    CHR_SCHEMA_ID,
+    CHR_SCHEMA_VERSION,
+    chr_account_report_t,
+    chr_sbe_header_t,
+)
+from libchronicle.sim.latency cimport LatencyModel, latency_model
 
 
 cdef class Outbox:
@@ -19,11 +28,9 @@ cdef class Outbox:
         chr_rows_init(&self.curve, sizeof(chr_equity_row))
         chr_rows_init(&self.marks, sizeof(chr_mark_row))
         chr_rows_init(&self.rows_by_seq, sizeof(uint64_t))
-        if chr_ring_init(&self.reports, sizeof(chr_report)):
-            raise MemoryError("no memory for reports")
 
     def __dealloc__(self):
-        chr_ring_free(&self.reports)
+        chr_lanes_free(&self.reports)
         chr_rows_free(&self.orders)
         chr_rows_free(&self.fills)
         chr_rows_free(&self.curve)
@@ -32,22 +39,60 @@ cdef class Outbox:
 
     # ------------------------------------------------------------ reports
 
-    cdef chr_report *report(self, uint16_t type_id, uint16_t size, int64_t now) except NULL:
+    def open_lanes(self, latencies, uint64_t seed):
+        """A way back for each latency model; before the first report."""
+        cdef LatencyModel model
+        self.told = {}
+        self.models = [latency_model(one) for one in latencies]
+        for model in self.models:
+            model.start(seed)
+        if chr_lanes_init(&self.reports, len(self.models), sizeof(chr_report)):
+            raise MemoryError("no memory for reports")
+
+    cdef chr_report *report(self, uint32_t lane, uint16_t type_id, uint16_t size, int64_t now) except NULL:
         """A message to the strategy, its body zeroed. Fill it, then `fold` it."""
-        cdef int64_t latency = self.latency.response(now)
-        cdef chr_report *report = <chr_report *>chr_ring_push(&self.reports)
+        cdef int64_t latency = (<LatencyModel>self.models[lane]).response(now), due
+        cdef chr_report *report = <chr_report *>chr_lanes_push(&self.reports, lane, now + latency)
         if report == NULL:
             raise MemoryError("no memory for reports")
+        due = report.due
         memset(report, 0, sizeof(chr_report))
-        report.due = max(self.last_due, now + latency)
+        report.due = due
         report.seq = self.next_report
         report.type_id = type_id
         report.size = sizeof(chr_sbe_header_t) + size
         report.header.block_length, report.header.template_id = size, type_id
         report.header.schema_id, report.header.version = CHR_SCHEMA_ID, CHR_SCHEMA_VERSION
-        self.last_due = report.due
         self.next_report += 1
         return report
+
+    cdef chr_report *first_report(self) except NULL:
+        """The one that chr_lanes_due has found, numbered in the order of delivery."""
+        cdef chr_report *report = <chr_report *>chr_lanes_at(&self.reports)
+        if self.reports.count == 1:
+            return report  # the order in which they were made
+        report.seq = self.delivered
+        self.delivered += 1
+        if report.type_id == CHR_EXECUTION_REPORT:
+            self.delivered_execs += 1
+            report.body.execution.exec_id = self.delivered_execs
+            if report.fill:
+                (<chr_fill_row *>chr_rows_at(&self.fills, report.fill - 1)).exec_id = self.delivered_execs
+        elif report.type_id == CHR_POSITION_REPORT:
+            report.body.position.last_exec_id = self.delivered_execs
+        elif report.type_id == CHR_ACCOUNT_REPORT:
+            self.no_older(&report.body.account)
+        return report
+
+    cdef int no_older(self, chr_account_report_t *body) except -1:
+        """A balance that was overtaken by a later one of the same currency, told by way of another venue, is that one."""
+        cdef bytes currency = (<char *>body.currency)[:sizeof(body.currency)]
+        told = self.told.get(currency)
+        if told is not None and told[0] > body.ts:
+            body.ts, body.balance, body.available = told
+        else:
+            self.told[currency] = (body.ts, body.balance, body.available)
+        return 0
 
     cdef int fold(self, const chr_report *report) noexcept:
         """Into the hash of the run."""

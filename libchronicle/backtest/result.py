@@ -146,7 +146,9 @@ class BacktestResult:
     messages, rows  market records given after `start`; rows: price levels and trades in them
     wall_s          the run itself, without opening the data
     hash            of every market record, request and report in their order: equal for equal runs, in any process
-    requests        orders, cancels and replaces sent; `rejects`: refused ones by code
+    requests        orders, cancels and replaces sent; `rejects`: those the venue refused, by code
+    refusals        what never left, by reason: refused by `ctx.send`, orders that could not be made, instruments that
+                    nobody subscribed
     liquidations    how often the venue closed everything; `trips`: how often a breaker tripped
     failure         traceback of the exception that ended the run, "" if none did
     state           what on_save returned
@@ -169,6 +171,7 @@ class BacktestResult:
         self.hash: str = facts["hash"]
         self.requests: int = facts["requests"]
         self.rejects: dict[str, int] = facts["rejects"]
+        self.refusals: dict[str, int] = facts["refusals"]
         self.liquidations: int = facts["liquidations"]
         self.trips: int = facts["trips"]
         self.gaps: int = facts["gaps"]

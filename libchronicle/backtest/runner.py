@@ -11,10 +11,13 @@ from typing import Any
 
 from libchronicle.backtest.ahead import Ahead
 from libchronicle.backtest.data import Kinds, open_data
+from libchronicle.backtest.delays import Delays, Sight
+from libchronicle.backtest.described import read_toml
 from libchronicle.backtest.engine import BacktestEngine
 from libchronicle.backtest.funding import payments
 from libchronicle.backtest.result import BacktestResult
 from libchronicle.backtest.sink import BacktestSink
+from libchronicle.backtest.spelling import MODELS
 from libchronicle.backtest.venue import SimVenue
 from libchronicle.errors import (
     BacktestFailed,
@@ -31,9 +34,8 @@ from libchronicle.portfolio import Account
 from libchronicle.protocol import Instrument as Definition
 from libchronicle.replay import GapPolicy
 from libchronicle.risk import RiskGate, breakers_of
-from libchronicle.runtime.config import Limits, RiskConfig, StrategyConfig, load_strategy
+from libchronicle.runtime.config import Limits, RiskConfig
 from libchronicle.runtime.logging import Log
-from libchronicle.sim.latency import LatencyModel, PythonLatency
 from libchronicle.storage.archive import Time, to_ns
 from libchronicle.strategy.base import Strategy
 from libchronicle.strategy.context import KINDS, Context
@@ -58,7 +60,7 @@ class BacktestRunner:
     instruments  names (`venue:SYMBOL`) subscribed beside what on_start subscribes, or their kinds (book, trade, quote) by name
     missing      refuse | skip: what to do with an instrument that the data does not hold
     definition   what rows are of (a protocol Instrument)
-    latency      ConstantLatency(entry_us, response_us) or another model; None: none
+    latency      ConstantLatency(entry_us, response_us) or another model, or one for each venue by its name; None: none
     queue        a QueueModel, or one by instrument; None: RiskAverseQueue()
     chances      FillChances: touch, adverse selection, slippage; None: none
     fees         a FeeSchedule (MakerTaker), or one by instrument or venue; None: free
@@ -69,6 +71,8 @@ class BacktestRunner:
     gaps         stop | resync | quarantine | ignore
     limits       the strategy's Limits, as in its TOML; None: none
     risk         the RiskConfig beside them: what may be traded, breakers; None: the defaults
+    on_stop      cancel | keep: open orders at the end
+    on_disconnect  cancel | flatten: what a venue that was lost does to positions, besides cancelling orders
     seed         of everything random
     sample_ms    interval of the equity curve
     guard        raise | warn | off: what becomes of a callback that sleeps, does I/O or takes what cannot be repeated
@@ -96,6 +100,8 @@ class BacktestRunner:
         gaps: GapPolicy | str = GapPolicy.RESYNC,
         limits: Limits | None = None,
         risk: RiskConfig | None = None,
+        on_stop: str = "cancel",
+        on_disconnect: str = "cancel",
         seed: int = 1,
         sample_ms: int = 1000,
         guard: Action = "raise",
@@ -105,12 +111,8 @@ class BacktestRunner:
         self._start = None if start is None else to_ns(start)
         self._end = None if end is None else to_ns(end)
         self._instruments = _kinds_by_name(instruments)
-        self._skips = _skips(missing)
-        self._latency = (
-            PythonLatency(latency)
-            if latency is not None and not isinstance(latency, LatencyModel)
-            else latency
-        )
+        self._skips = _chosen("missing", missing, ("refuse", "skip")) == "skip"
+        self._delays = Delays(latency)
         self._queue, self._chances = queue, chances
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
         self._funding = dict(funding or {})
@@ -119,7 +121,9 @@ class BacktestRunner:
         self._policy = _policy(gaps)
         self._limits = Limits() if limits is None else limits
         self._risk = RiskConfig() if risk is None else risk
-        self._strategy: StrategyConfig | None = None
+        self._keeps = _chosen("on_stop", on_stop, ("cancel", "keep")) == "keep"
+        self._flattens = _chosen("on_disconnect", on_disconnect, ("cancel", "flatten")) == "flatten"
+        self._strategy: tuple[str, str] | None = None
         self._seed = seed
         self._sample_ns = sample_ms * 1_000_000
         self._guard: Action = guard
@@ -128,21 +132,16 @@ class BacktestRunner:
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str], data: Any, **settings: Any) -> BacktestRunner:
-        """A runner of the strategy that a TOML describes: its class, subscriptions, parameters, limits and risk.
+        """A runner of the strategy that a TOML describes: its class, subscriptions, parameters, limits, risk and `[backtest]`.
 
         `run()` then needs no strategy. `settings` as of BacktestRunner take the place of what the TOML says; `params` are added
-        to its own. Raises ConfigError, NoPermission, StrategyFileError.
+        to its own. Raises ConfigError, NoPermission, StrategyFileError, InvalidArgument.
         """
-        config = load_strategy(path)
-        settings["params"] = {**config.params, **(settings.get("params") or {})}
-        told = {
-            "instruments": dict.fromkeys(config.subscribe, config.kinds),
-            "missing": config.on_missing,
-            "limits": config.limits,
-            "risk": config.risk,
-        }
-        made = cls(data, **{**told, **settings})
-        made._strategy = config
+        told = read_toml(path)
+        settings["params"] = {**told.params, **(settings.get("params") or {})}
+        models = {name: read(told.settings[name]) for name, read in MODELS.items() if name in told.settings}
+        made = cls(data, **{**told.settings, **models, **settings})
+        made._strategy = told.file, told.class_name
         return made
 
     def strategy(self) -> Strategy:
@@ -151,12 +150,12 @@ class BacktestRunner:
             raise MisuseError(
                 reason="give run() a strategy, or make the runner with BacktestRunner.from_toml"
             )
-        return load_strategy_class(self._strategy.file, self._strategy.class_name)()
+        return load_strategy_class(*self._strategy)()
 
     def settings(self) -> dict[str, Any]:
         """What decides a run, as text: for reports."""
         told = {
-            "latency": self._latency,
+            "latency": self._delays.told,
             "queue": self._queue,
             "chances": self._chances,
             **self._money,
@@ -186,10 +185,10 @@ def _kinds_by_name(instruments: Iterable[str] | Mapping[str, Iterable[str]]) -> 
     return dict.fromkeys((instruments,) if isinstance(instruments, str) else instruments, KINDS)
 
 
-def _skips(missing: str) -> bool:
-    if missing not in ("refuse", "skip"):
-        raise InvalidArgument(where="BacktestRunner", field="missing", value=missing, allowed="refuse, skip")
-    return missing == "skip"
+def _chosen(field: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise InvalidArgument(where="BacktestRunner", field=field, value=value, allowed=", ".join(allowed))
+    return value
 
 
 def _policy(gaps: GapPolicy | str) -> int:
@@ -218,27 +217,27 @@ class _Run:
             allowed=settings._risk.allowed,
             breakers=breakers_of(settings._limits, settings._risk),
         )
-        self.sink = BacktestSink(settings._latency, seed=settings._seed)
+        self.sink = BacktestSink(settings._delays.models, seed=settings._seed)
         self.venue = SimVenue(
             gate,
             cancels_on_trip=settings._risk.on_trip != "reject",
             seed=settings._seed,
             queues=settings._queue,
             chances=settings._chances,
-            latency=settings._latency,
+            latencies=settings._delays.models,
+            lanes=settings._delays.lanes,
             sample_ns=settings._sample_ns,
             account_name="backtest",
         )
         self.ctx = Context(
             self.sink, params=settings._params, log=settings._log, account="backtest", exits=settings._risk
         )
-        config = settings._strategy
         self.lifecycle = Lifecycle(
             self.ctx,
             Recorder(),
             strategy,
-            flatten=config is not None and config.on_disconnect == "flatten",
-            cancel_on_stop=config is None or config.on_stop == "cancel",
+            flatten=settings._flattens,
+            cancel_on_stop=not settings._keeps,
             limits=settings._limits,
             flatten_on_trip=settings._risk.on_trip == "flatten",
         )
@@ -291,7 +290,9 @@ class _Run:
             raise BacktestFailed(
                 strategy=type(self._strategy).__name__, reason=reason, result=None
             ) from error
-        self._subscribed |= self._held(self.ctx.close_subscriptions())
+        chosen = self.ctx.close_subscriptions()
+        settings._delays.check({name.partition(":")[0] for name in (*settings._instruments, *chosen)})
+        self._subscribed |= self._held(chosen)
         self.dispatcher.subscribe(self._subscribed)
         if not self._subscribed:
             reason = "the strategy listens to nothing: name instruments=, or ctx.subscribe in on_start"
@@ -326,21 +327,31 @@ class _Run:
             **span,
         )
         engine.listen(instruments)
-        if settings._latency is not None and settings._latency.delays_feed:
-            again = settings._data.open(wanted, settings._start, settings._end)
-            ahead = Ahead(
-                [one.source for one in again],
-                self.venue,
-                instruments,
-                settings._latency,
-                seed=settings._seed,
-                ignores=settings._policy == _POLICIES[GapPolicy.IGNORE],
-                start_ns=start,
-                **span,
-            )
-            engine.look_ahead(ahead)
+        self.sink.route({one.id: settings._delays.lane(one.venue) for one in instruments})
+        for sight in settings._delays.sights(instruments):
+            engine.look_ahead(self._ahead(sight, start, span))
         engine.begin()
         return engine
+
+    def _ahead(self, sight: Sight, start: int, span: dict[str, int]) -> Ahead:
+        """The sources once more, for a venue that sees them earlier."""
+        settings = self._settings
+        mine = {one.name for one in sight.instruments}
+        others = {name.partition(":")[0] for name in self._subscribed} - {
+            one.venue for one in sight.instruments
+        }
+        wanted = {name: kinds for name, kinds in self._subscribed.items() if name in mine}
+        again = settings._data.open(wanted, settings._start, settings._end)
+        return Ahead(
+            [one.source for one in again if one.feed not in others],
+            self.venue,
+            sight.instruments,
+            sight.model,
+            seed=settings._seed,
+            ignores=settings._policy == _POLICIES[GapPolicy.IGNORE],
+            start_ns=start,
+            **span,
+        )
 
     def _drive(self, engine: BacktestEngine) -> None:
         settings, lifecycle = self._settings, self.lifecycle
@@ -394,6 +405,7 @@ class _Run:
             hash=f"{engine.digest:016x}",
             requests=self.sink.requests,
             rejects=rejects,
+            refusals=self.ctx.refused,
             liquidations=self.venue.liquidations,
             trips=self.venue.trips,
             gaps=engine.gaps,

@@ -6,19 +6,24 @@ from libchronicle.protocol.layout cimport (
     chr_new_order_t,
     chr_replace_order_t,
 )
-from libchronicle.sim.latency cimport LatencyModel
 from libchronicle.strategy.sink cimport OrderSink
 
 cdef extern from "ring.h" nogil:
     ctypedef struct chr_ring:
-        uint64_t first, count, room
+        uint64_t count
 
-    int chr_ring_init(chr_ring *r, uint32_t size)
-    void chr_ring_free(chr_ring *r)
-    void *chr_ring_at(const chr_ring *r, uint64_t i)
-    void *chr_ring_push(chr_ring *r)
-    void chr_ring_pop(chr_ring *r)
-    int64_t chr_ring_due(const chr_ring *r)
+cdef extern from "lanes.h" nogil:
+    ctypedef struct chr_lanes:
+        chr_ring *rings
+        int64_t *last_due
+        uint32_t count, first
+
+    int chr_lanes_init(chr_lanes *l, uint32_t count, uint32_t size)
+    void chr_lanes_free(chr_lanes *l)
+    void *chr_lanes_push(chr_lanes *l, uint32_t lane, int64_t due)
+    int64_t chr_lanes_due(chr_lanes *l)
+    void *chr_lanes_at(const chr_lanes *l)
+    void chr_lanes_pop(chr_lanes *l)
 
 
 cdef union chr_request_body:
@@ -37,10 +42,13 @@ cdef struct chr_request:
 
 
 cdef class BacktestSink(OrderSink):
-    cdef chr_ring ring
+    cdef chr_lanes lanes
+    cdef list models             # LatencyModel by lane
+    cdef dict routes             # instrument id -> lane; empty where there is one lane
     cdef int64_t now             # the engine keeps it at ctx.now
-    cdef int64_t last_due
-    cdef LatencyModel latency
     cdef uint64_t next_seq
     cdef uint64_t hash
     cdef readonly uint64_t requests
+
+    cdef uint32_t lane_of(self, uint64_t instrument_id) except? 0xFFFFFFFF
+    cdef int post(self, uint32_t lane, uint16_t type_id, const void *block, uint16_t block_size) except -1

@@ -7,7 +7,9 @@ from libchronicle.risk.checks cimport chr_proposal
 
 
 cdef class SimVenue(Clearing):
-    cdef int request(self, const chr_request *r, int64_t now) except -1
+    cdef uint32_t asked          # lane of the request that is looked at
+
+    cdef int request(self, const chr_request *r, uint32_t lane, int64_t now) except -1
     cdef int new_order(self, const chr_request *r, int64_t now) except -1
     cdef int cancel(self, const chr_request *r, int64_t now) except -1
     cdef int replace(self, const chr_request *r, int64_t now) except -1

@@ -55,9 +55,10 @@ cdef class SimVenue(Clearing):
         cdef int64_t row = self.row_of(seq) if epoch == self.epoch else -1
         return row if row >= 0 and chr_sim_order_at(&self.sim, row + 1) else -1
 
-    cdef int request(self, const chr_request *r, int64_t now) except -1:
+    cdef int request(self, const chr_request *r, uint32_t lane, int64_t now) except -1:
         """One request has arrived."""
         cdef int slot
+        self.asked = lane
         self.till.now = now
         if r.type_id == CHR_NEW_ORDER:
             return self.new_order(r, now)
@@ -71,6 +72,11 @@ cdef class SimVenue(Clearing):
                 slot = self.slot_of(r.body.cancel_all.instrument_id)
                 if slot < 0:
                     return 0
+            elif self.reports.count > 1:
+                for slot in range(self.sim.slots_count):
+                    if self.markets[slot].lane == lane:
+                        self.settle(chr_sim_cancel_all(&self.sim, 0, slot, r.seq + 1, 0, now), now)
+                return 0
             return self.settle(chr_sim_cancel_all(&self.sim, 0, slot, r.seq + 1, 0, now), now)
         return 0
 
@@ -146,7 +152,7 @@ cdef class SimVenue(Clearing):
         cdef int64_t bid = level.price if chr_l2_best(book, CHR_BID, &level) else 0
         cdef int64_t ask = level.price if chr_l2_best(book, CHR_ASK, &level) else 0
         self.gate.open_orders = self.sim.open
-        return self.gate.judge(slot, asked, bid, ask, self.heard_ns[slot], now)
+        return self.gate.judge(slot, asked, bid, ask, self.markets[slot].heard_ns, now)
 
     cdef int money_code(self, uint32_t slot, uint8_t side, const chr_proposal *asked) except -1:
         if self.account.a.slots[slot].margined:
@@ -159,7 +165,7 @@ cdef class SimVenue(Clearing):
 
     cdef int refuse(self, const chr_request *r, chr_order_row *row, uint8_t kind, uint16_t code, int64_t now) except -1:
         """A request that never reaches the matcher. `row` NULL: of an order that is not open."""
-        cdef chr_report *report = self.report(CHR_EXECUTION_REPORT, sizeof(chr_execution_report_t), now)
+        cdef chr_report *report = self.report(self.asked, CHR_EXECUTION_REPORT, sizeof(chr_execution_report_t), now)
         cdef chr_execution_report_t *body = &report.body.execution
         self.next_exec_id += 1
         self.rejects[code & 63] += 1

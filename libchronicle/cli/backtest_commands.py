@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from libchronicle.cli.arguments import JsonOption
+from libchronicle.cli.backtest_options import planned
+
+if TYPE_CHECKING:
+    from libchronicle.backtest import Plan
 
 __all__ = ["backtest_app"]
 
 backtest_app = typer.Typer(
     help="A strategy over recorded data.", no_args_is_help=True, rich_markup_mode="rich"
 )
-
-_Strategy = Annotated[str, typer.Argument(metavar="STRATEGY.toml", help="The TOML that also runs it live.")]
-_Data = Annotated[
-    list[str],
-    typer.Option(
-        "--data",
-        "-d",
-        metavar="PATH",
-        help="Run directory, archive, queue or recorded file; repeat it for several.",
-    ),
-]
-_Instruments = Annotated[
-    list[str] | None,
-    typer.Option("--instrument", "-i", metavar="VENUE:SYMBOL", help="Instead of the TOML's `subscribe`."),
-]
-_Start = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TIME", help="From this time on (ISO 8601, UTC); what comes before warms the books."
-    ),
-]
-_End = Annotated[str | None, typer.Option(metavar="TIME", help="Up to this time, exclusive.")]
-_Params = Annotated[
-    list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter over the TOML's.")
-]
-_Latency = Annotated[
-    str,
-    typer.Option(
-        metavar="MODEL", help="none, constant:ENTRY,RESPONSE, jitter:…, spikes:… (µs). docs/backtest.md"
-    ),
-]
-_Queue = Annotated[str, typer.Option(metavar="MODEL", help="risk-averse, prob:POWER, log, fifo.")]
-_Fees = Annotated[str, typer.Option(metavar="MAKER,TAKER", help="Basis points; a rebate is negative.")]
-_Cash = Annotated[str, typer.Option(metavar="AMOUNT", help="What the account begins with.")]
-_Leverage = Annotated[
-    float | None, typer.Option(metavar="X", help="Default: spot in full, contracts at their whole value.")
-]
-_Gaps = Annotated[str, typer.Option(metavar="POLICY", help="stop, quarantine, resync or ignore.")]
-_Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
 
 
 @backtest_app.callback()
@@ -60,24 +25,13 @@ def _group() -> None:
 
 
 @backtest_app.command("run")
+@planned
 def run(
-    strategy: _Strategy,
-    data: _Data,
+    plan: Plan,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="DIR", help="Write the report here: page, metrics, tables."),
     ] = None,
-    instrument: _Instruments = None,
-    start: _Start = None,
-    end: _End = None,
-    param: _Params = None,
-    latency: _Latency = "constant:500,500",
-    queue: _Queue = "risk-averse",
-    fees: _Fees = "0,0",
-    cash: _Cash = "100000",
-    leverage: _Leverage = None,
-    gaps: _Gaps = "resync",
-    seed: _Seed = 1,
     envelope: Annotated[
         bool,
         typer.Option(
@@ -89,18 +43,19 @@ def run(
 ) -> None:
     """Run a strategy over recorded data, as it runs live.
 
-    Ends with 0, or with 69 when the strategy raised (the report is written all the same).
+    Ends with 0, or with 69 when the strategy raised (the report is written all the same). What neither the options nor
+    the TOML's table backtest say has the defaults below.
 
     \b
     Examples:
       chronicle backtest run deploy/strategies/quoter.toml --data run --out out
       chronicle backtest run deploy/strategies/quoter.toml -d btcusdt.gz -i binance-usdm:BTCUSDT --queue prob:2 --fees=-0.5,5
+      chronicle backtest run quoter.toml -d MSFT_2012-06-21_34200000_37800000_message_50.csv -i nasdaq:MSFT --queue fifo
+      chronicle backtest run quoter.toml -d archive --latency binance-spot=constant:800,800 --latency nasdaq=constant:60,60
       chronicle backtest run deploy/strategies/quoter.toml -d archive --start 2024-08-08 --end 2024-08-09 --envelope --out out
     """
-    from libchronicle.cli.backtesting import run_backtest, run_envelope, settings
+    from libchronicle.cli.backtesting import run_backtest, run_envelope
 
-    plan = settings(strategy, data, instrument, param, start=start, end=end, latency=latency, queue=queue, fees=fees, cash=cash,
-                    leverage=leverage, gaps=gaps, seed=seed)  # fmt: skip
     if envelope:
         run_envelope(plan, out, workers, as_json=as_json)
     else:
@@ -108,33 +63,22 @@ def run(
 
 
 @backtest_app.command("sweep")
+@planned
 def sweep(
-    strategy: _Strategy,
-    data: _Data,
+    plan: Plan,
     grid: Annotated[
         list[str],
         typer.Option(
             "--grid",
             "-g",
             metavar="NAME=A,B",
-            help="Values of a parameter, or of latency, queue, fees, seed …; repeat it.",
+            help="Values of a parameter, or of latency, latency.VENUE, queue, chances, fees, seed …; repeat it.",
         ),
     ],
     out: Annotated[
         str,
         typer.Option("--out", "-o", metavar="DIR", help="A file a point; what is there is not run again."),
     ] = "sweep",
-    instrument: _Instruments = None,
-    start: _Start = None,
-    end: _End = None,
-    param: _Params = None,
-    latency: _Latency = "constant:500,500",
-    queue: _Queue = "risk-averse",
-    fees: _Fees = "0,0",
-    cash: _Cash = "100000",
-    leverage: _Leverage = None,
-    gaps: _Gaps = "resync",
-    seed: _Seed = 1,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes; 0: one a core.")] = 0,
     executor: Annotated[
         str, typer.Option(metavar="NAME", help="processes, or dask (extra cluster).")
@@ -151,8 +95,6 @@ def sweep(
       chronicle backtest sweep deploy/strategies/quoter.toml -d run -g requote_ms=100,250,1000 -g max_position=0.01,0.1
       chronicle backtest sweep deploy/strategies/quoter.toml -d archive -g "latency=constant:50,50;none" --sort sharpe
     """
-    from libchronicle.cli.backtesting import run_sweep, settings
+    from libchronicle.cli.backtesting import run_sweep
 
-    plan = settings(strategy, data, instrument, param, start=start, end=end, latency=latency, queue=queue, fees=fees, cash=cash,
-                    leverage=leverage, gaps=gaps, seed=seed)  # fmt: skip
     run_sweep(plan, grid, out, workers, executor, sort, as_json=as_json)

@@ -13,6 +13,7 @@ import typer
 
 from libchronicle.backtest import BacktestResult, Plan, envelope, sweep
 from libchronicle.backtest.output import output_dir
+from libchronicle.backtest.spelling import latency_words
 from libchronicle.backtest.sweep import Point, Progress
 from libchronicle.cli.context import print_json, split_instrument
 from libchronicle.cli.tables import render_table
@@ -33,11 +34,16 @@ def settings(
     params: Sequence[str] | None,
     **more: Any,
 ) -> Plan:
-    """The plan that the options say. Raises ConfigError, InvalidArgument, InvalidName, UnknownParameter, BadParameter."""
+    """The plan that the options say; what is None is left to the TOML. Raises ConfigError, InvalidArgument, InvalidName,
+    UnknownParameter, BadParameter."""
     for name in instruments or ():
         split_instrument(name)
     chosen = dict.fromkeys(instruments or (), _KINDS)
-    plan = Plan.of_toml(strategy, data=tuple(data), instruments=chosen, **more)
+    said = {name: value for name, value in more.items() if value is not None}
+    if "latency" in said:
+        said["latency"] = latency_words(said["latency"])
+    defaults = {"latency": "constant:500,500"}
+    plan = Plan.of_toml(strategy, defaults=defaults, data=tuple(data), instruments=chosen, **said)
     return plan.replace({f"params.{name}": value for name, value in _params(plan, params or ()).items()})
 
 
@@ -87,6 +93,7 @@ def _told(result: BacktestResult) -> str:
             f"{figures['fills']:,}, {figures['maker_fills']:,} as maker; {_percent(figures['fill_ratio'])} of what was ordered",
         ),
         ("orders", f"{figures['orders']:,}, refused {_counts(figures['rejects'])}"),
+        ("not sent", _counts(figures["refusals"])),
         (
             "data",
             f"{figures['messages']:,} messages in {result.wall_s:.2f} s, {figures['gaps']} gaps, hash {figures['hash']}",
@@ -158,8 +165,9 @@ def _grid(plan: Plan, words: Sequence[str]) -> dict[str, list[Any]]:
         name, equals, rest = word.partition("=")
         if not equals or not rest:
             raise InvalidArgument(where="sweep", field="--grid", value=word, allowed="NAME=A,B or NAME=A;B")
-        values = rest.split(";" if ";" in rest or name in ("latency", "fees") else ",")
-        if name in fields:
+        model = name in ("latency", "fees", "chances") or name.startswith("latency.")
+        values = rest.split(";" if ";" in rest or model else ",")
+        if model or name in fields:
             found[name] = [_value(one) if name != "cash" else one for one in values]
         else:
             found[f"params.{name}"] = [Params(plan.params).parse(name, one)[name] for one in values]

@@ -30,6 +30,7 @@ from libchronicle.runtime.environment import host_overrides, strategy_overrides
 
 __all__ = [
     "ArchiveConfig",
+    "BacktestConfig",
     "BusConfig",
     "EtlConfig",
     "ExchangeConfig",
@@ -192,6 +193,18 @@ class RiskConfig(_Table, frozen=True, kw_only=True):
     atr_bar_s: Annotated[float, msgspec.Meta(ge=0.001, le=86_400)] = 60.0
 
 
+class BacktestConfig(_Table, frozen=True, kw_only=True):
+    """What a backtest of the strategy takes where nothing else is said; models as docs/backtest.md spells them."""
+
+    latency: str | dict[str, str] | None = None  # one for all venues, or one for each
+    queue: str | None = None
+    chances: str | None = None
+    fees: str | None = None
+    cash: Amount | None = None
+    leverage: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    gaps: Literal["stop", "quarantine", "resync", "ignore"] | None = None
+
+
 class EtlConfig(_Table, frozen=True, kw_only=True):
     """The refinery: one daemon, or one for each group. Without this table nothing is refined."""
 
@@ -343,6 +356,7 @@ class StrategyConfig(_Table, frozen=True, kw_only=True):
     guard: GuardConfig = GuardConfig()
     limits: Limits = Limits()
     risk: RiskConfig = RiskConfig()
+    backtest: BacktestConfig = BacktestConfig()
 
 
 # ---------------------------------------------------------------- loading

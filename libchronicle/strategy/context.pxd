@@ -34,6 +34,8 @@ cdef class Context:
     cdef Counter orders_refused
     cdef Histogram tick_to_trade
     cdef tuple refusals
+    cdef uint64_t refused_counts[16]    # by -Refusal
+    cdef dict mistakes                  # error class -> how often: orders that could not be made, instruments nobody subscribed
     cdef object exits                   # how positions are left (ConfiguredExits), or None
     cdef Trace trace                    # None but in benchmarks
 

@@ -34,7 +34,7 @@ from libchronicle.errors import BadCombination, MisuseError, NotSubscribed, Orde
 from libchronicle.protocol import instrument_id
 from libchronicle.risk import exits_of
 from libchronicle.strategy.params import Params
-from libchronicle.strategy.refusal import Refusal
+from libchronicle.strategy.refusal import Refusal, reason_of
 
 KINDS = ("book", "trade", "quote")
 cdef int64_t LONGEST_MS = 10 * 366 * 86_400_000  # ten years: the nanoseconds from now on fit 64 bits
@@ -65,6 +65,8 @@ cdef class Context:
         self.features = {}
         self.gate = Refusal.NOT_TRADING
         self.max_open_orders = max_open_orders
+        memset(self.refused_counts, 0, sizeof(self.refused_counts))
+        self.mistakes = {}
         self.refusals = tuple(sorted(Refusal, reverse=True))
         self.exits = exits
 
@@ -95,6 +97,7 @@ cdef class Context:
         cdef Instrument found = self.instruments.get(key)
         if found is None:
             instrument_id(key)  # InvalidName for what never could be one
+            self.mistakes[NotSubscribed] = self.mistakes.get(NotSubscribed, 0) + 1
             raise NotSubscribed(instrument=key, known=", ".join(sorted(self.instruments)) or "none")
         return found
 
@@ -102,6 +105,7 @@ cdef class Context:
         """The handle, made when it is not there yet: for subscriptions."""
         if type(key) is not Instrument and key not in self.instruments:
             self.instruments[key] = made = Instrument(key)
+            (<Instrument> made).mistakes = self.mistakes
             (<Instrument> made).exits = None if self.exits is None else exits_of(self.exits)
         return self.find(key)
 
@@ -178,7 +182,15 @@ cdef class Context:
         """Order id, or a `Refusal` (negative) if the order was not sent."""
         return self.submit(order)
 
+    @property
+    def refused(self):
+        """What never left, by reason: Refusals that `send` and the like returned, orders that could not be made (BAD_PRICE and so on, the error
+        that was raised), instruments nobody subscribed."""
+        found = {why.name: self.refused_counts[-<int> why] for why in Refusal if self.refused_counts[-<int> why]}
+        return found | {reason_of(error): count for error, count in self.mistakes.items()}
+
     cdef object refuse(self, int why):
+        self.refused_counts[-why & 15] += 1
         if self.orders_refused is not None:
             self.orders_refused.add_native(1)
         return self.refusals[-1 - why]

@@ -26,6 +26,9 @@ cdef class Instrument:
     cdef Position _position
     cdef FeatureSet watched        # features that are kept up to date, or None
     cdef Exits exits               # stop-loss and take-profit of its position, or None
+    cdef dict mistakes             # the context's: orders that could not be made, by error; or None
+
+    cdef object mistaken(self, object error)
 
     cdef int watch(self, FeatureSet features) except -1
     cdef int define(self, const chr_instrument_t *definition) except -1

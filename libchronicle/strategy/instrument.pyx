@@ -28,7 +28,7 @@ from libchronicle.strategy.order cimport Order
 from libchronicle.strategy.text cimport text_of
 from libchronicle.strategy.tracker cimport Position
 
-from libchronicle.errors import BadCombination, BadPrice, BadQuantity, InstrumentNotDefined
+from libchronicle.errors import BadCombination, BadPrice, BadQuantity, InstrumentNotDefined, OrderError
 from libchronicle.protocol import instrument_id
 from libchronicle.strategy.amounts import format_amount, shortest_amount, to_mantissa
 
@@ -72,8 +72,14 @@ cdef class Instrument:
 
     cdef int _need(self) except -1:
         if not self.defined:
-            raise InstrumentNotDefined(instrument=self.name)
+            raise self.mistaken(InstrumentNotDefined(instrument=self.name))
         return 0
+
+    cdef object mistaken(self, object error):
+        """Counts it, and gives it back to be raised."""
+        if self.mistakes is not None:
+            self.mistakes[type(error)] = self.mistakes.get(type(error), 0) + 1
+        return error
 
     @property
     def is_defined(self):
@@ -150,10 +156,13 @@ cdef class Instrument:
     cdef int64_t _mantissa(self, object value, int exponent, object error, str what) except? -1:
         cdef int over
         if type(value) is not int:
-            value = to_mantissa(value, exponent, self.name, error, what)
+            try:
+                value = to_mantissa(value, exponent, self.name, error, what)
+            except OrderError as found:
+                raise self.mistaken(found)
         cdef int64_t mantissa = PyLong_AsLongLongAndOverflow(value, &over)
         if over:
-            raise error(instrument=self.name, value=f"an int of {value.bit_length()} bits", reason="does not fit 64 bits")
+            raise self.mistaken(error(instrument=self.name, value=f"an int of {value.bit_length()} bits", reason="does not fit 64 bits"))
         return mantissa
 
     cdef int64_t _price(self, object value) except? -1:
@@ -203,21 +212,21 @@ cdef class Instrument:
         cdef chr_instrument_t *d = &self.definition
         self._need()
         if side != CHR_SIDE_BUY and side != CHR_SIDE_SELL:
-            raise BadCombination(instrument=self.name, reason=f"side {side} is neither BUY nor SELL")
+            raise self.mistaken(BadCombination(instrument=self.name, reason=f"side {side} is neither BUY nor SELL"))
         if type == CHR_ORDER_TYPE_LIMIT or type == CHR_ORDER_TYPE_STOP_LIMIT:
             self._check_price(price)
         if qty <= 0:
-            raise BadQuantity(instrument=self.name, value=qty, reason="is not above zero")
+            raise self.mistaken(BadQuantity(instrument=self.name, value=qty, reason="is not above zero"))
         if d.lot_size > 0 and qty % d.lot_size:
-            raise BadQuantity(instrument=self.name, value=self.format_qty(qty), reason=self._off("lot", d.lot_size))
+            raise self.mistaken(BadQuantity(instrument=self.name, value=self.format_qty(qty), reason=self._off("lot", d.lot_size)))
         if qty < d.min_qty or (d.max_qty > 0 and qty > d.max_qty):
             limits = f"{self.format_qty(d.min_qty)} to {self.format_qty(d.max_qty)}"
-            raise BadQuantity(instrument=self.name, value=self.format_qty(qty), reason=f"is not within {limits}")
+            raise self.mistaken(BadQuantity(instrument=self.name, value=self.format_qty(qty), reason=f"is not within {limits}"))
         if price and not flags & CHR_ORDER_FLAGS_REDUCE_ONLY and chr_notional_below(price, qty, d.min_notional):
             least = shortest_amount(d.min_notional, d.price_exponent + d.qty_exponent)
-            raise BadQuantity(
+            raise self.mistaken(BadQuantity(
                 instrument=self.name, value=self.format_qty(qty), reason=f"is worth less than {least}, the least"
-            )
+            ))
         cdef Order order = Order.__new__(Order)
         order.instrument = self
         order.valid_for_ns = 0
@@ -233,10 +242,10 @@ cdef class Instrument:
 
     cdef int _check_price(self, int64_t price) except -1:
         if price <= 0:
-            raise BadPrice(instrument=self.name, value=price, reason="is not above zero")
+            raise self.mistaken(BadPrice(instrument=self.name, value=price, reason="is not above zero"))
         if self.definition.tick_size > 0 and price % self.definition.tick_size:
             reason = self._off("tick", self.definition.tick_size)
-            raise BadPrice(instrument=self.name, value=self.format_price(price), reason=reason)
+            raise self.mistaken(BadPrice(instrument=self.name, value=self.format_price(price), reason=reason))
         return 0
 
     cdef str _off(self, str step, int64_t size):
@@ -266,7 +275,7 @@ cdef class Instrument:
     ):
         """A market order: IOC (take what is there) or FOK (all or nothing)."""
         if tif != CHR_TIME_IN_FORCE_IOC and tif != CHR_TIME_IN_FORCE_FOK:
-            raise BadCombination(instrument=self.name, reason="a market order is IOC or FOK, it cannot rest")
+            raise self.mistaken(BadCombination(instrument=self.name, reason="a market order is IOC or FOK, it cannot rest"))
         cdef Order order = self._build(CHR_ORDER_TYPE_MARKET, side, 0, self._qty(qty), tif, _flags(False, reduce_only))
         self._finish(order, valid_for_ms, stp, tag)
         return order
@@ -302,27 +311,27 @@ cdef class Instrument:
 
     cdef int _check_tif(self, uint8_t tif, bint post_only, int64_t expire_ns) except -1:
         if tif < CHR_TIME_IN_FORCE_GTC or tif > CHR_TIME_IN_FORCE_GTD:
-            raise BadCombination(instrument=self.name, reason=f"time in force {tif} is none of GTC, IOC, FOK, GTD")
+            raise self.mistaken(BadCombination(instrument=self.name, reason=f"time in force {tif} is none of GTC, IOC, FOK, GTD"))
         if post_only and (tif == CHR_TIME_IN_FORCE_IOC or tif == CHR_TIME_IN_FORCE_FOK):
-            raise BadCombination(instrument=self.name, reason="post-only rests, IOC and FOK never rest; choose one")
+            raise self.mistaken(BadCombination(instrument=self.name, reason="post-only rests, IOC and FOK never rest; choose one"))
         if (tif == CHR_TIME_IN_FORCE_GTD) != (expire_ns != 0):
-            raise BadCombination(instrument=self.name, reason="GTD and expire_ns go together")
+            raise self.mistaken(BadCombination(instrument=self.name, reason="GTD and expire_ns go together"))
         if expire_ns < 0:
-            raise BadCombination(instrument=self.name, reason="expire_ns is before 1970")
+            raise self.mistaken(BadCombination(instrument=self.name, reason="expire_ns is before 1970"))
         return 0
 
     cdef int _finish(self, Order order, int64_t valid_for_ms, uint8_t stp, str tag) except -1:
         if valid_for_ms:
             if not 0 <= valid_for_ms <= LONGEST_MS:
                 reason = "is negative" if valid_for_ms < 0 else f"is above {LONGEST_MS}, ten years"
-                raise BadCombination(instrument=self.name, reason=f"valid_for_ms {reason}")
+                raise self.mistaken(BadCombination(instrument=self.name, reason=f"valid_for_ms {reason}"))
             order.valid_for_ns = valid_for_ms * 1_000_000
         order.body.stp_mode = stp
         cdef bytes raw
         if tag:
             raw = tag.encode("utf-8", "replace")
             if len(raw) > sizeof(order.body.tag):
-                raise BadCombination(instrument=self.name, reason=f"tag {tag[:16]!r}… is longer than 16 bytes")
+                raise self.mistaken(BadCombination(instrument=self.name, reason=f"tag {tag[:16]!r}… is longer than 16 bytes"))
             memcpy(order.body.tag, <const char *> raw, len(raw))
         return 0
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
-__all__ = ["Refusal"]
+__all__ = ["Refusal", "reason_of"]
 
 
 class Refusal(IntEnum):
@@ -16,3 +17,8 @@ class Refusal(IntEnum):
     PAUSED = -4  # by the operator
     NOT_SYNCED = -5  # the instrument's book waits for a snapshot; reduce-only orders pass
     TOO_MANY_ORDERS = -6  # max_open_orders
+
+
+def reason_of(error: type[Exception]) -> str:
+    """The class of an error as one of the reasons that are counted: BadPrice is BAD_PRICE."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", error.__name__).upper()

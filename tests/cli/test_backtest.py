@@ -192,3 +192,35 @@ def test_a_parameter_that_the_toml_does_not_know_cannot_be_swept(data: str, tmp_
     done = chronicle("sweep", *quoter("-d", data), "-g", "requote=1,2", "--out", str(tmp_path / "sweep"))
     assert done.returncode == 64
     assert "requote_ms" in done.stderr
+
+
+def test_chances_and_the_latency_of_a_venue_reach_the_run(data: str) -> None:
+    said = ["--latency", "made-up=constant:500,500", "--chances", "touch=0.2,through_only=0.5", "--json"]
+    done = chronicle("run", *quoter("-d", data, *said))
+    assert done.returncode == 0, done.stderr
+    plan = Plan.of_toml(
+        STRATEGIES / "quoter.toml",
+        data=(data,),
+        instruments={NAME: ("book", "trade", "quote")},
+        params={"requote_ms": 20},
+        latency={"made-up": "constant:500,500"},
+        chances="touch=0.2,through_only=0.5",
+    )
+    result = plan.run()
+    assert json.loads(done.stdout)["hash"] == result.hash
+    assert len(result.fills) < len(plan.replace({"chances": "none"}).run().fills)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--queue", "fifo"), "its data holds no single orders"),
+        (("--latency", "nasdaq=none"), "a model for each venue of the run"),
+        (("--chances", "touch=7"), "touch"),
+    ],
+)
+def test_what_cannot_be_is_said_with_what_can(words: tuple[str, ...], said: str, data: str) -> None:
+    done = chronicle("run", *quoter("-d", data, *words))
+    assert done.returncode == 64, done.stderr
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

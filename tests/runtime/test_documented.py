@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "### `[strategies]`": config.StrategiesConfig,
     "## A strategy's TOML": config.StrategyConfig,
     "### `[risk]` of a strategy": config.RiskConfig,
+    "### `[backtest]` of a strategy": config.BacktestConfig,
 }
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \|", re.MULTILINE)
 
