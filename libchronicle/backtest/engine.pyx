@@ -35,7 +35,7 @@ from libchronicle.backtest.sink cimport BacktestSink, chr_lanes_at, chr_lanes_du
 from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.books cimport CHR_GAP_IGNORE, CHR_GAP_QUARANTINE, CHR_GAP_STOP, chr_books
 from libchronicle.book.l2 cimport chr_l2, chr_l2_crossed
-from libchronicle.book.l3 cimport CHR_L3_RIGHT, CHR_L3_WRONG, chr_l3_calls, chr_l3_turn
+from libchronicle.book.l3 cimport CHR_L3_RIGHT, chr_l3_calls, chr_l3_turn
 from libchronicle.native.core cimport CHR_TYPE_LOST
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.layout cimport (
@@ -319,8 +319,6 @@ cdef class BacktestEngine:
         self.book_record(listing, f, source, muted)
         if listing.orders == NULL:
             self.look_at_book(listing)
-        if listing.orders != NULL and listing.orders.state == CHR_L3_WRONG and not was_valid and (<Instrument>self.instruments[listing.place]).synced:
-            self.broken(listing, f, source, "a snapshot of single orders that was cut off")
         if listing.slot >= 0 and was_valid and not listing.book.valid:
             self.venue.lose(listing.slot)
         return listing.book.applied != applied

@@ -385,6 +385,9 @@ static inline int chr_sim_record(chr_sim *m, uint32_t slot, uint16_t type_id, co
         uint8_t aggressor = e && e->side == CHR_SIDE_BUY ? CHR_SIDE_SELL : e && e->side == CHR_SIDE_SELL ? CHR_SIDE_BUY : CHR_SIDE_NONE;
         if (e && (chr_sim_trade(m, slot, e->price, e->qty, aggressor, seq, now) || chr_sim_told(s, e->price, e->qty, now))) return -1;
     }
+    /* a snapshot that the book took: other orders, in queues of their own */
+    if (type_id == CHR_ORDER_ADD && s->l3 && chr_l3_flags(payload, CHR_ORDER_ADD_V1) & CHR_ORDER_BOOK_FLAGS_INJECTED)
+        chr_sim_reset(m, slot);
     return chr_sim_book(m, slot, seq, now);
 }
 

@@ -202,8 +202,8 @@ cdef class Dispatcher:
             self.malformed += 1
             self.listener.book_lost(instrument, instrument._book.reason(result))
             return 1
-        if result != CHR_L2_APPLIED or (instrument._book.l3 != NULL and not instrument._book.b.valid):
-            return 0  # within a snapshot of single orders the book is none yet
+        if result != CHR_L2_APPLIED:
+            return 0
         instrument._book.seq = f.seq
         instrument._book.ts_ns = f.ts_ns
         cdef bint told = False

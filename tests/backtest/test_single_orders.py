@@ -236,7 +236,10 @@ def test_a_contradiction_ends_what_the_strategy_hears_until_a_snapshot(record: o
         assert fills(ignored) == fills(run(tape(records(events(1500, 2))), Joiner()))
 
 
-def test_a_snapshot_of_what_the_book_holds_leaves_every_order_in_its_place() -> None:
+@pytest.mark.parametrize(("left", "filled"), [(7, (8, 3)), (6, (10, 2))])
+def test_a_snapshot_of_what_the_book_holds_leaves_our_place_another_puts_us_last(
+    left: int, filled: tuple[int, int]
+) -> None:
     class One(Joiner):
         def on_book(self, ctx: Context, book: Book) -> None:
             if not ctx.orders() and not ctx.position(NAME).qty:
@@ -252,17 +255,19 @@ def test_a_snapshot_of_what_the_book_holds_leaves_every_order_in_its_place() -> 
         OrderAdd(venue_seq=2, order_id=2, price=100_000, qty=5, side=Side.SELL, **common),
         OrderAdd(venue_seq=3, order_id=3, price=99_990, qty=7, side=Side.BUY, **common),  # behind ours
         OrderAdd(venue_seq=3, order_id=1, price=99_990, qty=5, side=Side.BUY, flags=first, **common),
-        OrderAdd(venue_seq=3, order_id=3, price=99_990, qty=7, side=Side.BUY, flags=flags.INJECTED, **common),
+        OrderAdd(
+            venue_seq=3, order_id=3, price=99_990, qty=left, side=Side.BUY, flags=flags.INJECTED, **common
+        ),
         OrderAdd(venue_seq=3, order_id=2, price=100_000, qty=5, side=Side.SELL, flags=last, **common),
         OrderExecute(venue_seq=4, order_id=1, price=99_990, qty=5, side=Side.BUY, **common),
-        OrderExecute(venue_seq=5, order_id=3, price=99_990, qty=7, side=Side.BUY, **common),
+        OrderExecute(venue_seq=5, order_id=3, price=99_990, qty=left, side=Side.BUY, **common),
         OrderAdd(venue_seq=6, order_id=4, price=99_990, qty=5, side=Side.BUY, **common),
         OrderExecute(venue_seq=7, order_id=4, price=99_990, qty=2, side=Side.BUY, **common),
     ):
         at += MS
         told.append((at, kind))
     result = run(tape(told), One())
-    assert fills(result) == [(START + 8 * MS, 0, 99_990, 3)]
+    assert fills(result) == [(START + filled[0] * MS, 0, 99_990, filled[1])]
 
 
 def test_nothing_fills_and_nothing_is_taken_while_the_market_only_collects_orders() -> None:
