@@ -21,7 +21,7 @@ from libchronicle.protocol import (
     decode,
 )
 from libchronicle.replay.recorded import Recorded
-from libchronicle.runtime.config import RouterConfig
+from libchronicle.runtime.config import RiskConfig, RouterConfig
 from libchronicle.sim.paper_terms import paper_accounts, paper_latency
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.strategy import Side, Strategy
@@ -67,8 +67,9 @@ class Told(Memory):
 class PaperDesk:
     """A router of one strategy, `alpha`. `journal` outlives a `restart`."""
 
-    def __init__(self, router: RouterConfig, tape: Tape) -> None:
+    def __init__(self, router: RouterConfig, tape: Tape, risk: RiskConfig | None = None) -> None:
         self.router, self.queue = router, MemoryQueue(tape)
+        self.risk = risk or RiskConfig()
         self.journal, self.told = Memory(), Told(self)
         self.at = 0  # next record
         self.now = 0
@@ -87,7 +88,7 @@ class PaperDesk:
         self.state, self.markets = state, MarketData(state)
         self.engine = make_engine(self.router, state, journal, self.markets, lambda: False)
         self.client = state.client("alpha")
-        self.client.set_limits(self.router.limits, "paper")
+        self.client.set_limits(self.router.limits, "paper", self.risk)
         self.engine.watch.begin(self.client)
         self.client.reports = self.told
         if self.client.queue_id != QUEUE:

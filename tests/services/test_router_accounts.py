@@ -6,6 +6,7 @@ import random
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from libchronicle.backtest import BacktestRunner, Tape
@@ -22,7 +23,7 @@ from libchronicle.protocol import (
     Side,
     instrument_id,
 )
-from libchronicle.runtime.config import FeesConfig, PaperConfig, RouterConfig
+from libchronicle.runtime.config import FeesConfig, Limits, PaperConfig, RiskConfig, RouterConfig
 from libchronicle.testing import sample_market
 from tests.services.paper_desk import PaperDesk, Scripted, had_at, heard_in
 
@@ -87,6 +88,38 @@ def test_paper_and_backtest_refuse_the_same_orders_and_tell_the_same_balances(
         assert {currency: had[currency] for currency in told} == told, time - times[0]
     assert sum(one.code == "INSUFFICIENT_BALANCE" for one in again) > 3
     assert sum(one.kind == "fill" for one in again) > 3
+
+
+@pytest.mark.parametrize("on_trip", ["reject", "cancel"])
+def test_limits_and_a_loss_streak_stop_the_same_orders_on_paper_and_in_a_backtest(on_trip: Any) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    cash, tape = {"USDT": "30000", "BTC": "0.3"}, sample_market(SPOT, seconds=12, seed=seed)
+    limits = Limits(
+        max_order_qty="0.005", max_position_qty="0.01", max_open_orders=6, max_orders_per_s=45,
+        max_order_notional="290", max_losses_in_a_row=2,
+    )  # fmt: skip
+    risk = RiskConfig(on_trip=on_trip, breaker_reset="cooldown", breaker_cooldown_s=1.0)
+    strategy = Scripted(SPOT, seed)
+    BacktestRunner(
+        tape,
+        instruments=[SPOT],
+        cash=cash,
+        fees=schedule(FEES["plain"]),
+        limits=limits,
+        risk=risk,
+        guard="off",
+    ).run(strategy)
+    settings = msgspec.structs.replace(router(cash, FEES["plain"]), limits=limits)
+    desk = PaperDesk(settings, tape, risk)
+    desk.play(strategy.sent)
+    desk.until(strategy.had[-1][0])
+    again = heard_in(desk.events())
+    assert again == strategy.heard[: len(again)]
+    codes = {one.code for one in again}
+    assert {"ORDER_SIZE_LIMIT", "NOTIONAL_LIMIT", "LOSS_STREAK"} <= codes, codes
+    trips = [one for one in desk.events() if isinstance(one, RiskEvent)]
+    assert trips
 
 
 class Heavy(Scripted):
