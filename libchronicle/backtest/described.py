@@ -17,6 +17,7 @@ class Described(NamedTuple):
 
     file: str
     class_name: str
+    kinds: tuple[str, ...]
     params: dict[str, Any]
     settings: dict[str, Any]
 
@@ -35,4 +36,6 @@ def read_toml(path: str | os.PathLike[str]) -> Described:
     told = {
         name: value for name, value in msgspec.structs.asdict(config.backtest).items() if value is not None
     }
-    return Described(config.file, config.class_name, dict(config.params), settings | told)
+    return Described(
+        config.file, config.class_name, tuple(config.kinds), dict(config.params), settings | told
+    )

@@ -71,12 +71,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         cls, path: str | os.PathLike[str], *, defaults: Mapping[str, Any] | None = None, **settings: Any
     ) -> Plan:
         """What a strategy's TOML says: instruments, limits, risk, its `[backtest]`, and parameters. `settings` take the place
-        of it, `params` are added to its own; `defaults` hold where neither says anything. Raises ConfigError, NoPermission."""
+        of it, `params` are added to its own; `defaults` hold where neither says anything. `instruments`: names, with the kinds
+        of the TOML, or kinds by name. Raises ConfigError, NoPermission."""
         told = read_toml(path)
         params = {**told.params, **settings.pop("params", {})}
-        given = {name: value for name, value in settings.items() if name != "instruments" or value}
+        named = settings.pop("instruments", None)
+        if named:
+            chosen = dict(named) if isinstance(named, Mapping) else dict.fromkeys(named, told.kinds)
+            settings["instruments"] = chosen
         strategy = f"{told.file}:{told.class_name}"
-        return cls(strategy=strategy, params=params, **{**(defaults or {}), **told.settings, **given})
+        return cls(strategy=strategy, params=params, **{**(defaults or {}), **told.settings, **settings})
 
     def runner(self, **more: Any) -> BacktestRunner:
         """Raises InvalidArgument for a model that cannot be read, and what BacktestRunner raises."""

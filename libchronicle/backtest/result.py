@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from libchronicle.errors import InvalidArgument
 from libchronicle.portfolio import MONEY_EXPONENT
+from libchronicle.protocol import Side
+from libchronicle.strategy.amounts import shortest_amount
 
 if TYPE_CHECKING:
     import numpy
@@ -206,13 +208,21 @@ class BacktestResult:
                 where="explain", field="fill", value=fill, allowed=f"a row of fills, 0 to {count - 1}"
             )
         row = self.fills.row(fill)
-        text = f"{row['qty']} @ {row['price']}: {RULES.get(row['rule'], 'unknown rule')}"
+        name = self.instruments[row["instrument"]]
+        told = self.definitions[name]
+        qty, ahead, level_qty = (
+            shortest_amount(row[field], told.qty_exponent) for field in ("qty", "ahead", "level_qty")
+        )
+        price, level = (
+            shortest_amount(row[field], told.price_exponent) for field in ("price", "level_price")
+        )
+        text = f"{Side(row['side']).name} {qty} {name} @ {price}: {RULES.get(row['rule'], 'unknown rule')}"
         if row["rule"] in (3, 4):
-            text += f": {row['level_qty']} traded at {row['level_price']}"
+            text += f": {level_qty} traded at {level}"
         elif row["level_qty"]:
-            text += f": {row['level_qty']} displayed at {row['level_price']}"
+            text += f": {level_qty} displayed at {level}"
         if row["rule"] == 3:
-            text += f", {row['ahead']} were ahead"
+            text += f", {ahead} were ahead"
         return f"{text} (market record {row['cause_seq']})"
 
     def report(self, directory: str | Path) -> Path:

@@ -6,6 +6,7 @@ import gc
 import os
 import traceback
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
@@ -110,6 +111,9 @@ class BacktestRunner:
         self._data = open_data(data, definition)
         self._start = None if start is None else to_ns(start)
         self._end = None if end is None else to_ns(end)
+        if self._start is not None and self._end is not None and self._end <= self._start:
+            allowed = f"a time after start ({start})"
+            raise InvalidArgument(where="BacktestRunner", field="end", value=end, allowed=allowed)
         self._instruments = _kinds_by_name(instruments)
         self._skips = _chosen("missing", missing, ("refuse", "skip")) == "skip"
         self._delays = Delays(latency)
@@ -189,6 +193,10 @@ def _chosen(field: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise InvalidArgument(where="BacktestRunner", field=field, value=value, allowed=", ".join(allowed))
     return value
+
+
+def _utc(ns: int) -> str:
+    return f"{datetime.fromtimestamp(ns // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _policy(gaps: GapPolicy | str) -> int:
@@ -385,7 +393,8 @@ class _Run:
         if missing and failure is None:
             raise NoData(where=", ".join(missing), reason="no snapshot came, so there was no book to act on")
         if not engine.messages and failure is None:
-            reason = f"no record from {start} up to the end asked for; the data begins at {self._settings._data.first_ns()} ns"
+            first = _utc(self._settings._data.first_ns() or 0)
+            reason = f"no record from {_utc(start)} up to the end asked for; the data begins at {first}"
             raise NoData(where="BacktestRunner", reason=reason)
         _, _, rejects = self.venue.counts()
         return BacktestResult(

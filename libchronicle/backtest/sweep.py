@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +24,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import Any, Final
 
 import msgspec
@@ -122,10 +124,22 @@ def _pooled(waiting: Waiting, count: int) -> Iterator[Point]:
     """As many points as are done before a worker dies."""
     # spawn: a worker begins with nothing of ours, so a run does not depend on what ran here before
     with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
-        futures = [pool.submit(run_plan, key, plan, changes) for key, (plan, changes) in waiting.items()]
+        with _no_main():
+            futures = [pool.submit(run_plan, key, plan, changes) for key, (plan, changes) in waiting.items()]
         for future in as_completed(futures):
             with contextlib.suppress(BrokenProcessPool):
                 yield future.result()
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Workers that are started meanwhile do not run the caller's script again, which would begin another sweep in each."""
+    ours = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = ours
 
 
 def _end_with_parent() -> None:
@@ -160,7 +174,8 @@ def _over_dask(waiting: Waiting, workers: int, client: Any) -> Iterator[Point]:
         yield from (one.result() for one in dask.as_completed(_submitted(client, waiting)))
         return
     count = workers or len(os.sched_getaffinity(0))
-    cluster = dask.LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+    with _no_main():
+        cluster = dask.LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
     with cluster, dask.Client(cluster) as local:
         yield from (one.result() for one in dask.as_completed(_submitted(local, waiting)))
 

@@ -24,7 +24,6 @@ from libchronicle.strategy.params import Params
 __all__ = ["run_backtest", "run_envelope", "run_sweep", "settings"]
 
 _SHOWN = ("profit", "sharpe", "max_drawdown", "fills", "fill_ratio", "turnover")
-_KINDS = ("book", "trade", "quote")
 
 
 def settings(
@@ -38,12 +37,11 @@ def settings(
     UnknownParameter, BadParameter."""
     for name in instruments or ():
         split_instrument(name)
-    chosen = dict.fromkeys(instruments or (), _KINDS)
     said = {name: value for name, value in more.items() if value is not None}
     if "latency" in said:
         said["latency"] = latency_words(said["latency"])
     defaults = {"latency": "constant:500,500"}
-    plan = Plan.of_toml(strategy, defaults=defaults, data=tuple(data), instruments=chosen, **said)
+    plan = Plan.of_toml(strategy, defaults=defaults, data=tuple(data), instruments=instruments, **said)
     return plan.replace({f"params.{name}": value for name, value in _params(plan, params or ()).items()})
 
 

@@ -13,7 +13,7 @@ from libchronicle.strategy.params import str_of
 
 __all__ = ["run_list"]
 
-HEADER = ("STRATEGY", "STATE", "TRADES", "ACCOUNT", "PARAMETERS")
+HEADER = ("STRATEGY", "STATE", "TRADES", "ACCOUNT", "PARAMETERS OF ITS TOML")
 
 
 def run_list(run: str | None, config: str | None, *, as_json: bool) -> None:

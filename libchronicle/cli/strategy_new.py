@@ -13,17 +13,17 @@ from libchronicle.cli.context import split_instrument
 from libchronicle.cli.strategy_template import CODE, SETTINGS, TEST
 from libchronicle.errors import AlreadyThere, ConfigError, InvalidName
 from libchronicle.runtime.config import HostConfig, load_host
-from libchronicle.sim.instruments import generated_instrument
+from libchronicle.sim.instruments import MARKETS, generated_instrument
 
 __all__ = ["run_new"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _SOMETHING = "binance-spot:BTCUSDT"
-_WORTH = 60.0
+_WORTH = 120.0  # above the least order of each market: a USD-M contract of BTCUSDT asks for 100
 
 
 def run_new(name: str, instrument: str | None, directory: str | None, config: str | None) -> None:
-    """Write the three files and say what to do with them. Raises InvalidName, ConfigError, AlreadyThere, HostError."""
+    """Write the files and say what to do with them. Raises InvalidName, ConfigError, AlreadyThere, HostError."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         reason = "1 to 31 of a-z 0-9 _, the first a letter, and no word of Python: it names a module too"
         raise InvalidName(name=name, kind="strategy", reason=reason)
@@ -38,7 +38,10 @@ def run_new(name: str, instrument: str | None, directory: str | None, config: st
             reason="there is no host.toml here; give --config or --dir",
         )
     words = {"@NAME@": name, "@CLASS@": _class_name(name), "@INSTRUMENT@": traded, **_amounts(traded)}
-    files = {f"{name}.py": CODE, f"{name}.toml": SETTINGS, f"test_{name}.py": TEST}
+    files = {f"{name}.py": CODE, f"{name}.toml": SETTINGS}
+    generated = traded.partition(":")[0] in MARKETS
+    if generated:
+        files[f"test_{name}.py"] = TEST
     home.mkdir(0o755, parents=True, exist_ok=True)
     there = [str(home / file) for file in files if (home / file).exists()]
     if there:
@@ -48,6 +51,12 @@ def run_new(name: str, instrument: str | None, directory: str | None, config: st
             text = text.replace(word, value)
         _write(home / file, text)
     shown = Path(os.path.relpath(home))
+    if not generated:
+        print(
+            f"wrote {shown / f'{name}.py'} and {name}.toml; no test, as minutes are made up of {', '.join(MARKETS)} only"
+        )
+        print(f"  chronicle backtest run {shown / f'{name}.toml'} --data FILE   over recorded data")
+        return
     test, up = f"python {shown / f'test_{name}.py'}", "chronicle up"
     print(f"wrote {shown / f'{name}.py'}, {name}.toml and test_{name}.py")
     print(f"  {test}   a backtest of it, on a made-up minute; its tests with pytest")
@@ -64,8 +73,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _amounts(instrument: str) -> dict[str, str]:
-    """A quantity that is worth some sixty of the quote currency, in whole lots, and five of it as the limit."""
+    """A quantity that is worth some 120 of the quote currency, in whole lots, and five of it as the limit.
+
+    Of a market that nobody here knows, one.
+    """
     market, _, symbol = instrument.partition(":")
+    if market not in MARKETS:
+        return {"@QTY@": "1", "@MOST@": "5"}
     spec = generated_instrument(market, symbol)
     price = spec.reference_price * spec.tick * 10.0**-spec.price_decimals
     lots = max(1, round(_WORTH / price * 10**spec.qty_decimals / spec.lot))

@@ -78,11 +78,11 @@ on_disconnect = "cancel" # or "flatten"
 account = "paper"
 
 [params] # `chronicle strategy set @NAME@ edge_bps=0.05` changes one while it runs
-qty = "@QTY@" # base currency; a string, so that it is exact
+qty = "@QTY@" # base currency, worth what the venue asks at least; a string, so that it is exact
 max_position = "@MOST@"
-edge_bps = 0.02 # of the fair price, on each side
+edge_bps = 0.005 # of the fair price, on each side
 smoothing = 0.05
-requote_ms = 250
+requote_ms = 250 # read at the start
 """
 
 TEST: Final = '''"""@CLASS@ on a made-up minute of @INSTRUMENT@: run it, or its tests with pytest."""

@@ -71,7 +71,17 @@ class Log:
     ) -> None:
         if self._logger.isEnabledFor(level):
             extra = {"chronicle_fields": {"daemon": self._daemon, **self._bound, "event": event, **fields}}
-            self._logger.log(level, "%s", event, extra=extra, exc_info=trace)
+            self._logger.log(level, "%s", _Said(event, fields), extra=extra, exc_info=trace)
+
+
+class _Said:
+    """What a handler shows that is not ours, in a program that did not call `configure_logging`."""
+
+    def __init__(self, event: str, fields: dict[str, Any]) -> None:
+        self._event, self._fields = event, fields
+
+    def __str__(self) -> str:
+        return f"{self._event} {_as_text(self._fields)}" if self._fields else self._event
 
 
 class Seldom:

@@ -121,6 +121,8 @@ def load(file: str | Path) -> tuple[Manifest, bytes]:
         BadModel: one of them is missing, damaged, or not what was packaged.
     """
     path = manifest_path(file)
+    if not path.is_file():
+        raise BadModel(file=str(path), reason="is not there; package_model writes it beside the model")
     try:
         manifest = msgspec.json.decode(read_file(path, _LARGEST), type=Manifest).validate(str(path))
     except msgspec.DecodeError as error:
@@ -128,6 +130,11 @@ def load(file: str | Path) -> tuple[Manifest, bytes]:
     if Path(manifest.model).name != manifest.model:
         raise BadModel(file=str(path), reason=f"model {manifest.model!r} is not in the manifest's directory")
     model = path.with_name(manifest.model)
+    if Path(file).suffix != ".json" and Path(file).name != manifest.model:
+        raise BadModel(
+            file=str(file),
+            reason=f"the manifest beside it is that of {manifest.model}; package_model makes one",
+        )
     raw = read_file(model, _LARGEST_MODEL)
     found = hashlib.sha256(raw).hexdigest()
     if found != manifest.sha256:

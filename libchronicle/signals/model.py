@@ -134,7 +134,7 @@ def package_model(
     outputs: Iterable[Iterable[float]],
     output: str,
     kind: Literal["classes", "value"] = "classes",
-    classes: Sequence[int] = (-1, 0, 1),
+    classes: Iterable[float] = (-1, 0, 1),
     value_scale: float = 1.0,
     clip: float = 0.0,
     tolerance: float = 1e-5,
@@ -151,7 +151,7 @@ def package_model(
     """
     path = Path(file)
     raw = manifests.read_file(path)
-    told = Output(output, kind, tuple(classes) if kind == "classes" else (), value_scale)
+    told = Output(output, kind, _whole(classes, str(path)) if kind == "classes" else (), value_scale)
     session = _Session(str(path), raw, output)
     manifest = Manifest(
         model=path.name,
@@ -177,6 +177,17 @@ def package_model(
         place.unlink() if before is None else place.write_bytes(before)
         raise
     return manifest
+
+
+def _whole(classes: Iterable[float], file: str) -> tuple[int, ...]:
+    """A training framework names them by the type of its targets: 1.0 is 1 too. Raises BadModel."""
+    named = tuple(classes)
+    if any(one not in (-1, 0, 1) for one in named):
+        shown = ", ".join(map(str, named))
+        raise BadModel(
+            file=file, reason=f"classes are {shown}; they must be -1 (sell), 0 (neither) and 1 (buy)"
+        )
+    return tuple(map(int, named))
 
 
 def _rows(rows: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:

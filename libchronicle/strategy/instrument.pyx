@@ -224,9 +224,10 @@ cdef class Instrument:
             raise self.mistaken(BadQuantity(instrument=self.name, value=self.format_qty(qty), reason=f"is not within {limits}"))
         if price and not flags & CHR_ORDER_FLAGS_REDUCE_ONLY and chr_notional_below(price, qty, d.min_notional):
             least = shortest_amount(d.min_notional, d.price_exponent + d.qty_exponent)
-            raise self.mistaken(BadQuantity(
-                instrument=self.name, value=self.format_qty(qty), reason=f"is worth less than {least}, the least"
-            ))
+            reason = f"is worth less than {least} {self.quote_currency}, the least the venue takes"
+            raise self.mistaken(
+                BadQuantity(instrument=self.name, value=shortest_amount(qty, d.qty_exponent), reason=reason)
+            )
         cdef Order order = Order.__new__(Order)
         order.instrument = self
         order.valid_for_ns = 0

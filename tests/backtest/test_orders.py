@@ -215,7 +215,7 @@ def test_no_fill_is_through_its_limit_and_makers_fill_at_it() -> None:
 
 def test_an_explanation_names_the_rule_the_level_and_the_record() -> None:
     _, result = run(lambda made: made.market(Side.BUY, 5))
-    assert result.explain(0).startswith(f"5 @ {100_000 + TICK}: it took what the book displayed")
+    assert result.explain(0).startswith(f"BUY 0.005 {NAME} @ 1000.1: it took what the book displayed")
     with pytest.raises(InvalidArgument, match="a row of fills"):
         result.explain(1)
 

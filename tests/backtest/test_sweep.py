@@ -107,10 +107,9 @@ def test_a_result_that_cannot_be_read_is_made_anew(plan: Plan, tmp_path: Path) -
 SWEEPING = """
 import sys
 from libchronicle.backtest import Plan, sweep
-if __name__ == "__main__":
-    plan = Plan.of_toml(sys.argv[1], data=(sys.argv[2],))
-    points = sweep(plan, {"seed": list(range(12))}, sys.argv[3], workers=2)
-    print([point.metrics["hash"] for point in points])
+plan = Plan.of_toml(sys.argv[1], data=(sys.argv[2],))
+points = sweep(plan, {"seed": list(range(12))}, sys.argv[3], workers=2)
+print([point.metrics["hash"] for point in points])
 """
 
 

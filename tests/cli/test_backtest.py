@@ -65,10 +65,11 @@ def test_run_as_json_is_the_plan_of_python(data: str) -> None:
     plan = Plan.of_toml(
         STRATEGIES / "quoter.toml",
         data=(data,),
-        instruments={NAME: ("book", "trade", "quote")},
+        instruments=[NAME],  # of the kinds that the TOML has
         params={"requote_ms": 20},
         latency="constant:500,500",
     )
+    assert plan.instruments == {NAME: ("book",)}
     assert json.loads(done.stdout)["hash"] == plan.run().hash
 
 
@@ -174,7 +175,8 @@ def test_a_run_whose_process_dies_fails_alone(data: str, tmp_path: Path) -> None
         (("-p", "requote=20"), "requote"),
         (("-p", "requote_ms=soon"), "requote_ms"),
         (("--leverage", "-3"), "leverage: -3.0 is not between 1 and 1000"),
-        (("--start", "2033-01-01"), "no record from"),
+        (("--start", "2033-01-01"), "no record from 2033-01-01T00:00:00Z"),
+        (("--start", "2033-01-02", "--end", "2033-01-01"), "allowed: a time after start (2033-01-02)"),
         (("--out", "/proc/out"), "/proc/out: "),
     ],
 )
@@ -201,7 +203,7 @@ def test_chances_and_the_latency_of_a_venue_reach_the_run(data: str) -> None:
     plan = Plan.of_toml(
         STRATEGIES / "quoter.toml",
         data=(data,),
-        instruments={NAME: ("book", "trade", "quote")},
+        instruments=[NAME],
         params={"requote_ms": 20},
         latency={"made-up": "constant:500,500"},
         chances="touch=0.2,through_only=0.5",

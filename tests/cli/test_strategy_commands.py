@@ -81,10 +81,21 @@ def test_a_host_accepts_what_was_written_whatever_the_umask(here: Path) -> None:
         call("new", "mine")
     finally:
         os.umask(before)
-    assert 'qty = "0.02"' in (here / "strategies" / "mine.toml").read_text()
+    assert 'qty = "0.05"' in (here / "strategies" / "mine.toml").read_text()
     (row,) = json.loads(call("list", "--json"))
     assert (row["id"], row["class"], row["error"]) == ("mine", "Mine", "")
     assert row["params"]["requote_ms"] == 250
+
+
+def test_what_it_sends_is_worth_what_the_venue_asks_at_least(here: Path) -> None:
+    call("new", "mine", "--instrument", "binance-usdm:BTCUSDT")
+    assert 'qty = "0.002"' in (here / "strategies" / "mine.toml").read_text()  # 100 USDT at the least
+
+
+def test_of_a_market_that_nobody_makes_up_there_is_no_test(here: Path) -> None:
+    assert "chronicle backtest run strategies/mine.toml" in call("new", "mine", "--instrument", "nasdaq:MSFT")
+    assert {path.name for path in (here / "strategies").iterdir()} == {"mine.py", "mine.toml"}
+    assert 'qty = "1"' in (here / "strategies" / "mine.toml").read_text()
 
 
 def test_nothing_is_overwritten(here: Path) -> None:
@@ -107,7 +118,7 @@ def test_the_list_says_what_is_wrong_with_a_toml_and_how_to_begin(here: Path) ->
     said = call("list")
     assert "never ran" in said
     assert "binance-usdm:ETHUSDT" in said
-    assert "edge_bps=0.02" in said
+    assert "edge_bps=0.005" in said
     assert "broken.toml" in said
 
 

@@ -30,6 +30,16 @@ def lines(form: str, write: object) -> list[str]:
     return stream.getvalue().splitlines()
 
 
+def test_a_handler_that_is_not_ours_shows_the_fields_too() -> None:
+    stream = io.StringIO()
+    logging.basicConfig(
+        handlers=[logging.StreamHandler(stream)], level="INFO", format="%(message)s", force=True
+    )
+    Log("backtest").warning("orders rejected", code="WOULD_CROSS", text="a b")
+    Log("backtest").info("begun")
+    assert stream.getvalue().splitlines() == ['orders rejected code=WOULD_CROSS text="a b"', "begun"]
+
+
 def test_an_event_is_one_line_of_fields_in_order() -> None:
     log = Log("feed", name="binance-spot")
     (line,) = lines("text", lambda: log.info("snapshot taken", symbol="BTCUSDT", levels=5000))

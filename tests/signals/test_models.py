@@ -285,7 +285,7 @@ def elsewhere(model: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (no_manifest, r"lean.json: cannot be read: No such file"),
+        (no_manifest, r"lean.json: is not there; package_model writes it"),
         (no_model, r"lean.onnx: cannot be read: No such file"),
         (flipped, r"lean.onnx: is not the model that was packaged: SHA-256"),
         (not_onnx, r"lean.onnx: is no ONNX model"),
@@ -313,6 +313,14 @@ def test_a_model_that_is_not_what_was_packaged_says_so(model: Path, spoil: Calla
     spoil(model)
     with pytest.raises(BadModel, match=told):
         check_model(model)
+
+
+def test_the_manifest_of_another_file_vouches_for_none(model: Path) -> None:
+    other = model.with_name("other.onnx")
+    other.write_bytes(b"something else")
+    model.with_suffix(".json").rename(other.with_suffix(".json"))
+    with pytest.raises(BadModel, match=r"other.onnx: the manifest beside it is that of lean.onnx"):
+        check_model(other)
 
 
 @pytest.mark.parametrize(
@@ -378,6 +386,22 @@ def test_a_model_that_gives_other_outputs_than_training_is_not_packaged(
             inputs=x[:5, :2],
             output="probabilities",
         )
+
+
+@pytest.mark.parametrize("names", [[-1.0, 0.0, 1.0], ["sell", "neither", "buy"]])
+def test_classes_may_be_floats_of_training_and_nothing_else(
+    data: tuple[Any, Any], tmp_path: Path, names: list[Any]
+) -> None:
+    x, y = data
+    scaler, model = trained("logistic", x, y)
+    file = exported(model, x.shape[1], tmp_path / "m.onnx")
+    settings = {"mean": scaler.mean_, "scale": scaler.scale_, "inputs": x[:5], "output": "probabilities"}
+    settings |= {"outputs": expected(scaler, model, x[:5]), "classes": names}
+    if names[0] == -1:
+        assert package_model(file, features(), **settings).output.classes == (-1, 0, 1)
+    else:
+        with pytest.raises(BadModel, match=r"classes are sell, neither, buy; they must be -1"):
+            package_model(file, features(), **settings)
 
 
 # ---------------------------------------------------------------- chronicle model check

@@ -63,7 +63,11 @@ def test_amounts_as_mantissa_text_or_decimal_mean_the_same(stage: Stage, price: 
         (lambda i: i.limit(Side.BUY, PRICE, 0), BadQuantity, "not above zero"),
         (lambda i: i.limit(Side.BUY, PRICE, -QTY), BadQuantity, "not above zero"),
         (lambda i: i.limit(Side.BUY, PRICE, 900_000_001_000), BadQuantity, "not within"),
-        (lambda i: i.limit(Side.BUY, PRICE, 1_000), BadQuantity, "worth less than 5"),
+        (
+            lambda i: i.limit(Side.BUY, PRICE, 1_000),
+            BadQuantity,
+            "quantity 0.00001 is worth less than 5 USDT, the least",
+        ),
         (lambda i: i.limit(Side.NONE, PRICE, QTY), BadCombination, "neither BUY nor SELL"),
         (lambda i: i.limit(7, PRICE, QTY), BadCombination, "neither BUY nor SELL"),
         (lambda i: i.limit(Side.BUY, PRICE, QTY, tif=9), BadCombination, "none of GTC"),

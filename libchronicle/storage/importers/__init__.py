@@ -56,7 +56,7 @@ def _unknown(file: InputFile, kinds: dict[str, Importer]) -> str:
     if "_orderbook_" in file.name:
         message = file.name.replace("_orderbook_", "_message_")
         return f"an order book file of LOBSTER; import {message}, which takes the first book from this one beside it"
-    known = f"no file of a kind that can be imported ({', '.join(kinds)}); give --kind"
+    known = f"no file of a kind that can be imported ({', '.join(kinds)}); give --kind to `chronicle archive import`"
     if file.name.endswith(".csv") and line.isascii():
         head = line.decode().strip()[:_SHOWN]
         return (
