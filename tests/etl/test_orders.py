@@ -32,8 +32,12 @@ from libchronicle.protocol import (
     Side,
     decode,
 )
+from libchronicle.queue import Queue
 from libchronicle.signals import OnEvent
 from libchronicle.storage.archive import Archive
+from libchronicle.storage.catalog import queue_segments
+from libchronicle.storage.layout import ArchiveLayout
+from libchronicle.storage.moves import adopt, freeze
 
 AA = number("AA")
 DEFINITION = instrument("AA", book_mode=BookMode.L3)
@@ -259,3 +263,41 @@ def test_orders_of_snapshots_are_not_added_ones_in_columns_and_exports(world: Wo
     with open(tmp_path / "rows.csv", newline="") as file:
         types = [row["type"] for row in csv.DictReader(file)]
     assert (types.count("add"), types.count("snapshot")) == (130, 184)
+
+
+def test_the_book_of_orders_at_a_thousand_times_is_that_of_a_whole_replay_in_every_tier(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.policy = world.policy.__class__(segment_size=64 << 10, snapshot_levels=400, sync=False)
+    world.put(DEFINITION, *make_up(8000, seed=11), step_ns=SECOND // 5)
+    world.refine()
+    world.stop()
+    queue = world.paths.clean(VENUE, "AA", "book")
+    layout = ArchiveLayout.of(world.paths)
+    sealed = [ref for ref in queue_segments(queue) if ref.last_ts is not None]
+    assert len(sealed) > 15
+    for place, ref in enumerate(sealed[:-3]):
+        record = adopt(layout, ref.path, VENUE, "AA", "book")
+        if place % 2:
+            freeze(layout, record, level=1, block_size=8192)
+        ref.path.unlink()
+    stream = raw_orders(world)
+    rng = random.Random(7)
+    times = sorted(rng.randint(stream[0][0] - 1000, stream[-1][0] + 1000) for _ in range(1000))
+    judge, at, most = L3Book(AA), 0, 0
+    with Archive(world.paths) as archive:
+        for ts in times:
+            while at < len(stream) and stream[at][0] <= ts:
+                judge.apply(*stream[at][1:])
+                at += 1
+            found = archive.find_book(f"{VENUE}:AA", ts)
+            most = max(most, found.records)
+            if judge.order_count:
+                assert (found.book.valid, found.book.hash()) == (True, judge.hash())
+                assert found.book.last_update_id == judge.last_update_id
+    assert most < 1000
+    world.close()
+
+
+def raw_orders(world: World) -> list[tuple[int, int, bytes]]:
+    with Queue.open_subscriber(world.raw, None, start="earliest") as reader:
+        return [(m.ts_ns, m.type_id, bytes(m)) for m in reader if m.type_id != Instrument.TEMPLATE_ID]
