@@ -11,9 +11,10 @@ import typer
 from libchronicle.cli.archive_scope import open_archive, recorded_run
 from libchronicle.cli.context import print_json
 from libchronicle.cli.tables import size
-from libchronicle.errors import ArchiveError
+from libchronicle.errors import ArchiveError, DamagedManifest
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.manifest import Manifest
+from libchronicle.storage.mending import replace_manifest
 from libchronicle.storage.rebuild import rebuild
 from libchronicle.storage.verify import verify_archive
 
@@ -46,14 +47,13 @@ def run_verify(run: str | None, config: str | None, *, remote: bool, as_json: bo
 
 def run_rebuild(run: str | None, config: str | None, *, as_json: bool) -> None:
     layout = ArchiveLayout.of(recorded_run(run, config).suite.paths)
-    try:
-        manifest = Manifest(layout.manifest)
-    except ArchiveError:
-        for suffix in ("", "-wal", "-shm"):  # a projection: what cannot be read is made anew
-            layout.manifest.with_name(layout.manifest.name + suffix).unlink(missing_ok=True)
-        manifest = Manifest(layout.manifest)
-    with manifest, _bar("rebuild", as_json) as told:
-        result = rebuild(layout, manifest, told)
+    with _bar("rebuild", as_json) as told:
+        try:
+            with Manifest(layout.manifest) as manifest:
+                result = rebuild(layout, manifest, told)
+        except DamagedManifest as error:
+            result, aside = replace_manifest(layout, str(error), told)
+            typer.echo(f"{error}: put aside as {aside}", err=True)
     if as_json:
         print_json(result)
     else:

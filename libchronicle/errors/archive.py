@@ -15,6 +15,10 @@ class ArchiveError(CorruptError):
     reason: str
 
 
+class DamagedManifest(ArchiveError):
+    """The manifest cannot be used. Nothing is lost: it is made anew from the files, by archive-tier on its own."""
+
+
 class NotRecorded(CorruptError):
     """What was asked for is not there at all: an instrument, a stream, a run directory. `near` says what is."""
 

@@ -24,6 +24,7 @@ from libchronicle.errors import (
     ArchiveError,
     BadSegment,
     ChronicleError,
+    DamagedManifest,
     ForeignFile,
     NotSealed,
     UnsupportedVersion,
@@ -33,6 +34,7 @@ from libchronicle.queue import Queue, inspect
 from libchronicle.storage.catalog import SegmentRef, queue_files, queue_segments
 from libchronicle.storage.layout import ArchiveLayout, SegmentId, Tier
 from libchronicle.storage.manifest import Manifest, SegmentRecord
+from libchronicle.storage.mending import replace_manifest
 from libchronicle.storage.moves import Step, adopt, file_digest, freeze, no_step, quarantine, sweep
 from libchronicle.storage.objects import ObjectStore
 from libchronicle.storage.policy import TierPolicy
@@ -59,6 +61,7 @@ class Tally(msgspec.Struct):
     failures: int = 0
     waiting: int = 0  # sealed segments too young to be taken, at the last look
     swept: int = 0
+    manifests: int = 0  # that were damaged and made anew
 
 
 _MOVING: Final[tuple[Tier, ...]] = ("warm", "cold")
@@ -105,14 +108,37 @@ class Keeper:
         self._lock = _lock(self.layout.root / ".lock")
         try:
             self.tally.swept = sweep(self.layout)
-            self.manifest = Manifest(self.layout.manifest)
-            refresh(self.layout, self.manifest, lambda seen: self._step("refresh"))
+            self._open_manifest()
             self._finish_moves()
             self._look_anew()
         except BaseException:
             os.close(self._lock)
             raise
         return self
+
+    def _open_manifest(self) -> None:
+        try:
+            self.manifest = Manifest(self.layout.manifest)
+        except DamagedManifest as error:
+            self._make_manifest(error)
+            return
+        try:
+            refresh(self.layout, self.manifest, lambda seen: self._step("refresh"))
+        except DamagedManifest as error:
+            self.manifest.close()
+            self._make_manifest(error)
+
+    def _make_manifest(self, error: DamagedManifest) -> None:
+        replace_manifest(self.layout, str(error), lambda seen: self._step("rebuild"))
+        self.manifest = Manifest(self.layout.manifest)
+        self.tally.manifests += 1
+        self._tell("use the manifest, which is put aside and was made anew", error)
+
+    def mend(self, error: DamagedManifest) -> None:
+        """After a method raised it: put the manifest aside, make it anew from the files, go on. Raises as `__enter__`."""
+        self.manifest.close()
+        self._make_manifest(error)
+        self._look_anew()
 
     def __exit__(self, *_: object) -> None:
         self.manifest.close()
@@ -127,6 +153,8 @@ class Keeper:
         for source in queues_on_bus(self.paths):
             try:
                 taken += self._take_from(source, now_ns)
+            except DamagedManifest:
+                raise
             except (ChronicleError, OSError) as error:
                 self._failed(f"take from {source.path}", error, source.path)
         return taken
@@ -321,6 +349,8 @@ class Keeper:
                         self._put(record)
                     if {"cold", "remote"} <= tiers and self._store is not None:
                         self._put(ship(self.layout, record, self._store, step=self._step))
+                except DamagedManifest:
+                    raise
                 except ChronicleError as error:
                     self._failed(f"finish {segment}", error, self.layout.root)
 
@@ -353,6 +383,8 @@ class Keeper:
         """Write a move down that has been made. False: not now; the move is found made when it is its turn again."""
         try:
             self._put(record)
+        except DamagedManifest:
+            raise
         except ChronicleError as error:  # a disk that is full, a rebuild that takes its time
             self._put_off(f"note that {record.id} is {record.tier}", error, record.id)
             return False

@@ -2,30 +2,35 @@
 
 Readers take it as a hint that saves opening files and do without it where it is missing, damaged or behind. One
 process writes (archive-tier), importers add to it; WAL lets all others read meanwhile.
+
+Each row has a checksum of its other columns, since SQLite notices no byte that changed within one: a row that does not hold is
+never believed. A manifest of an earlier version is emptied when its writer opens it, and filled again from the files.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
 
-from libchronicle.errors import ArchiveError, HostError, NoSpace
+from libchronicle.errors import ArchiveError, DamagedManifest, HostError, NoSpace
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import Partition, SegmentId, Tier
 from libchronicle.storage.waiting import Waiting, WaitingSegment
 
 __all__ = ["Manifest", "SegmentRecord"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 _BUSY_S: Final = 30.0
 _PAGE: Final = 4096
+_SUM: Final = "row_sum"
 _JSON: Final = ("types", "instruments")
 _FLAGS: Final = ("mixed", "quarantined")
 
@@ -61,6 +66,7 @@ _COLUMNS: Final = {
     "instruments": "TEXT NOT NULL",
     "mixed": "INTEGER NOT NULL",
     "quarantined": "INTEGER NOT NULL",
+    "row_sum": "TEXT NOT NULL",  # BLAKE2b-64 of the values before it, as JSON
 }
 _FACTS: Final = tuple(field.name for field in msgspec.structs.fields(SegmentFacts))
 _SCHEMA: Final = (
@@ -136,15 +142,16 @@ class Manifest:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not read_only:
+        if version < VERSION and not read_only:
             with self._transaction():
-                if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                if self._db.execute("PRAGMA user_version").fetchone()[0] == version:
+                    self._db.execute("DROP TABLE IF EXISTS segments")
                     for statement in _SCHEMA:
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             self._db.close()
-            raise ArchiveError(
+            raise DamagedManifest(
                 path=str(self.path),
                 reason=f"a manifest of version {version}, this build's is {VERSION}; rebuild it",
             )
@@ -289,7 +296,8 @@ class Manifest:
             remedy = "`chronicle archive rebuild` makes it anew"
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 remedy = f"another process has been writing it for {_BUSY_S:g} s; try again when it is done"
-            raise ArchiveError(path=str(self.path), reason=f"manifest: {error}; {remedy}") from error
+                raise ArchiveError(path=str(self.path), reason=f"manifest: {error}; {remedy}") from error
+            raise DamagedManifest(path=str(self.path), reason=f"manifest: {error}; {remedy}") from error
 
     @contextmanager
     def _holding(self) -> Iterator[None]:
@@ -298,7 +306,7 @@ class Manifest:
             yield
         except (ValueError, TypeError, msgspec.DecodeError) as error:
             reason = f"manifest: a row does not hold ({error}); `chronicle archive rebuild` makes it anew"
-            raise ArchiveError(path=str(self.path), reason=reason) from error
+            raise DamagedManifest(path=str(self.path), reason=reason) from error
 
 
 def _row(record: SegmentRecord) -> tuple[Any, ...]:
@@ -316,10 +324,20 @@ def _row(record: SegmentRecord) -> tuple[Any, ...]:
         "bytes": record.bytes,
         "source": record.source,
     }
-    return tuple({**facts, **own}[name] for name in _COLUMNS)
+    values = {**facts, **own}
+    row = [values[name] for name in _COLUMNS if name != _SUM]
+    return (*row, _sum_of(row))
+
+
+def _sum_of(values: Sequence[Any]) -> str:
+    plain = [int(value) if isinstance(value, bool) else value for value in values]
+    return blake2b(msgspec.json.encode(plain), digest_size=8).hexdigest()
 
 
 def _record(row: tuple[Any, ...]) -> SegmentRecord:
+    """Raises ValueError for a row that is not as it was written."""
+    if _sum_of(row[:-1]) != row[-1]:
+        raise ValueError(f"checksum of segment {row[0]}-{row[1]}")
     values = dict(zip(_COLUMNS, row, strict=True))
     facts = {name: values[name] for name in _FACTS}
     facts["queue_id"] = int(facts["queue_id"], 16)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import ChronicleError
+from libchronicle.errors import ChronicleError, DamagedManifest
 from libchronicle.runtime.config import ArchiveConfig, HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
@@ -36,7 +36,7 @@ def run(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
 
     Raises:
         ArchiveBusy: another process moves segments in this archive.
-        ArchiveError: the manifest cannot be used.
+        ArchiveError: another process keeps the manifest to itself. One that is damaged is put aside and made anew.
     """
     archive = config.archive or ArchiveConfig()
     paths = BusPaths(config.bus.root_path, config.bus.hot_path)
@@ -90,9 +90,13 @@ def serve(daemon: Daemon, keeper: Keeper, interval_s: float) -> None:
         if began < next_look:
             time.sleep(TURN_S)
             continue
-        busy = keeper.take_sealed(time.time_ns())
-        busy += keeper.compress_due(time.time_ns(), AT_A_TIME)
-        busy += keeper.ship_due(time.time_ns(), AT_A_TIME)
+        try:
+            busy = keeper.take_sealed(time.time_ns())
+            busy += keeper.compress_due(time.time_ns(), AT_A_TIME)
+            busy += keeper.ship_due(time.time_ns(), AT_A_TIME)
+        except DamagedManifest as error:
+            keeper.mend(error)
+            continue
         ended = time.monotonic()
         failed, failures = keeper.tally.failures > failures, keeper.tally.failures
         if failed:

@@ -34,6 +34,9 @@ class ArchiveMetrics:
             "damaged": counter(
                 "archive_damaged_total", "segments taken with places in them that do not hold"
             ),
+            "manifests": counter(
+                "archive_manifests_rebuilt_total", "manifests that were damaged and made anew"
+            ),
             "failures": counter("archive_failures_total", "moves that failed and will be tried again"),
             "waiting": gauge("archive_waiting_segments", "sealed segments in queues, too young to be taken"),
         }

@@ -265,7 +265,9 @@ def test_orders_of_snapshots_are_not_added_ones_in_columns_and_exports(world: Wo
     assert (types.count("add"), types.count("snapshot")) == (130, 184)
 
 
-def test_the_book_of_orders_at_a_thousand_times_is_that_of_a_whole_replay_in_every_tier(tmp_path: Path) -> None:
+def test_the_book_of_orders_at_a_thousand_times_is_that_of_a_whole_replay_in_every_tier(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path)
     world.policy = world.policy.__class__(segment_size=64 << 10, snapshot_levels=400, sync=False)
     world.put(DEFINITION, *make_up(8000, seed=11), step_ns=SECOND // 5)
