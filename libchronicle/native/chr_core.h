@@ -177,6 +177,10 @@ typedef struct {
 
 int chr_recover(const char *dir, chr_control *control, chr_tail *tail, chr_error *e);
 
+/* ---------------------------------------------------------------- quarantine.c */
+
+int chr_quarantine_list(const char *dir, const chr_tail *tail, const char *reason, chr_error *e); /* the place of `tail`, once */
+
 /* ---------------------------------------------------------------- leftovers.c */
 
 void chr_sweep_leftovers(const char *dir); /* of the holder of the lock */

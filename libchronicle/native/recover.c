@@ -15,19 +15,13 @@
  *
  * Another boot may also find records in a segment whose header never reached the disk, and bytes of torn frames in segments behind the tail. The former is
  * begun by the seq that must stand at its start; the latter, where nothing valid follows, are zeroed like a torn tail, so that no frame of a life that is over
- * can ever stand where the next one's writer is about to arrive.
+ * can ever stand where the next one's writer is about to arrive. A header may be of a life that is over as well: it counts only if the record that it says
+ * comes first is there, or the segment before ends as it says.
  */
 #include "chr_core.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-enum { CHR_QUARANTINE_MAX = 64 << 20 }; /* bytes of quarantine.json: half a million entries; what is larger is no list of ours */
 
 typedef struct {
     const char *dir;
@@ -80,46 +74,6 @@ static int enter(walk *w, uint64_t number)
     }
     const chr_segment_header *h = (const chr_segment_header *)w->map->base;
     return h->first_seq != CHR_SEQ_UNKNOWN;
-}
-
-/* What stands in quarantine.json with room for one entry more, to be freed; empty if it cannot be read. NULL: no memory. */
-static char *listed_before(const char *path, size_t room, size_t *size)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool is_list = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= CHR_QUARANTINE_MAX;
-    char *text = malloc((is_list ? (size_t)st.st_size : 0) + room);
-    ssize_t n = text != NULL && is_list ? pread(fd, text, (size_t)st.st_size, 0) : 0;
-    if (fd >= 0)
-        close(fd);
-    *size = n > 0 ? (size_t)n : 0;
-    if (text != NULL)
-        text[*size] = 0;
-    return text;
-}
-
-static int list_quarantine(walk *w, const char *reason)
-{
-    enum { ROOM = 512 };
-    char path[640], line[256];
-    size_t n;
-    chr_join(path, sizeof path, w->dir, "quarantine.json");
-    char *text = listed_before(path, ROOM, &n);
-    if (text == NULL)
-        return chr_fail_sys(w->error, path, "malloc", ROOM);
-    int rc = 0; /* listed by a recovery that was cut off, or before another boot */
-    snprintf(line, sizeof line, "{\"segment\": %llu, \"offset\": %llu, ", (unsigned long long)w->tail->number, (unsigned long long)w->tail->offset);
-    if (strstr(text, line) == NULL) {
-        while (n > 0 && text[n - 1] != '}')
-            n--; /* drop "]" and what follows the last entry */
-        snprintf(line, sizeof line, "{\"segment\": %llu, \"offset\": %llu, \"seq\": %llu, \"reason\": \"%s\", \"found_ns\": %lld}",
-                 (unsigned long long)w->tail->number, (unsigned long long)w->tail->offset, (unsigned long long)w->tail->seq, reason,
-                 (long long)chr_realtime_ns());
-        snprintf(text + n, ROOM, "%s%s\n]\n", n > 0 ? ",\n " : "[\n ", line);
-        rc = chr_replace_text(w->dir, "quarantine.json", 0640, text, w->error);
-    }
-    free(text);
-    return rc;
 }
 
 /* One pass over frames from the tail on; returns the verdict it stopped at. */
@@ -190,6 +144,15 @@ static void begin_at(walk *w, uint64_t number)
 static bool holds_more(const walk *w)
 {
     return chr_segment_next_good(w->map, w->seed, CHR_SEGMENT_DATA, w->same_boot ? CHR_SEGMENT_DATA + CHR_ALIGN : w->size, w->tail->seq) != 0;
+}
+
+/* Is the record that the header of the mapped segment says comes first there? If not, the header may be of a life that is over, whose records are too. */
+static bool bears_out(const walk *w)
+{
+    const chr_frame_header *f = (const chr_frame_header *)(w->map->base + CHR_SEGMENT_DATA);
+    uint64_t next;
+    return chr_examine_full(w->map->base, CHR_SEGMENT_DATA, w->size, w->seed, &next) == CHR_FRAME_OK &&
+           f->seq == ((const chr_segment_header *)w->map->base)->first_seq;
 }
 
 /* Enters the first segment from `number` on that holds records: 1 entered, 0 there is none, < 0 error. */
@@ -269,7 +232,7 @@ static int leave(walk *w, uint64_t lost)
 static int quarantine(walk *w, int verdict)
 {
     chr_tail *t = w->tail;
-    if (list_quarantine(w, chr_verdict_text(verdict)) < 0)
+    if (chr_quarantine_list(w->dir, t, chr_verdict_text(verdict), w->error) < 0)
         return -1;
     w->hurt = t->number + 1;
     if (w->map != NULL && w->map->number != t->number) { /* of a search for where to begin */
@@ -360,6 +323,19 @@ static void skip_removed(walk *w)
     w->tail->offset = CHR_SEGMENT_DATA;
 }
 
+/* Another boot, at the start of a segment: if no record bears out what its header says, the end of the one before is to say it. */
+static int ask_the_one_before(walk *w)
+{
+    chr_tail *t = w->tail;
+    if (w->same_boot || t->offset != CHR_SEGMENT_DATA || t->number <= w->control->oldest || !exists(w, t->number - 1) || bears_out(w))
+        return 1;
+    int entered = enter(w, t->number - 1);
+    if (entered == 0)
+        return enter(w, t->number);
+    t->number -= entered > 0;
+    return entered;
+}
+
 /* The walk begins in the segment of the mark, or the last before it that exists. */
 static int start_of_walk(walk *w)
 {
@@ -377,6 +353,8 @@ static int start_of_walk(walk *w)
     }
     if (entered == 0 || (entered > 0 && !mark_holds(w)))
         entered = start_anew(w);
+    if (entered > 0)
+        entered = ask_the_one_before(w);
     if (entered < 0)
         return -1;
     t->seq = c->oldest_seq;
@@ -411,7 +389,8 @@ static int walk_on(walk *w)
     if (entered || (w->map != NULL && !w->same_boot && holds_more(w))) {
         go_on(w);
         const chr_segment_header *h = (const chr_segment_header *)w->map->base;
-        if (!w->same_boot && h->first_seq != t->seq && !holds_more(w)) /* the header is of a life that is over */
+        bool borne_out = w->seq_known ? bears_out(w) : holds_more(w);
+        if (!w->same_boot && h->first_seq != t->seq && !borne_out) /* the header is of a life that is over */
             chr_segment_begin(w->map, t->seq, t->last_ts, t->last_epoch);
         w->seq_known = w->seq_known && h->first_seq == t->seq;
         return 1;

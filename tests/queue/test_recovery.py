@@ -448,7 +448,8 @@ def test_a_mark_of_retention_whose_segment_never_reached_the_disk_leaves_no_segm
     assert [record[0] for record in records[: cut_at + 1]] == list(range(cut_at + 1))
 
 
-def test_a_segment_whose_header_is_of_a_life_that_is_over_is_begun_anew(tmp_path, another_boot):
+@pytest.mark.parametrize("synced", [False, True], ids=["met on the way", "named by the mark"])
+def test_a_segment_whose_header_is_of_a_life_that_is_over_is_begun_anew(tmp_path, another_boot, synced):
     path, other = tmp_path / "q", tmp_path / "other"
     another_boot("before")
     append_some(path, 1)
@@ -459,9 +460,13 @@ def test_a_segment_whose_header_is_of_a_life_that_is_over_is_begun_anew(tmp_path
     first = inspect(path).segments[1].first_seq
     with (path / "000000001.q").open("r+b") as handle:
         handle.write((other / "000000001.q").read_bytes()[:64].ljust(SMALL.segment_size, b"\0"))
-    with (path / "control.meta").open("r+b") as handle:  # an older page: one record, head behind it
-        handle.seek(64)
-        handle.write(struct.pack("<QQ", 288, 1))
+    with (path / "control.meta").open("r+b") as handle:
+        if synced:  # all of segment 0 is on the medium
+            handle.seek(256)
+            handle.write(struct.pack("<Q", SMALL.segment_size + 128))
+        else:  # an older page: one record, head behind it
+            handle.seek(64)
+            handle.write(struct.pack("<QQ", 288, 1))
     another_boot("after")
     with Queue.open_publisher(path, SMALL) as writer:
         assert writer.append(1, b"goes on") == first

@@ -128,13 +128,16 @@ static void commit_a(scene *s, bool flush)
     mark->done = now();
 }
 
-static void open_a(scene *s)
+static void open_a_at(scene *s, int start)
 {
-    uint64_t began = now();
-    open_reader(s, &s->a, "a", CHR_START_RESUME);
+    REQUIRE(s->world->commits < SCENE_MARKS, "world is full");
     scene_mark *mark = &s->world->commit[s->world->commits++];
-    *mark = (scene_mark){.began = began, .done = now(), .seq = s->a->next_seq, .epoch = s->a->epoch};
+    *mark = (scene_mark){.began = now(), .seq = SCENE_OPENING};
+    open_reader(s, &s->a, "a", start);
+    *mark = (scene_mark){.began = mark->began, .done = now(), .seq = s->a->next_seq, .epoch = s->a->epoch};
 }
+
+static void open_a(scene *s) { open_a_at(s, CHR_START_RESUME); }
 
 void scene_open(scene *s)
 {
@@ -352,7 +355,7 @@ static void do_read_a(scene *s)
     read_some(s, s->a, 1 + scene_random(s, 20));
     if (((chr_subscriber *)s->a)->dead) { /* not durable, and overtaken */
         chr_reader_close(s->a);
-        open_reader(s, &s->a, "a", CHR_START_EARLIEST);
+        open_a_at(s, CHR_START_EARLIEST);
     }
     if (chance(s, 60))
         commit_a(s, chance(s, 30));

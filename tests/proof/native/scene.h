@@ -11,6 +11,7 @@
 
 #define SCENE_RECORDS 16384
 #define SCENE_MARKS 8192
+#define SCENE_OPENING UINT64_MAX /* a commit by opening, at a place that nobody knows before it is done */
 
 typedef struct {
     uint64_t seq, began, done;
