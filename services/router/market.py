@@ -141,6 +141,7 @@ class MarketData:
 
     def _synced(self, engine: Engine, feed: Feed, instrument_id: int, now_ns: int) -> None:
         gateway: PaperGateway = engine.gateway
+        gateway.now_ns = now_ns
         book = feed.reader.books[instrument_id]
         gateway.on_reset(instrument_id)
         gateway.place_readmitted(instrument_id, book)
