@@ -15,6 +15,7 @@ import typer
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.context import find_run, print_json
 from libchronicle.cli.queue_paths import resolve
+from libchronicle.errors import NotReadyError, NotRecorded
 from libchronicle.etl import Policy, Refinery, SymbolTable, load_symbols, open_refinery
 from libchronicle.runtime.config import EtlConfig
 
@@ -30,7 +31,10 @@ def run_refinery(
 ) -> None:
     """Until all is refined, or with `follow` until somebody stops it."""
     context = find_run(run, config)
-    raw = resolve(queue, context.suite)
+    try:
+        raw = resolve(queue, context.suite)
+    except NotReadyError as error:  # nothing will come of waiting for a name that is wrong
+        raise NotRecorded(what=queue, reason="no such queue", near=str(error)) from None
     etl = (context.config.etl if context.config is not None else None) or EtlConfig()
     paths = BusPaths(out) if out else context.suite.paths
     began = perf_counter()

@@ -169,10 +169,14 @@ def _l3_records(book: L3Book) -> list[tuple[int, bytes]]:
 
 def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     """Raises BadSnapshot for a file that is short, damaged or of another kind; OSError as open does."""
-    data = Path(path).read_bytes()
 
     def bad(reason: str) -> BadSnapshot:
         return BadSnapshot(path=str(path), reason=reason)
+
+    try:
+        data = Path(path).read_bytes()
+    except IsADirectoryError:
+        raise bad("a directory") from None
 
     if data[:8] != _MAGIC or len(data) < _HEAD:
         raise bad("no snapshot file")
@@ -206,7 +210,8 @@ class SnapshotStore:
 
     def paths(self) -> list[Path]:
         """Oldest first."""
-        return sorted(p for p in self.directory.glob(f"*{_SUFFIX}") if not p.name.startswith("."))
+        found = self.directory.glob(f"*{_SUFFIX}")
+        return sorted(p for p in found if not p.name.startswith(".") and p.is_file())
 
     def publish(self, snapshot: Snapshot) -> Path:
         """Write it, whole or not at all; then older ones go. Raises OSError as the file system does."""

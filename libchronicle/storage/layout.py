@@ -196,6 +196,8 @@ class ArchiveLayout:
             for symbol_dir in _chosen(venue_dir, symbol and encode_name(symbol, "symbol")):
                 for day_dir in _chosen(symbol_dir, None):
                     for stream_dir in _chosen(day_dir, stream):
+                        if stream is not None and not stream_dir.is_dir():
+                            continue
                         try:
                             partition = self.parse_partition(stream_dir)
                         except ForeignFile:

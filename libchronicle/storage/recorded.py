@@ -33,6 +33,10 @@ def require_recorded(
     name = f"{venue}:{symbol}"
     if not known:
         everything = recorded_names(archive)
+        if venue in _OWN_STREAMS:  # of a session only sessions are near, of a feed feeds
+            everything = [one for one in everything if one.startswith(f"{venue}:")]
+            if not everything:
+                raise _not_recorded(archive, name, "there is none of its kind yet")
         raise _not_recorded(archive, name, nearest(name, everything))
     found = known if streams is None else [stream for stream in streams if stream in known]
     if not found:

@@ -15,7 +15,7 @@ from raw_world import VENUE, World, delta, instrument, records, snapshot, trade
 
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
-from libchronicle.errors import ReaderAlreadyActive
+from libchronicle.errors import NotRecorded, ReaderAlreadyActive
 
 runner = CliRunner()
 
@@ -48,3 +48,11 @@ def test_in_the_run_directory_it_does_not_run_beside_the_daemon(world: World, tm
     world.start()
     result = runner.invoke(app, ["etl", "run", "feed", "--run", str(tmp_path / "run")])
     assert isinstance(result.exception, ReaderAlreadyActive)
+
+
+def test_a_feed_that_is_not_there_is_named_and_nobody_is_told_to_come_again(
+    world: World, tmp_path: Path
+) -> None:
+    result = runner.invoke(app, ["etl", "run", "fead", "--run", str(tmp_path / "run")])
+    assert isinstance(result.exception, NotRecorded)
+    assert "market_data/queue/feed" in str(result.exception)

@@ -208,3 +208,11 @@ def test_triggers_and_keep_are_checked(tmp_path):
             Snapshotter(SnapshotStore(tmp_path), **wrong)
     with pytest.raises(InvalidArgument):
         SnapshotStore(tmp_path, keep=0)
+
+
+def test_a_directory_named_like_a_snapshot_is_none(tmp_path):
+    store = SnapshotStore(tmp_path)
+    (tmp_path / f"{5:019d}-{1:012d}.snapshot").mkdir()
+    assert (store.paths(), store.latest()) == ([], None)
+    with pytest.raises(BadSnapshot, match="a directory"):
+        load_snapshot(tmp_path / f"{5:019d}-{1:012d}.snapshot")

@@ -121,3 +121,11 @@ def test_partitions_and_files_are_found_in_order_and_strangers_named(tmp_path: P
     strangers = [path.relative_to(layout.partitions_dir).as_posix() for path in layout.strangers()]
     assert sorted(strangers) == ["v/S%3A1/2024-08-08/book/notes.txt", "v/S%3A1/yesterday/book", "v/readme"]
     assert layout.files(Partition("v", "other", days[0], "book")) == []
+
+
+def test_dates_without_the_stream_asked_for_are_no_partitions_of_it(tmp_path: Path) -> None:
+    layout = ArchiveLayout(tmp_path)
+    for day, stream in (("2024-08-08", "trade"), ("2024-08-09", "book")):
+        (tmp_path / "v1" / "v" / "S" / day / stream).mkdir(parents=True)
+    found = [(one.day.isoformat(), one.stream) for one in layout.partitions("v", "S", "book")]
+    assert found == [("2024-08-09", "book")]
