@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from libchronicle.backtest.clearing cimport Clearing
-from libchronicle.backtest.merging cimport Merged
 from libchronicle.native.hot cimport chr_frame
+from libchronicle.replay.merging cimport Merged
 from libchronicle.sim.latency cimport LatencyModel
 
 

@@ -8,13 +8,13 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from libchronicle.backtest.clearing cimport Clearing
-from libchronicle.backtest.merging cimport Merged
 from libchronicle.book.books cimport chr_books
 from libchronicle.book.l2 cimport CHR_L2_APPLIED, chr_l2
 from libchronicle.native.core cimport CHR_TYPE_LOST
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.layout cimport CHR_BOOK_DELTA, CHR_BOOK_MODE_L3, CHR_INSTRUMENT, CHR_ORDER_ADD, CHR_ORDER_EXECUTE
 from libchronicle.protocol.sbe cimport chr_instrument_of
+from libchronicle.replay.merging cimport Merged
 from libchronicle.sim.latency cimport latency_model
 from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.instrument cimport Instrument
@@ -32,7 +32,7 @@ cdef class Ahead:
                   int64_t start_ns=INT64_MIN, int64_t end_ns=INT64_MAX):
         cdef Instrument instrument
         cdef Book book
-        self.merged = Merged(sources, self)
+        self.merged = Merged(sources)
         self.venue = venue
         self.latency = latency_model(latency)
         self.latency.start(seed)
@@ -57,14 +57,9 @@ cdef class Ahead:
 
     def begin(self):
         """The first record; those of before the start only warm the books."""
-        self.merged.begin()
         self.look()
         while self.due_ns < self.start_ns:
             self.step()
-
-    def damaged(self, number, error):
-        """The strategy's reading of the same source tells of it; here the books wait for their next snapshots."""
-        self.lose()
 
     def lose(self):
         cdef uint32_t at
@@ -74,8 +69,14 @@ cdef class Ahead:
 
     cdef int look(self) except -1:
         """When the next record stands at the venue."""
-        cdef chr_frame *f = self.merged.peek()
-        if f == NULL or f.ts_ns >= self.end_ns:
+        cdef int rc = self.merged.peek()
+        cdef chr_frame *f
+        while rc < 0:
+            self.merged.failure()  # the strategy's reading of the same source tells of it; here the books wait for their next snapshots
+            self.lose()
+            rc = self.merged.peek()
+        f = &self.merged.heads[self.merged.source].frame
+        if rc == 0 or f.ts_ns >= self.end_ns:
             self.due_ns = INT64_MAX
         else:
             self.due_ns = max(self.last_ns, f.ts_ns - self.latency.feed(f.ts_ns))
@@ -83,7 +84,7 @@ cdef class Ahead:
 
     cdef int step(self) except -1:
         """The next record happens at the venue."""
-        cdef chr_frame f = self.merged.peek()[0]
+        cdef chr_frame f = self.merged.heads[self.merged.source].frame
         cdef uint64_t id
         cdef uint32_t at
         f.ts_ns = self.last_ns = self.due_ns

@@ -1,12 +1,12 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from libchronicle.backtest.ahead cimport Ahead
-from libchronicle.backtest.merging cimport Merged
 from libchronicle.backtest.sink cimport BacktestSink
 from libchronicle.backtest.venue cimport SimVenue
 from libchronicle.book.l2 cimport chr_l2
 from libchronicle.book.l3 cimport chr_l3
 from libchronicle.native.hot cimport chr_frame
+from libchronicle.replay.merging cimport Merged
 from libchronicle.strategy.context cimport Context
 from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.recorder cimport Recorder
@@ -43,6 +43,7 @@ cdef class BacktestEngine:
     cdef readonly uint64_t messages, rows, lost, gaps, refused, warmed
 
     cdef int loop(self) except -1
+    cdef int damaged(self) except -1
     cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1
     cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1
     cdef bint order_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1

@@ -29,7 +29,6 @@ from libc.string cimport memset
 
 from libchronicle.backtest.ahead cimport Ahead
 from libchronicle.backtest.hashing cimport chr_fold
-from libchronicle.backtest.merging cimport Merged
 from libchronicle.backtest.outbox cimport chr_report
 from libchronicle.backtest.sink cimport BacktestSink, chr_lanes_at, chr_lanes_due, chr_lanes_pop, chr_request
 from libchronicle.backtest.venue cimport SimVenue
@@ -49,6 +48,7 @@ from libchronicle.protocol.layout cimport (
     CHR_VENUE_STATUS,
 )
 from libchronicle.protocol.sbe cimport chr_instrument_of
+from libchronicle.replay.merging cimport Merged
 from libchronicle.sim.matcher cimport chr_sim_next_expiry
 from libchronicle.strategy.dispatch cimport Dispatcher
 from libchronicle.strategy.instrument cimport Instrument
@@ -82,7 +82,7 @@ cdef class BacktestEngine:
         self.feeds = feeds
         self.policy = policy
         self.start_ns, self.end_ns = start_ns, end_ns
-        self.merged = Merged(sources, self)
+        self.merged = Merged(sources)
         self.aheads = []
 
     def __dealloc__(self):
@@ -118,18 +118,19 @@ cdef class BacktestEngine:
         return NULL
 
     def begin(self):
-        """Take the first record of each source."""
-        self.merged.begin()
+        """The venues that see the market earlier begin to."""
         cdef Ahead ahead
         for ahead in self.aheads:
             ahead.begin()
         self.look_for_first()
 
-    def damaged(self, uint32_t number, error):
+    cdef int damaged(self) except -1:
         """A source could not read on. Goes on behind it unless the policy is stop."""
+        error = self.merged.failure()
         if not isinstance(error, (BadSegment, Broken)) or self.policy == CHR_GAP_STOP:
             raise error
-        self.lose_feed(number, "a damaged segment")
+        self.lose_feed(self.merged.source, "a damaged segment")
+        return 0
 
     # ------------------------------------------------------------ the run
 
@@ -141,9 +142,14 @@ cdef class BacktestEngine:
     cdef int loop(self) except -1:
         cdef chr_frame *f
         cdef uint64_t until_signals = SIGNALS_EVERY
+        cdef int rc
         while True:
-            f = self.merged.peek()
-            if f == NULL or f.ts_ns >= self.end_ns:
+            rc = self.merged.peek()
+            if rc < 0:
+                self.damaged()
+                continue
+            f = &self.merged.heads[self.merged.source].frame
+            if rc == 0 or f.ts_ns >= self.end_ns:
                 return 0
             if f.ts_ns < self.start_ns:
                 self.warmed += 1

@@ -3,24 +3,10 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libchronicle.book.books cimport chr_books
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.replay.event cimport ReplayEvent
+from libchronicle.replay.merging cimport Merged, chr_head
 
 cdef extern from "channel.h" nogil:
     int chr_channel_follows(uint64_t *last, const chr_frame *f)
-
-cdef extern from "heap.h" nogil:
-    ctypedef struct chr_head:
-        chr_frame frame
-        uint64_t channel_seq
-        uint32_t idle
-
-    ctypedef struct chr_heap:
-        chr_head *heads
-        uint32_t *first
-        uint32_t count
-
-    void chr_heap_push(chr_heap *h, uint32_t source)
-    void chr_heap_settle(chr_heap *h)
-    void chr_heap_pop(chr_heap *h)
 
 
 cdef class Engine:
@@ -28,16 +14,11 @@ cdef class Engine:
     cdef readonly list books        # by place: the Python book, or None
     cdef list definitions           # by place: the Instrument record's payload, or None
     cdef chr_books table
-    cdef void **raw                 # the sources, for the loop
-    cdef chr_head *heads
-    cdef chr_heap heap
-    cdef uint32_t heads_count
-    cdef int64_t pending            # the source whose head was given: to be refilled
+    cdef Merged merged
     cdef chr_head *current
     cdef int64_t place              # of the instrument given, -1: none
     cdef object error
     cdef ReplayEvent shared
-    cdef bint begun
     cdef public object wanted       # instrument ids, or None: all
     cdef public int64_t start_ns, end_ns
     cdef uint64_t types[1024]
@@ -55,14 +36,10 @@ cdef class Engine:
     cdef uint64_t until_signals, sampled
     cdef readonly bint finished
     cdef int step(self) noexcept nogil
-    cdef int refill(self, uint32_t source) noexcept nogil
-    cdef int begin(self) noexcept nogil
     cdef int heed(self, const chr_frame *f) noexcept nogil
-    cdef int advance(self) noexcept nogil
-    cdef bint none_idle(self) noexcept nogil
     cdef int feed(self, chr_head *h, uint32_t source) noexcept nogil
     cdef bint wants_book(self, const chr_frame *f) noexcept nogil
-    cdef int damage(self, uint32_t source) noexcept nogil
+    cdef int damage(self) noexcept nogil
     cdef int missing(self, const chr_frame *f, uint32_t source, const char *reason) noexcept nogil
     cdef int stop(self, const chr_frame *f, uint32_t source, uint64_t instrument_id) except -1
     cdef ReplayEvent event(self)

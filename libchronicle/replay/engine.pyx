@@ -14,7 +14,6 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.list cimport PyList_GET_ITEM
 from libc.stdint cimport INT64_MAX, INT64_MIN, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 
 from libchronicle.book.books cimport (
     CHR_FED,
@@ -47,7 +46,8 @@ from libchronicle.protocol.layout cimport (
 )
 from libchronicle.protocol.sbe cimport chr_instrument_of
 from libchronicle.replay.event cimport ReplayEvent
-from libchronicle.replay.source cimport SOURCE_ERROR, SOURCE_FRAME, FrameSource
+from libchronicle.replay.merging cimport Merged, chr_head
+from libchronicle.replay.source cimport FrameSource
 
 from libchronicle.errors import BadSegment, Broken, ReplayGap
 from libchronicle.protocol import Instrument
@@ -61,37 +61,14 @@ cdef enum:
     FAILED = -1
 
 
-ctypedef int (*pull_function)(void *source, chr_frame *out) noexcept nogil
-
-
-cdef int _pull(FrameSource source, chr_frame *out) noexcept nogil:
-    """As FrameSource.next; 2: nothing yet. An array of sources holds them as pointers, which the loop may call without the GIL."""
-    cdef int rc = source.next(out)
-    return 2 if rc == 0 and not source.ended else rc
-
-
-cdef pull_function pull = <pull_function>_pull
-
-
 cdef class Engine:
     def __cinit__(self, list sources not None, int policy, types=None):
-        cdef uint32_t count = len(sources)
-        for source in sources:
-            if not isinstance(source, FrameSource):
-                raise TypeError(f"a source of a replay is a FrameSource, not {type(source).__name__}")
+        self.merged = Merged(sources)
         self.sources = sources
         self.books = []
         self.definitions = []
-        self.heads_count = count
-        self.raw = <void **>calloc(count + 1, sizeof(void *))
-        self.heads = <chr_head *>calloc(count + 1, sizeof(chr_head))
-        self.heap.heads = self.heads
-        self.heap.first = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
-        if self.raw == NULL or self.heads == NULL or self.heap.first == NULL or chr_books_init(&self.table, policy):
+        if chr_books_init(&self.table, policy):
             raise MemoryError("no memory for a replay")
-        for number, source in enumerate(sources):
-            self.raw[number] = <void *>source  # `sources` holds them
-        self.pending = -1
         self.place = -1
         self.all_types = types is None
         for number in types or ():
@@ -103,53 +80,7 @@ cdef class Engine:
         self.last_ns = INT64_MIN
 
     def __dealloc__(self):
-        free(self.raw)
-        free(self.heads)
-        free(self.heap.first)
         chr_books_free(&self.table)
-
-    # ------------------------------------------------------------ merge
-
-    cdef int refill(self, uint32_t source) noexcept nogil:
-        """The next frame of a source into its head: 1, 0 none (ended, or idle), -1."""
-        cdef int rc
-        while True:
-            rc = pull(self.raw[source], &self.heads[source].frame)
-            if rc != SOURCE_ERROR:
-                break
-            if self.damage(source) < 0:
-                return FAILED
-        self.heads[source].idle = rc == 2
-        return rc == SOURCE_FRAME
-
-    cdef int begin(self) noexcept nogil:
-        """Heads for all that have none: at the start, and when sources that were idle may have more."""
-        cdef uint32_t source
-        cdef int rc
-        for source in range(self.heads_count):
-            if self.begun and not self.heads[source].idle:
-                continue
-            rc = self.refill(source)
-            if rc < 0:
-                return FAILED
-            if rc:
-                chr_heap_push(&self.heap, source)
-        self.begun = True
-        return 0
-
-    cdef int advance(self) noexcept nogil:
-        """The head given last makes room for the next of its source."""
-        cdef int rc
-        cdef uint32_t source = <uint32_t>self.pending
-        self.pending = -1
-        rc = self.refill(source)
-        if rc < 0:
-            return FAILED
-        if rc == 0:
-            chr_heap_pop(&self.heap)
-        elif self.heap.count > 1:
-            chr_heap_settle(&self.heap)
-        return 0
 
     # ------------------------------------------------------------ one record
 
@@ -160,23 +91,23 @@ cdef class Engine:
         cdef int rc
         self.current = NULL
         while not self.finished:
-            if self.pending >= 0 and self.advance() < 0:
-                return FAILED
-            if self.heap.count == 0:
-                if self.begin() < 0:
+            rc = self.merged.peek()
+            if rc < 0:
+                if self.damage() < 0:
                     return FAILED
-                if self.heap.count == 0:
-                    self.finished = self.none_idle()
-                    return NOTHING
-            h = &self.heads[self.heap.first[0]]
+                continue
+            if rc == 0:
+                self.finished = not self.merged.idle()
+                return NOTHING
+            h = &self.merged.heads[self.merged.source]
             f = &h.frame
             if f.ts_ns >= self.end_ns:
                 self.finished = True
                 return NOTHING
             if self.heed(f) < 0:
                 return FAILED
-            self.pending = self.heap.first[0]
-            rc = self.feed(h, self.heap.first[0])
+            self.merged.take()
+            rc = self.feed(h, self.merged.source)
             if rc < 0:
                 return FAILED
             if rc == CHR_FED and self.passes(f):
@@ -184,13 +115,6 @@ cdef class Engine:
                 self.current = h
                 return GIVEN
         return NOTHING
-
-    cdef bint none_idle(self) noexcept nogil:
-        cdef uint32_t source
-        for source in range(self.heads_count):
-            if self.heads[source].idle:
-                return False
-        return True
 
     cdef int feed(self, chr_head *h, uint32_t source) noexcept nogil:
         cdef chr_frame *f = &h.frame
@@ -282,16 +206,15 @@ cdef class Engine:
 
     # ------------------------------------------------------------ gaps
 
-    cdef int damage(self, uint32_t source) noexcept nogil:
+    cdef int damage(self) noexcept nogil:
         """A source could not read on. 0: go on behind it."""
         with gil:
-            found = (<FrameSource>self.sources[source]).error
-            (<FrameSource>self.sources[source]).error = None
+            found = self.merged.failure()
             if not isinstance(found, (BadSegment, Broken)) or self.table.policy == CHR_GAP_STOP:
                 self.error = found
                 return FAILED
             self.damaged += 1
-            chr_books_break_source(&self.table, source, b"a damaged segment")
+            chr_books_break_source(&self.table, self.merged.source, b"a damaged segment")
             return 0
 
     cdef int missing(self, const chr_frame *f, uint32_t source, const char *reason) noexcept nogil:
@@ -396,7 +319,7 @@ cdef class Engine:
 
     cdef int point(self, ReplayEvent event) except -1:
         event.frame = &self.current.frame
-        event.source = self.heap.first[0]
+        event.source = self.merged.source
         if self.place < 0:
             event.instrument_id = 0
             event.book = None
@@ -437,12 +360,12 @@ cdef class Engine:
         cdef uint32_t source, at
         cdef const chr_frame *f
         found = []
-        for source in range(self.heads_count):
+        for source in range(self.merged.count):
             owner = self.sources[source]
             seq = getattr(owner, "next_seq", 0)
-            for at in range(self.heap.count):
-                f = &self.heads[source].frame
-                if self.heap.first[at] == source and self.pending != source:
+            for at in range(self.merged.heap.count):
+                f = &self.merged.heads[source].frame
+                if self.merged.heap.first[at] == source and self.merged.pending != source:
                     seq = (<const uint64_t *>f.payload)[0] if f.type_id == CHR_TYPE_LOST else f.seq
             found.append((owner.name, getattr(owner, "queue_id", 0), seq))
         return found
