@@ -182,6 +182,7 @@ int chr_reader_cross(chr_subscriber *s)
 {
     chr_error *e = &s->hot.error;
     uint32_t number = s->hot.map->number + 1;
+    bool passed = chr_load_acquire64(&control_of(s)->head) / s->segment_size > number; /* asked first: the writer may begin it, and go past, meanwhile */
     pthread_mutex_lock(&s->making);
     chr_map *map = s->ahead_number == number ? s->ahead : NULL;
     if (map != NULL)
@@ -194,7 +195,6 @@ int chr_reader_cross(chr_subscriber *s)
     else
         chr_map_release(map);
     pthread_mutex_unlock(&s->making);
-    bool passed = chr_load_acquire64(&control_of(s)->head) / s->segment_size > number;
     if (map != NULL && (begun || !passed)) {
         s->crossings += begun;
         return begun;
@@ -386,21 +386,30 @@ const chr_reader_ops chr_reader_operations = {slow_next, slow_idle};
 
 /* ---------------------------------------------------------------- place */
 
-/* Puts the cursor at a frame. seq CHR_SEQ_UNKNOWN at a segment's first frame = what its header says. */
+/* Puts the cursor at a frame. seq CHR_SEQ_UNKNOWN at a segment's first frame = what its header says; one that was never begun says nothing, and where the queue
+ * goes on behind it there is nothing to stand at. */
 int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64_t seq, chr_error *e)
 {
     chr_map *map = s->hot.map;
+    bool passed = chr_load_acquire64(&control_of(s)->head) / s->segment_size > number; /* asked before its header */
     if (offset < CHR_SEGMENT_DATA || offset % CHR_ALIGN || offset > s->segment_size - CHR_FRAME_HEADER)
         return chr_fail(e, CHR_E_CORRUPT, s->dir, "no frame can stand at this position", number, offset, seq);
     if (map == NULL || map->number != number) {
         map = chr_segment_open(s->dir, number, s->segment_size, s->queue_id, false, e);
         if (map == NULL)
             return -1;
+    }
+    const chr_segment_header *h = (const chr_segment_header *)map->base;
+    if (passed && seq == CHR_SEQ_UNKNOWN && h->first_seq == CHR_SEQ_UNKNOWN) {
+        if (map != s->hot.map)
+            chr_map_release(map);
+        return chr_fail(e, CHR_E_CORRUPT, s->dir, "never begun, yet the queue goes on behind it", number, offset, s->hot.next_seq);
+    }
+    if (map != s->hot.map) {
         pthread_mutex_lock(&s->making);
         enter_map(s, map, offset);
         pthread_mutex_unlock(&s->making);
     }
-    const chr_segment_header *h = (const chr_segment_header *)map->base;
     s->hot.offset = offset;
     s->hot.back = 0;
     s->hole_pending = 0;

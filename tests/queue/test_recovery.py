@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from libchronicle.errors import Corrupt, CorruptReader, Evicted, Rewound
+from libchronicle.errors import Broken, Corrupt, CorruptReader, Evicted, Rewound
 from libchronicle.queue import LOST_TYPE, Queue, QueueConfig, check, inspect, verify
 
 SMALL = QueueConfig(segment_size=1 << 16)
@@ -473,3 +473,38 @@ def test_a_segment_whose_header_is_of_a_life_that_is_over_is_begun_anew(tmp_path
         assert inspect(path).segments[1].first_seq == first
     records = all_records(path)
     assert [record[0] for record in records] == list(range(first + 1))
+
+
+@pytest.mark.parametrize("sought", [False, True])
+def test_a_reader_that_goes_past_a_damaged_segment_goes_past_one_that_was_never_begun_too(tmp_path, sought):
+    path = tmp_path / "q"
+
+    def append_up_to(writer, segment):
+        while inspect(path).head // SMALL.segment_size < segment:
+            writer.append(1, bytes(5000))
+
+    with Queue.open_publisher(path, SMALL) as writer:
+        append_up_to(writer, 1)
+        while not (path / "000000002.q").exists():  # its native thread prepares it
+            time.sleep(0.01)
+        never_begun = (path / "000000002.q").read_bytes()
+        append_up_to(writer, 3)
+    damaged, behind = (inspect(path).segments[number].first_seq for number in (1, 3))
+    (path / "000000001.q").write_bytes(bytes(SMALL.segment_size))
+    (path / "000000002.q").write_bytes(never_begun)
+    got, told = [], []
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        if sought:
+            reader.seek_seq(damaged)
+        while len(told) < 5:
+            try:
+                message = reader.next()
+            except (Broken, Corrupt, Evicted) as error:
+                told.append(error)
+                continue
+            if message is None:
+                break
+            got.append((message.seq, message.type_id))
+    seqs = [seq for seq, type_id in got if type_id != LOST_TYPE]
+    assert [seq for seq in seqs if seq >= damaged] == list(range(behind, inspect(path).next_seq))
+    assert told or len(seqs) < len(got), "the hole is told"
