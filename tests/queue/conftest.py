@@ -87,3 +87,13 @@ def under(tmp_path_factory: pytest.TempPathFactory) -> Under:
         )
 
     return run
+
+
+@pytest.fixture
+def another_boot(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """another_boot("name"): what is opened from now on finds this boot id."""
+
+    def play(name: str) -> None:
+        monkeypatch.setenv("CHRONICLE_BOOT_ID", name)
+
+    return play

@@ -8,6 +8,7 @@ from pathlib import Path
 from libchronicle.queue import Queue, QueueConfig
 
 SIZE = 1 << 16
+SMALL = QueueConfig(segment_size=SIZE)
 CONFIG = QueueConfig(segment_size=SIZE, prepare=False, retain_segments=1000)
 
 
@@ -25,6 +26,19 @@ def make(
 def all_records(path: Path) -> list[tuple[int, bytes]]:
     with Queue.open_subscriber(path, None, start="earliest") as reader:
         return [(m.seq, bytes(m)) for m in reader]
+
+
+def full_records(path: Path) -> list[tuple[int, int, bytes]]:
+    """(seq, type_id, payload), holes that are told as records too."""
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        return [(m.seq, m.type_id, bytes(m)) for m in reader]
+
+
+def append_some(path: Path, count: int, size: int = 100, config: QueueConfig = SMALL) -> None:
+    """Opens a writer, and closes it again."""
+    with Queue.open_publisher(path, config) as writer:
+        for _ in range(count):
+            writer.append(1, b"%d" % writer.next_seq + bytes(size))
 
 
 def flip(file: Path, offset: int, bit: int = 0) -> None:
