@@ -30,6 +30,7 @@ from libchronicle.strategy.context import Context
 from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.instrument import Instrument as Handle
 from libchronicle.strategy.source import Source
+from libchronicle.strategy.tracker import WorkingOrder
 
 __all__ = ["Carried", "adopt", "carry_over", "last_carry_over"]
 
@@ -48,27 +49,7 @@ def carry_over(ctx: Context, orders_out: Any, orders_in: Source, sent_any: bool)
     for handle in handles.values():
         yield _definition(handle)
     for order in orders:
-        yield OpenOrder(
-            order_queue_id=orders_out.queue_id,
-            order_seq=order.id & ((1 << _SEQ_BITS) - 1),
-            order_epoch=order.id >> _SEQ_BITS,
-            instrument_id=order.instrument.id,
-            price=order.price,
-            qty=order.qty,
-            cum_qty=order.cum_qty,
-            stop_price=order.stop_price,
-            expire_ns=order.expire_ns,
-            order_ts=order.sent_ns,
-            flags=order.flags,
-            side=order.side,
-            order_type=order.type,
-            time_in_force=order.tif,
-            stp_mode=order.stp,
-            account=order.account,
-            tag=order.tag,
-            cause_ts=order.cause_ts,
-            state=order.state,
-        )
+        yield _open_order(order, orders_out.queue_id)
     for handle in positions:
         position = handle.position
         yield PositionReport(
@@ -104,6 +85,30 @@ def carry_over(ctx: Context, orders_out: Any, orders_in: Source, sent_any: bool)
         open_orders=len(orders),
         positions=len(positions) + len(balances),
         instruments=len(handles),
+    )
+
+
+def _open_order(order: WorkingOrder, queue_id: int) -> OpenOrder:
+    return OpenOrder(
+        order_queue_id=queue_id,
+        order_seq=order.id & ((1 << _SEQ_BITS) - 1),
+        order_epoch=order.id >> _SEQ_BITS,
+        instrument_id=order.instrument.id,
+        price=order.price,
+        qty=order.qty,
+        cum_qty=order.cum_qty,
+        stop_price=order.stop_price,
+        expire_ns=order.expire_ns,
+        order_ts=order.sent_ns,
+        flags=order.flags,
+        side=order.side,
+        order_type=order.type,
+        time_in_force=order.tif,
+        stp_mode=order.stp,
+        account=order.account,
+        tag=order.tag,
+        cause_ts=order.cause_ts,
+        state=order.state,
     )
 
 
