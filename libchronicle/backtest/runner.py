@@ -48,6 +48,7 @@ from libchronicle.strategy.recorder import Recorder
 
 __all__ = ["BacktestRunner"]
 
+_YEAR_MS = 366 * 86_400_000
 _POLICIES = {policy: number for number, policy in enumerate(GapPolicy)}
 
 
@@ -109,8 +110,8 @@ class BacktestRunner:
         log: Any = None,
     ) -> None:
         self._data = open_data(data, definition)
-        self._start = None if start is None else to_ns(start)
-        self._end = None if end is None else to_ns(end)
+        self._start = None if start is None else _time("start", start)
+        self._end = None if end is None else _time("end", end)
         if self._start is not None and self._end is not None and self._end <= self._start:
             allowed = f"a time after start ({start})"
             raise InvalidArgument(where="BacktestRunner", field="end", value=end, allowed=allowed)
@@ -128,8 +129,8 @@ class BacktestRunner:
         self._keeps = _chosen("on_stop", on_stop, ("cancel", "keep")) == "keep"
         self._flattens = _chosen("on_disconnect", on_disconnect, ("cancel", "flatten")) == "flatten"
         self._strategy: tuple[str, str] | None = None
-        self._seed = seed
-        self._sample_ns = sample_ms * 1_000_000
+        self._seed = _whole("seed", seed, 0, (1 << 64) - 1)
+        self._sample_ns = _whole("sample_ms", sample_ms, 1, _YEAR_MS) * 1_000_000
         self._guard: Action = guard
         self._log = Log("backtest") if log is None else log
         Account(**self._money)
@@ -193,6 +194,21 @@ def _chosen(field: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise InvalidArgument(where="BacktestRunner", field=field, value=value, allowed=", ".join(allowed))
     return value
+
+
+def _whole(field: str, value: Any, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        allowed = f"a whole number from {least} to {most}"
+        raise InvalidArgument(where="BacktestRunner", field=field, value=value, allowed=allowed)
+    return value
+
+
+def _time(field: str, value: Time) -> int:
+    ns = to_ns(value)
+    if not 0 <= ns < (1 << 63):
+        allowed = "a time from 1970 to the year 2262"
+        raise InvalidArgument(where="BacktestRunner", field=field, value=value, allowed=allowed)
+    return ns
 
 
 def _utc(ns: int) -> str:

@@ -31,7 +31,7 @@ import msgspec
 
 from libchronicle.backtest.output import output_dir, writing
 from libchronicle.backtest.plan import Plan
-from libchronicle.errors import ChronicleError, HostError, InvalidArgument
+from libchronicle.errors import HostError, InvalidArgument
 
 __all__ = ["EXECUTORS", "Point", "grid_of", "run_plan", "sweep"]
 
@@ -100,8 +100,9 @@ def run_plan(key: str, plan: Plan, changes: dict[str, Any]) -> Point:
     """One point, in whatever process. A run that fails is a point too."""
     try:
         metrics = plan.run().metrics
-    except ChronicleError as error:
-        return Point(key=key, changes=changes, failure=f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - a strategy may raise anything where it is made; other points run on
+        told = f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+        return Point(key=key, changes=changes, failure=told)
     return Point(key=key, changes=changes, metrics=metrics)
 
 
@@ -123,12 +124,15 @@ def _over_processes(waiting: Waiting, workers: int, _client: Any) -> Iterator[Po
 def _pooled(waiting: Waiting, count: int) -> Iterator[Point]:
     """As many points as are done before a worker dies."""
     # spawn: a worker begins with nothing of ours, so a run does not depend on what ran here before
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    try:
         with _no_main():
             futures = [pool.submit(run_plan, key, plan, changes) for key, (plan, changes) in waiting.items()]
         for future in as_completed(futures):
             with contextlib.suppress(BrokenProcessPool):
                 yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # where a point cannot be stored, the rest need not run
 
 
 @contextlib.contextmanager
@@ -199,5 +203,9 @@ def _stored(path: Path) -> Point | None:
 def _store(where: Path, point: Point) -> None:
     part = where / f".{point.key}.{os.getpid()}.part"
     with writing(part):
-        part.write_bytes(msgspec.json.encode(point))
-        os.replace(part, where / f"{point.key}.json")
+        try:
+            part.write_bytes(msgspec.json.encode(point))
+            os.replace(part, where / f"{point.key}.json")
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise

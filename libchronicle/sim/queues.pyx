@@ -27,6 +27,9 @@ from libchronicle.sim.matcher cimport (
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import Side
 
+cdef enum:
+    MOST_POWER = 16  # 2^64 to this power is a double still
+
 __all__ = [
     "FifoQueue",
     "FillChances",
@@ -81,8 +84,8 @@ cdef class ProbQueue(QueueModel):
     p = f(back) / (f(back) + f(front)); 2: f(back) / f(back + front); 3: 1 - f(front / (front + back)). Raises InvalidArgument."""
 
     def __init__(self, power=2, *, variant=1):
-        if not power > 0:
-            raise InvalidArgument(where="ProbQueue", field="power", value=power, allowed="above 0")
+        if not 0 < power <= MOST_POWER:
+            raise InvalidArgument(where="ProbQueue", field="power", value=power, allowed=f"above 0, at most {MOST_POWER}")
         if variant not in (1, 2, 3):
             raise InvalidArgument(where="ProbQueue", field="variant", value=variant, allowed="1, 2, 3")
         self.power = power

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from libchronicle.backtest import BacktestRunner, Plan, envelope, sweep
-from libchronicle.errors import ChronicleError, ConfigError, InvalidArgument
+from libchronicle.errors import ChronicleError, ConfigError, HostError, InvalidArgument
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_market import NAME, archive, market
@@ -227,3 +228,48 @@ def test_limits_of_the_toml_hold_in_a_plan_too(toml: Path) -> None:
     free = Plan.of_toml(toml, **settings)
     toml.write_text(TOML)
     assert Plan.of_toml(toml, **settings).key() != free.key()
+
+
+def test_a_point_that_cannot_be_stored_ends_the_sweep_and_not_only_after_the_whole_grid(
+    plan: Plan, tmp_path: Path
+) -> None:
+    out, began = tmp_path / "out", tmp_path / "began"
+    strategy = Path(plan.strategy.rpartition(":")[0])
+    strategy.write_text(
+        STRATEGY.replace(
+            "on_start(self, ctx):", f"on_start(self, ctx):\n        open({str(began)!r}, 'a').write('.')"
+        )
+    )
+
+    def lose_the_directory(done: int, _total: int) -> None:
+        if done:
+            shutil.rmtree(out, ignore_errors=True)
+
+    with pytest.raises(HostError, match=str(out)):
+        sweep(plan, {"params.qty": list(range(1, 61))}, out, workers=1, progress=lose_the_directory)
+    assert len(began.read_text()) < 30
+    assert not out.exists()
+
+
+def test_a_point_whose_strategy_cannot_be_made_is_a_row_and_the_others_run(
+    plan: Plan, tmp_path: Path
+) -> None:
+    strategy = Path(plan.strategy.rpartition(":")[0])
+    strategy.write_text(
+        STRATEGY
+        + "    def __init__(self):\n        raise ValueError(b'\\xff'.decode(errors='surrogateescape'))\n"
+    )
+    points = sweep(plan, {"params.qty": [1, 2]}, tmp_path / "out", workers=1)
+    assert [point.failure for point in points] == ["ValueError: \\udcff"] * 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1 << 64}, {"seed": -1}, {"seed": 1.5}, {"sample_ms": 0}, {"sample_ms": 1 << 60}, {"sample_ms": "1"},
+        {"start": "9999-12-31"}, {"start": "0001-01-01"}, {"end": "2300-01-01"}, {"queue": "prob:inf"}, {"queue": "prob:17"},
+    ],
+)  # fmt: skip
+def test_a_number_beyond_any_use_is_refused_and_named(plan: Plan, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument, match=r"allowed|power"):
+        plan.replace(changes).run()
