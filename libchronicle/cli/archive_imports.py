@@ -101,6 +101,8 @@ def _say(result: dict[str, Any]) -> None:
     heads = result["definitions"]
     told = f" and {heads:,} definition{'s' if heads != 1 else ''}" if heads else ""
     typer.echo(f"{head}: {records}{told} of {shown}" if records else f"{head}, of which none could be kept")
+    if result["injected"]:
+        typer.echo(f"  {result['injected']:,} orders in snapshots of the book among them")
     if result["gaps"]:
         typer.echo(f"  {count(result['gaps'], 'gap')}, marked in the book")
     for reason, number in result["skipped"].items():

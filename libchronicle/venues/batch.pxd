@@ -2,6 +2,9 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from libchronicle.book.l3 cimport chr_l3, chr_l3_walk
+from libchronicle.native.binding cimport Publisher
+
 cpdef enum:
     LANE_BOOK = 0
     LANE_TRADE = 1
@@ -28,3 +31,17 @@ cdef class RecordBatch:
         self, uint16_t type_id, int lane, uint64_t instrument_id, int64_t ts_ns, int64_t event_ns, uint32_t levels
     ) except NULL
     cdef int grow(self, uint32_t size) except -1
+
+
+cdef class OrderBook:
+    cdef chr_l3 *l3  # not an L3Book: there are as many as stocks, and its pages are touched when it is made
+    cdef chr_l3_walk walk  # of a snapshot under way
+    cdef uint32_t left  # of its records
+    cdef uint64_t limit, records, last  # records of orders since the last snapshot, and how many that had
+    cdef int64_t interval_ns, since_ns, day
+    cdef bint has_one
+    cdef readonly uint64_t injected
+
+    cdef bint write(self, Publisher publisher, const chr_batch_row *row, const uint8_t *payload, uint64_t *base) except -1
+    cdef int apply(self, Publisher publisher, const chr_batch_row *row, const uint8_t *payload) except -1
+    cdef int begin(self, Publisher publisher) noexcept

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from libchronicle.native.binding import Publisher
-from libchronicle.protocol import SbeMessage
+from libchronicle.protocol import Instrument, SbeMessage
 
 LANES: Final[tuple[str, ...]]
 DAY_NS: Final[int]
@@ -17,4 +17,22 @@ class RecordBatch:
     def bytes(self) -> int: ...
     def put(self, message: SbeMessage, lane: str, ts_ns: int, event_ns: int) -> None: ...
     def routes(self) -> dict[tuple[int, str, int], list[int]]: ...
-    def write(self, publisher: Publisher, rows: list[int], start: int, segment: int) -> tuple[int, int]: ...
+    def write(
+        self, publisher: Publisher, rows: list[int], start: int, segment: int, book: OrderBook | None = None
+    ) -> tuple[int, int]: ...
+
+class OrderBook:
+    """The book of an instrument's single orders as its records are written, and when a snapshot of it goes before one: when the
+    queue has none yet, or `interval_ns` or `limit` records of orders have passed since the last; but never before as many have
+    come as that had. A wrong book has none, nor an empty new one. `injected` counts the records of snapshots."""
+
+    def __init__(
+        self, definition: Instrument, limit: int = 20_000, interval_ns: int = 60_000_000_000
+    ) -> None: ...
+    def enter(self, day: int) -> None:
+        """What comes next goes to the queue of that UTC date: a new one gets a snapshot of what stands. After records of a
+        later date the book is not known any more."""
+    @property
+    def valid(self) -> bool: ...
+    @property
+    def injected(self) -> int: ...

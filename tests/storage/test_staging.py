@@ -7,7 +7,16 @@ from random import Random
 
 import pytest
 
-from libchronicle.protocol import BookMode, Instrument, Trade, decode, instrument_id
+from libchronicle.protocol import (
+    BookMode,
+    Instrument,
+    OrderAdd,
+    OrderBookFlags,
+    Side,
+    Trade,
+    decode,
+    instrument_id,
+)
 from libchronicle.storage.importers import staging
 from libchronicle.storage.importers.staging import StagedQueues
 from libchronicle.storage.walk import SegmentSpan
@@ -78,3 +87,30 @@ def test_an_import_given_up_seals_nothing(tmp_path: Path) -> None:
     queues.write(batch, known)
     queues.close()
     assert not SegmentSpan.open_file(tmp_path / "000000" / "000000000.q", live=True).sealed
+
+
+def test_a_book_of_orders_that_went_back_a_date_gets_no_more_snapshots(tmp_path: Path) -> None:
+    number = instrument_id("my:S")
+    known = {number: Instrument(instrument_id=number, book_mode=BookMode.L3, venue="my", symbol="S")}
+    queues = StagedQueues(tmp_path)
+    batch = RecordBatch()
+    days = [DAY, DAY, DAY + 1, DAY, DAY + 1, DAY + 2]
+    for order, day in enumerate(days, start=1):
+        ts = (DAY + 1) * DAY_NS + order
+        batch.put(
+            OrderAdd(instrument_id=number, order_id=order, price=100, qty=1, side=Side.BUY),
+            "book",
+            ts,
+            day * DAY_NS,
+        )
+        queues.write(batch, known)
+        batch.clear()
+    injected = []
+    for queue in queues.finish():
+        span = SegmentSpan.open_file(sorted((tmp_path / queue.path).glob("*.q"))[0])
+        records = [decode(m.type_id, bytes(m)) for m in span.walk()][1:]
+        injected.append(
+            [r.order_id for r in records if isinstance(r, OrderAdd) and r.flags & OrderBookFlags.INJECTED]
+        )
+    assert injected == [[1], [1, 2], []]
+    assert queues.injected == 3

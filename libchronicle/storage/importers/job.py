@@ -47,6 +47,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     records: dict[str, int]  # by stream
     instruments: list[str]
     definitions: int = 0  # at the head of each segment; the archive counts them as records too
+    injected: int = 0  # orders in snapshots of books of single orders; the archive counts them too
     gaps: int = 0
     skipped: dict[str, int] = {}
     notes: list[str] = []  # what a person should know of it
@@ -103,7 +104,9 @@ def run_import(
             half_written.unlink()
         report = msgspec.structs.replace(
             staged.report,
-            definitions=sum(one.facts.records for one in made) - sum(staged.report.records.values()),
+            definitions=sum(one.facts.records for one in made)
+            - sum(staged.report.records.values())
+            - staged.report.injected,
             segments=[str(one.id) for one in made],
         )
         publish_file(done, msgspec.json.format(msgspec.json.encode(report), indent=1))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from libchronicle.protocol import Instrument
 from libchronicle.storage.importers.job import ImportReport, Staged
 from libchronicle.storage.importers.staging import StagedQueues
@@ -32,6 +34,8 @@ def stage_batches(
     try:
         for batch, instruments in batches:
             queues.write(batch, instruments)
-        return Staged(queues=queues.finish(), report=report(queues.records))
+        made = queues.finish()
+        told = msgspec.structs.replace(report(queues.records), injected=queues.injected)
+        return Staged(queues=made, report=told)
     finally:
         queues.close()

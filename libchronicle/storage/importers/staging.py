@@ -1,7 +1,8 @@
 """Queues that records are written into before they become part of the archive: one for each instrument, stream and UTC date.
 
 So every segment holds one date of venue time by itself, however late a record came. Each segment begins with the definition of
-its instrument. At most MAX_OPEN queues are open at once: a day of all stocks has tens of thousands.
+its instrument. At most MAX_OPEN queues are open at once: a day of all stocks has tens of thousands. A book of single orders has
+snapshots of its own among its records, as the refinery writes them, so that a book at a time is found from the last one.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Final
 
 import msgspec
 
-from libchronicle.protocol import Instrument
+from libchronicle.protocol import BookMode, Instrument
 from libchronicle.queue import Publisher, Queue, QueueConfig
-from libchronicle.venues.batch import RecordBatch
+from libchronicle.venues.batch import OrderBook, RecordBatch
 
 __all__ = ["StagedQueue", "StagedQueues"]
 
@@ -60,12 +61,14 @@ class _Lane:
             self.publisher.close()
             self.publisher = None
 
-    def write(self, publisher: Publisher, batch: RecordBatch, rows: list[int]) -> None:
+    def write(
+        self, publisher: Publisher, batch: RecordBatch, rows: list[int], book: OrderBook | None
+    ) -> None:
         at = 0
         if self.first_ns < 0:
             self.first_ns = batch[rows[0]][1]
         while at < len(rows):
-            at, self.segment = batch.write(publisher, rows, at, self.segment)
+            at, self.segment = batch.write(publisher, rows, at, self.segment, book)
             if at < len(rows):
                 ts_ns = max(batch[rows[at]][1], publisher.last_ts_ns)
                 publisher.append(Instrument.TEMPLATE_ID, self.head, ts_ns)
@@ -82,7 +85,13 @@ class StagedQueues:
         )
         self._lanes: dict[tuple[int, str, int], _Lane] = {}
         self._open: OrderedDict[tuple[int, str, int], None] = OrderedDict()
+        self._books: dict[int, OrderBook] = {}
         self.records: dict[str, int] = {}
+
+    @property
+    def injected(self) -> int:
+        """Records of snapshots that stand among them."""
+        return sum(book.injected for book in self._books.values())
 
     def write(self, batch: RecordBatch, instruments: Mapping[int, Instrument]) -> None:
         """Raises what appending raises (NoSpace, HostError …)."""
@@ -92,8 +101,19 @@ class StagedQueues:
                 lane = self._lanes[key] = _Lane(
                     self._root / f"{len(self._lanes):06d}", instruments[key[0]], key[1]
                 )
-            lane.write(self._opened(key, lane), batch, rows)
+            lane.write(self._opened(key, lane), batch, rows, self._book(key, lane.definition))
             self.records[key[1]] = self.records.get(key[1], 0) + len(rows)
+
+    def _book(self, key: tuple[int, str, int], definition: Instrument) -> OrderBook | None:
+        """Of single orders; it goes on from one date to the next."""
+        number, stream, day = key
+        if stream != "book" or definition.book_mode != BookMode.L3:
+            return None
+        book = self._books.get(number)
+        if book is None:
+            book = self._books[number] = OrderBook(definition)
+        book.enter(day)
+        return book
 
     def _opened(self, key: tuple[int, str, int], lane: _Lane) -> Publisher:
         self._open[key] = None
