@@ -131,6 +131,8 @@ cdef class SimVenue(Clearing):
             wish.qty, wish.price, wish.valid_until_ns = asked.qty - row.cum_qty, asked.price, INT64_MAX
             wish.is_buy, wish.type, wish.reduce_only = row.side == CHR_SIDE_BUY, row.type, row.reduce_only
             wish.replaces_leaves, wish.is_replace = row.qty - row.cum_qty, 1
+            if row.type == CHR_ORDER_TYPE_STOP_MARKET:
+                wish.price = row.stop_price  # it has no other price than that
             held_qty, held_price = row.open_qty, row.open_price
             code = self.gate_code(row.instrument, &wish, now)
             if not code:

@@ -256,13 +256,12 @@ cdef class Context:
             return self.refuse(self.gate)
         cdef chr_replace_order_t body
         memset(&body, 0, sizeof(body))
-        checked = instrument.limit(
-            order._side, order.price if price is None else price, order.qty if qty is None else qty
-        )
+        kept = order.price or order.stop_price  # a stop-market order has no other price
+        checked = instrument.limit(order._side, kept if price is None else price, order.qty if qty is None else qty)
         body.instrument_id = instrument.id
         body.order_seq = id & 0xFFFFFFFFFFULL
         body.order_epoch = <uint32_t> (id >> 40)
-        body.price = checked.price
+        body.price = order.price if price is None else checked.price
         body.qty = checked.qty
         body.cause_queue_id = self.cause.queue_id
         body.cause_seq = self.cause.seq

@@ -243,7 +243,7 @@ class Engine:
             order.is_buy,
             message.qty - order.cum,
             order.stop_price if waits else message.price,
-            OrderType.LIMIT,
+            OrderType.STOP_MARKET if waits else OrderType.LIMIT,
             order.reduce_only,
             message.valid_until_ns or request.ts_ns + self.valid_for_ns,
             replaces_leaves=order.leaves,

@@ -19,13 +19,14 @@ from libchronicle.protocol import (
     BookSnapshot,
     ExecutionReport,
     RejectCode,
+    ReplaceOrder,
     RiskEvent,
     Side,
     instrument_id,
 )
 from libchronicle.runtime.config import FeesConfig, Limits, PaperConfig, RiskConfig, RouterConfig
 from libchronicle.testing import sample_market
-from tests.services.paper_desk import PaperDesk, Scripted, had_at, heard_in
+from tests.services.paper_desk import PaperDesk, Scripted, Sent, had_at, heard_in, seq_of
 
 SPOT, USDM = "binance-spot:BTCUSDT", "binance-usdm:BTCUSDT"
 PATIENT = 3_600_000  # ms: a backtest has no time of validity of its own
@@ -88,6 +89,52 @@ def test_paper_and_backtest_refuse_the_same_orders_and_tell_the_same_balances(
         assert {currency: had[currency] for currency in told} == told, time - times[0]
     assert sum(one.code == "INSUFFICIENT_BALANCE" for one in again) > 3
     assert sum(one.kind == "fill" for one in again) > 3
+
+
+class Restops(Scripted):
+    """Waits with a stop-market order for nearly all of its money, then changes it: a price means nothing to it."""
+
+    def act(self, ctx: Any, i: Any) -> None:
+        orders = ctx.orders(i)
+        if not orders:
+            stop = i.book.ask_price + 5000 * i.tick_size
+            self.new(ctx, i, i.stop_market(Side.BUY, stop, 7_500 * i.lot_size))
+            return
+        one = orders[0]
+        change = [{"price": 2 * one.stop_price}, {"qty": one.qty - 100 * i.lot_size}, {"qty": 3 * one.qty}][
+            len(self.sent) % 3
+        ]
+        message = ReplaceOrder(
+            instrument_id=i.id, order_seq=seq_of(one.id), order_epoch=1,
+            price=change.get("price", one.price), qty=change.get("qty", one.qty),
+        )  # fmt: skip
+        assert ctx.replace(one.id, **change) is True
+        self.sent.append(Sent(len(self.sent), message, ctx.now_ns()))
+
+
+@pytest.mark.parametrize("leverage", [None, 1.0])
+def test_a_changed_stop_is_paid_for_at_its_stop_price_on_paper_and_in_a_backtest(
+    leverage: float | None,
+) -> None:
+    tape = sample_market(SPOT, seconds=2, seed=7)
+    strategy = Restops(SPOT, 1)
+    fees, cash = FEES["plain"], {"USDT": "5000"}
+    BacktestRunner(
+        tape,
+        instruments=[SPOT],
+        cash=cash,
+        leverage=leverage,
+        fees=schedule(fees),
+        limits=Limits(price_band_bps=1),
+    ).run(strategy)
+    desk = PaperDesk(router(cash, fees, leverage), tape)
+    desk.client.set_limits(Limits(price_band_bps=1), "paper", RiskConfig())
+    desk.play(strategy.sent)
+    again = heard_in(desk.events())
+    assert again == strategy.heard[: len(again)]
+    assert {one.kind for one in again} == {"ACK", "REPLACED", "REPLACE_REJECT"}
+    assert {one.code for one in again} == {"NONE", "INSUFFICIENT_BALANCE"}
+    assert not any(one.price for one in again[:1])
 
 
 @pytest.mark.parametrize("on_trip", ["reject", "cancel"])
