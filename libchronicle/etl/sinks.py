@@ -3,12 +3,15 @@
     <root>/venue=<venue>/symbol=<symbol>/date=<UTC date>/<name>.parquet
 
 DuckDB, Polars, Spark and Ray read that where it lies, and open only the files of the partitions that are asked for. Rows are in
-order of `ts`; each file appears when it is complete, in place of what an earlier run had written there. A time is two columns:
-as a timestamp in UTC with microseconds, which all of these engines know, and as exact ns since the epoch, `<name>_ns`.
+order of `ts`; files appear when all are complete, in place of what an earlier run had written there (making.py).
+
+A time is two columns: as a timestamp in UTC with microseconds, which all of these engines know, and as exact ns since
+the epoch, `<name>_ns`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,6 +22,7 @@ from urllib.parse import quote
 
 from libchronicle.bus.files import host_error
 from libchronicle.errors import InvalidName
+from libchronicle.etl.making import Making
 from libchronicle.signals import Column, FeatureBatch
 from libchronicle.storage.frames import library
 
@@ -73,14 +77,15 @@ class CsvSink:
     def __init__(self, path: Path) -> None:
         self.files: list[Path] = []
         self._path = path
-        self._beside = path.with_name(f".{path.name}.making")
+        self._making: Making | None = None
         self._file: IO[str] | None = None
         self._csv: Any = None
 
     def begin(self, columns: Sequence[Column]) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._beside, "w", newline="", encoding="utf-8")  # noqa: SIM115 - closed by close
+            self._making = Making(self._path.parent)
+            beside = self._making.path(self._path)
+            self._file = open(beside, "w", newline="", encoding="utf-8")  # noqa: SIM115 - closed by close
         except OSError as error:
             raise host_error(error, self._path) from error
         self._csv = csv.writer(self._file)
@@ -93,17 +98,21 @@ class CsvSink:
             raise host_error(error, self._path) from error
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._beside.rename(self._path)
-            self.files.append(self._path)
+        if self._file is not None and self._making is not None:
+            try:
+                self._file.close()
+                self.files += self._making.publish()
+            except OSError as error:
+                raise host_error(error, self._path) from error
             self._file = None
 
     def abandon(self) -> None:
         if self._file is not None:
-            self._file.close()
-            self._beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
+        if self._making is not None:
+            self._making.abandon()
 
 
 class ParquetSink:
@@ -115,15 +124,20 @@ class ParquetSink:
                 name=name, kind="Parquet file", reason="letters, digits, dots, dashes and underscores"
             )
         self.files: list[Path] = []
+        self._root = root
         self._base = root / f"venue={quote(venue, safe='')}" / f"symbol={quote(symbol, safe='')}"
         self._name = f"{name}.parquet"
         self._columns: Sequence[Column] = ()
-        self._made: list[tuple[Path, Path]] = []
+        self._making: Making | None = None
         self._day = -1
         self._writer: Any = None
 
     def begin(self, columns: Sequence[Column]) -> None:
         self._columns = columns
+        try:
+            self._making = Making(self._root)
+        except OSError as error:
+            raise host_error(error, self._root) from error
 
     def write(self, batch: FeatureBatch) -> None:
         rows = _both_times(batch.to_arrow())
@@ -140,13 +154,10 @@ class ParquetSink:
         pq = library("pyarrow.parquet")
         self._end_day()
         date = datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
-        target = self._base / f"date={date}" / self._name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{self._name}.making")
-        self._made.append((beside, target))
+        assert self._making is not None
         self._day = day
         self._writer = pq.ParquetWriter(
-            beside,
+            self._making.path(self._base / f"date={date}" / self._name),
             schema,
             compression="zstd",
             compression_level=_LEVEL,
@@ -166,18 +177,17 @@ class ParquetSink:
     def close(self) -> None:
         try:
             self._end_day()
-            for beside, target in self._made:
-                beside.rename(target)
-                self.files.append(target)
+            if self._making is not None:
+                self.files += self._making.publish()
         except OSError as error:
             raise host_error(error, self._base) from error
-        self._made.clear()
 
     def abandon(self) -> None:
-        self._end_day()
-        for beside, _ in self._made:
-            beside.unlink(missing_ok=True)
-        self._made.clear()
+        try:
+            self._end_day()
+        finally:
+            if self._making is not None:
+                self._making.abandon()
 
 
 def _both_times(rows: Any) -> Any:

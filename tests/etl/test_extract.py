@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.main import app
 from libchronicle.errors import InvalidArgument
 from libchronicle.etl.extract import DEFAULT_FEATURES, extract, features_named
+from libchronicle.etl.making import Making
 from libchronicle.etl.recordings import ALL_KINDS
 from libchronicle.etl.sinks import CsvSink, NullSink, ParquetSink
 from libchronicle.protocol import Trade
@@ -137,6 +140,54 @@ def test_an_extraction_that_fails_leaves_what_was_there(root: Path, tmp_path: Pa
     with Archive(root) as archive, pytest.raises(ZeroDivisionError):
         extract(archive, MARKET, "BTCUSDT", [Breaks()], trigger_named("any"), sink)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+HANGS = """
+import sys, time
+from pathlib import Path
+from libchronicle.etl.extract import extract
+from libchronicle.etl.sinks import CsvSink
+from libchronicle.signals import Mid, trigger_named
+from libchronicle.storage.archive import Archive
+
+class Hangs(CsvSink):
+    def close(self):
+        print("written", flush=True)
+        time.sleep(600)
+
+with Archive(Path(sys.argv[1])) as archive:
+    extract(archive, "binance-spot", "BTCUSDT", [Mid()], trigger_named("any"), Hangs(Path(sys.argv[2])))
+"""
+
+
+def test_what_a_killed_extraction_left_goes_with_the_next_and_one_under_way_stays(
+    root: Path, tmp_path: Path
+) -> None:
+    words = [sys.executable, "-c", HANGS, root, tmp_path / "x.csv"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as maker:
+        try:
+            assert maker.stdout is not None
+            assert maker.stdout.readline() == b"written\n"
+            (left,) = tmp_path.rglob("*.making")
+            other = Making(tmp_path)
+            assert left.exists()
+            other.abandon()
+        finally:
+            maker.kill()
+            maker.wait()
+    assert left.exists()
+    under_way = Making(tmp_path / "deeper")
+    under_way.path(tmp_path / "deeper" / "z.csv").touch()
+    assert left.exists()
+    with Archive(root) as archive:
+        for sink in (ParquetSink(tmp_path, MARKET, "BTCUSDT"), CsvSink(tmp_path / "deeper" / "y.csv")):
+            extract(archive, MARKET, "BTCUSDT", [Mid()], trigger_named("any"), sink)
+            assert not left.exists()
+            assert sink.files[0].exists()
+    assert len(list(tmp_path.rglob("*.making"))) == 1
+    (shown,) = under_way.publish()
+    assert shown.exists()
+    assert not list(tmp_path.rglob(".extract-*"))
 
 
 def test_the_command_extracts_every_instrument_and_takes_the_users_own_features(
