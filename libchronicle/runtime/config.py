@@ -201,7 +201,7 @@ class BacktestConfig(_Table, frozen=True, kw_only=True):
     chances: str | None = None
     fees: str | None = None
     cash: Amount | None = None
-    leverage: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    leverage: Annotated[float, msgspec.Meta(ge=1, le=1000)] | None = None
     gaps: Literal["stop", "quarantine", "resync", "ignore"] | None = None
 
 

@@ -202,7 +202,7 @@ STRATEGY_ERRORS = [
     ("spot:BTCUSDT", "spot:DOGEUSDT", "subscribe", "no feed carries"),
     ("version = 1", "version = 1\nkinds = ['l3']", "kinds", 'a list of "book" or "trade" or "quote", got'),
     ("version = 1", "version = 1\non_stop = 'hold'", "on_stop", '"cancel" or "keep"'),
-    ("version = 1", "version = 1\nspin = 3", "spin", "unknown key; allowed: account, class,"),
+    ("version = 1", "version = 1\nspin = 3", "spin", "unknown key; allowed: account, backtest,"),
     (
         "BTCUSDT",
         'BTCUSDT"]\n[limits]\nmax_order_qty = "11" #',
