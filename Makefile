@@ -59,8 +59,8 @@ down:
 status:
 	@$(BIN)/chronicle status
 
-# Three files at a time, on two cores: much of a test is waiting. JOBS=0: one after the other.
-JOBS ?= 3
+# Two files at a time: much of a test is waiting. JOBS=0: one after the other.
+JOBS ?= 2
 
 test: dev
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
