@@ -134,7 +134,10 @@ int chr_page_open(chr_subscriber *s, bool strict, chr_error *e)
     }
     page->pid = (uint32_t)s->owner;
     page->start_time = chr_start_time(s->owner);
-    chr_boot_id(page->boot_id);
+    uint8_t boot[16];
+    chr_boot_id(boot); /* not in the page itself: retention reads that meanwhile, and who beats under another boot is dead */
+    if (memcmp(page->boot_id, boot, sizeof boot) != 0)
+        memcpy(page->boot_id, boot, sizeof boot);
     s->page = map;
     chr_page_beat(s);
     return 0;

@@ -1,6 +1,7 @@
 """What a reader's page says is kept for it, wherever its cursor stands; and only who was taken for dead is forgotten."""
 
 import struct
+import threading
 
 import pytest
 
@@ -253,3 +254,58 @@ def test_a_reader_whose_open_is_slow_begins_where_retention_has_come_to(tmp_path
     done = under(SLOW_OPEN, reader, path)
     assert done.returncode == 0, done.stderr
     assert inspect(path).oldest_seq > 0, "retention was at work"
+
+
+SLOW_PROC = """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <fcntl.h>
+    #include <stdarg.h>
+    #include <string.h>
+    #include <unistd.h>
+    int open(const char *path, int flags, ...)
+    {
+        static int (*real)(const char *, int, ...);
+        va_list more;
+        va_start(more, flags);
+        int mode = va_arg(more, int);
+        va_end(more);
+        if (!real)
+            real = dlsym(RTLD_NEXT, "open");
+        if (strstr(path, "boot_id"))
+            usleep(3000);
+        return real(path, flags, mode);
+    }
+"""
+REOPENS = """
+    import sys
+    from libchronicle.queue import Queue
+    for _ in range(200):
+        Queue.open_subscriber(sys.argv[1], "a").close()
+"""
+
+
+def test_a_reader_that_opens_again_is_not_taken_for_dead_while_it_does(tmp_path, under):
+    path, done = tmp_path / "q", threading.Event()
+
+    def roll() -> None:
+        with (
+            Queue.open_publisher(path, CONFIG) as writer,
+            Queue.open_subscriber(path, "fast", start="earliest") as fast,
+        ):
+            while not done.wait(0.002):
+                writer.append_many(1, [RECORD] * PER_SEGMENT)
+                read_all(fast)
+
+    fill(path, 1)
+    with Queue.open_subscriber(path, "a", start="earliest") as reader:
+        reader.commit()
+    rolling = threading.Thread(target=roll)
+    rolling.start()
+    try:
+        reopened = under(SLOW_PROC, REOPENS, path)
+    finally:
+        done.set()
+        rolling.join()
+    assert reopened.returncode == 0, reopened.stderr
+    assert numbers(path)[0] == 0
