@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from libchronicle.errors import ConfigError
 from libchronicle.runtime.config import load_strategy
 
 __all__ = ["Described", "read_toml"]
@@ -24,6 +26,9 @@ class Described(NamedTuple):
 
 def read_toml(path: str | os.PathLike[str]) -> Described:
     """Raises ConfigError, NoPermission."""
+    if Path(path).suffix == ".py":
+        reason = "is a strategy's code; give the TOML that names it in `file`, or run it by BacktestRunner in Python"
+        raise ConfigError(file=os.fspath(path), key="STRATEGY.toml", reason=reason)
     config = load_strategy(path)
     settings = {
         "instruments": dict.fromkeys(config.subscribe, tuple(config.kinds)),

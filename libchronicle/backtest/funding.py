@@ -18,11 +18,18 @@ from libchronicle.errors import InvalidArgument
 from libchronicle.portfolio.fees import RATE_EXPONENT
 from libchronicle.storage.archive import to_ns
 
-__all__ = ["EVERY_NS", "Payment", "payments"]
+__all__ = ["EVERY_NS", "Payment", "held", "payments"]
 
 EVERY_NS: Final = 8 * 3_600_000_000_000
 
 Payment = tuple[int, str, int]  # time, instrument, rate at RATE_EXPONENT
+
+
+def held(funding: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The same, to be read any number of times: pairs that come from a zip or a generator as a list."""
+    return {
+        name: list(told) if isinstance(told, Iterator) else told for name, told in (funding or {}).items()
+    }
 
 
 def payments(funding: Mapping[str, Any] | None, start_ns: int) -> Iterator[Payment]:

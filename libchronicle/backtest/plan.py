@@ -23,7 +23,7 @@ from libchronicle.backtest.described import read_toml
 from libchronicle.backtest.result import BacktestResult
 from libchronicle.backtest.runner import BacktestRunner
 from libchronicle.backtest.spelling import MODELS
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import InvalidArgument, StrategyFileError
 from libchronicle.runtime.config import Limits, RiskConfig
 from libchronicle.strategy.loader import load_strategy_class
 
@@ -121,15 +121,30 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return InvalidArgument(where="Plan", field=name, value=value, allowed=", ".join(swept))
 
     def key(self) -> str:
-        """Twenty hex digits that change with whatever may change the result. Raises OSError."""
-        file, _, _ = self.strategy.rpartition(":")
-        made_of = [msgspec.json.encode(self, order="deterministic"), Path(file).read_bytes()]
+        """Twenty hex digits that change with whatever may change the result. Raises InvalidArgument, StrategyFileError,
+        OSError."""
+        made_of = [self._as_text(), self._code()]
         made_of += [
             f"{name} {size} {time}\n".encode()
             for path in self.data
             for name, size, time in _files(Path(path))
         ]
         return hashlib.blake2b(b"\0".join(made_of), digest_size=10).hexdigest()
+
+    def _as_text(self) -> bytes:
+        try:
+            return msgspec.json.encode(self, order="deterministic")
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(
+                where="Plan", field="a setting or path", value=error.object, allowed="text in UTF-8"
+            ) from None
+
+    def _code(self) -> bytes:
+        file, _, _ = self.strategy.rpartition(":")
+        try:
+            return Path(file).read_bytes()
+        except OSError as error:
+            raise StrategyFileError(file=file, reason=error.strerror or str(error)) from error
 
 
 def _files(path: Path) -> list[tuple[str, int, int]]:

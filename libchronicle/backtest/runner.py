@@ -15,7 +15,7 @@ from libchronicle.backtest.data import Kinds, open_data
 from libchronicle.backtest.delays import Delays, Sight
 from libchronicle.backtest.described import read_toml
 from libchronicle.backtest.engine import BacktestEngine
-from libchronicle.backtest.funding import payments
+from libchronicle.backtest.funding import held, payments
 from libchronicle.backtest.result import BacktestResult
 from libchronicle.backtest.sink import BacktestSink
 from libchronicle.backtest.spelling import MODELS
@@ -120,7 +120,7 @@ class BacktestRunner:
         self._delays = Delays(latency)
         self._queue, self._chances = queue, chances
         self._money = {"cash": cash, "leverage": leverage, "fees": fees}
-        self._funding = dict(funding or {})
+        self._funding = held(funding)
         payments(self._funding, 0)
         self._params = dict(params or {})
         self._policy = _policy(gaps)
@@ -298,6 +298,11 @@ class _Run:
         first = settings._data.first_ns()
         if first is None:
             raise NoData(where="BacktestRunner", reason="the data holds no record")
+        if settings._end is not None and settings._end <= first:
+            reason = (
+                f"no record before the end asked for, {_utc(settings._end)}; the data begins at {_utc(first)}"
+            )
+            raise NoData(where="BacktestRunner", reason=reason)
         start = first if settings._start is None else settings._start
         self.ctx.set_now(start)
         self.sink.tell_time(start)

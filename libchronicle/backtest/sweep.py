@@ -85,15 +85,19 @@ def sweep(
     waiting = {
         key: (one, changes) for key, (changes, one) in zip(keys, plans, strict=True) if key not in done
     }
+    total = len(done) + len(waiting)  # points that are the same run count once
     if progress is not None:
-        progress(len(done), len(keys))
+        progress(len(done), total)
     work = _over_dask if executor == "dask" else _over_processes
     for point in work(waiting, workers, client):
         _store(where, point)
         done[point.key] = point
         if progress is not None:
-            progress(len(done), len(keys))
-    return [done[key] for key in keys]
+            progress(len(done), total)
+    return [  # what is stored was named by the grid that it was run for
+        msgspec.structs.replace(done[key], changes=changes)
+        for key, (changes, _) in zip(keys, plans, strict=True)
+    ]
 
 
 def run_plan(key: str, plan: Plan, changes: dict[str, Any]) -> Point:

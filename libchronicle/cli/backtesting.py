@@ -7,7 +7,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -166,7 +166,7 @@ def _grid(plan: Plan, words: Sequence[str]) -> dict[str, list[Any]]:
         model = name in ("latency", "fees", "chances") or name.startswith("latency.")
         values = rest.split(";" if ";" in rest or model else ",")
         if model or name in fields:
-            found[name] = [_value(one) if name != "cash" else one for one in values]
+            found[name] = [_value(name, one) for one in values]
         else:
             found[f"params.{name}"] = [Params(plan.params).parse(name, one)[name] for one in values]
     return found
@@ -183,14 +183,17 @@ def _params(plan: Plan, words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _value(text: str) -> Any:
-    """As a TOML would have it: int, float, bool, or text."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
+_NUMBERS: Final = {"seed": int, "sample_ms": int, "leverage": float}
+
+
+def _value(name: str, text: str) -> int | float | str:
+    """Of the type that the plan's field has."""
+    kind: type[int | float | str] = _NUMBERS.get(name, str)
+    try:
+        return kind(text)
+    except ValueError:
+        allowed = "whole numbers" if kind is int else "numbers"
+        raise InvalidArgument(where="sweep", field=name, value=text, allowed=allowed) from None
 
 
 def _fail_if(points: Sequence[Point]) -> None:

@@ -51,6 +51,8 @@ def new(
 def list_(run: RunOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Every strategy of this host: what it trades, how it is, its parameters.
 
+    Of one that runs they are those it has now, with the TOML's beside what was set since.
+
     \b
     Examples:
       chronicle strategy list

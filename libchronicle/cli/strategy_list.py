@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from libchronicle.cli.context import Run, find_run, print_json
+from libchronicle.cli.health import TTL_S, read_snapshots
 from libchronicle.cli.observe import Observer
 from libchronicle.cli.tables import render_table
 from libchronicle.errors import ChronicleError, ConfigError
+from libchronicle.queue import Queue
 from libchronicle.runtime.config import load_strategy, strategy_files
 from libchronicle.strategy.params import str_of
+from libchronicle.strategy.present import present_params
 
 __all__ = ["run_list"]
 
-HEADER = ("STRATEGY", "STATE", "TRADES", "ACCOUNT", "PARAMETERS OF ITS TOML")
+HEADER = ("STRATEGY", "STATE", "TRADES", "ACCOUNT", "PARAMETERS")
 
 
 def run_list(run: str | None, config: str | None, *, as_json: bool) -> None:
-    """Print them. Raises ConfigError without a host's TOML."""
+    """Print them. Raises ConfigError without a host's TOML.
+
+    As JSON, `params` are those of the TOML and `params_now`, as text, those of the strategy that runs.
+    """
     found = find_run(run, config)
     rows = _rows(found)
     if as_json:
@@ -29,7 +35,7 @@ def run_list(run: str | None, config: str | None, *, as_json: bool) -> None:
                 row["state"],
                 ", ".join(row["subscribe"]) or row["error"],
                 row["account"],
-                " ".join(f"{name}={str_of(value)}" for name, value in row["params"].items()),
+                _told(row["params"], row["params_now"]),
             )
             for row in rows
         ]
@@ -58,6 +64,7 @@ def _rows(run: Run) -> list[dict[str, Any]]:
             "subscribe": [],
             "account": "",
             "params": {},
+            "params_now": {},
             "error": "",
         }
         try:
@@ -72,5 +79,30 @@ def _rows(run: Run) -> list[dict[str, Any]]:
                 "account": strategy.account,
                 "params": strategy.params,
             }
+        row["params_now"] = _params_now(run, toml.stem)
         rows.append(row)
     return rows
+
+
+def _params_now(run: Run, name: str) -> dict[str, str]:
+    """Of a strategy that runs, as text."""
+    paths, daemon = run.suite.paths, f"strategy-{name}"
+    snapshot = read_snapshots(paths, [daemon]).get(daemon)
+    if snapshot is None or not snapshot.up(TTL_S):
+        return {}
+    try:
+        with Queue.open_subscriber(paths.session(name), None, start="earliest") as journal:
+            return present_params(journal)
+    except ChronicleError:
+        return {}  # the queue's own commands tell what is wrong with it
+
+
+def _told(params: dict[str, Any], now: dict[str, str]) -> str:
+    """Those of the TOML, unless they have been set to something else since."""
+    written = {name: str_of(value) for name, value in params.items()}
+    return " ".join(
+        f"{name}={now[name]} (TOML: {written.get(name, 'not there')})"
+        if now.get(name, written.get(name, "")[:128]) != written.get(name, "")[:128]
+        else f"{name}={value}"
+        for name, value in (now | written).items()
+    )

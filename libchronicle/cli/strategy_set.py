@@ -65,14 +65,19 @@ def run_set(
             target=command[0],
             value=command[1],
         )
-        at_ns = _await(journal, paths, name, wanted, command, sent_ns, timeout_s)
+        at_ns, since = _await(journal, paths, name, wanted, command, sent_ns, timeout_s)
     if as_json:
-        print_json({"strategy": name, "applied_ns": at_ns, "params": wanted})
+        print_json({"strategy": name, "applied_ns": at_ns, "params": wanted, "changed_since": since})
     else:
-        told = " ".join(f"{key}={value}" for key, value in wanted.items())
         print(
-            f"{name}: {told} from {utc(at_ns)} on; its TOML is as it was, and holds again at the next start"
+            f"{name}: {_told(wanted)} from {utc(at_ns)} on; its TOML is as it was, and holds again at the next start"
         )
+        if since:
+            print(f"{name}: somebody else has set {_told(since)} since")
+
+
+def _told(values: dict[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in values.items())
 
 
 def _parse(changes: list[str]) -> dict[str, str]:
@@ -122,19 +127,34 @@ def _await(
     command: tuple[str, str],
     sent_ns: int,
     timeout_s: float,
-) -> int:
-    """When the last of them was changed."""
+) -> tuple[int, dict[str, str]]:
+    """When the last of them got its value, and what got another one right behind: others may set the same parameter."""
     missing, deadline = dict(wanted), time.monotonic() + timeout_s
+    at_ns, since = 0, dict[str, str]()
     refused = refusal_text(ControlCommand(command=Command.SET_PARAMETER, target=command[0], value=command[1]))
     while time.monotonic() < deadline:
         while (message := journal.next()) is not None:
             if message.type_id == Parameter.TEMPLATE_ID:
                 changed = Parameter.decode(message)
-                missing.pop(changed.name, None)
-                if not missing:
-                    return changed.now_ns
+                if changed.name in missing and _same(changed.value, wanted[changed.name]):
+                    del missing[changed.name]
+                    at_ns = changed.now_ns
+                elif changed.name in wanted and changed.name not in missing:
+                    since[changed.name] = changed.value
+        if not missing:
+            return at_ns, {key: value for key, value in since.items() if not _same(value, wanted[key])}
         for error in read_errors(paths.errors(f"strategy-{name}")):
             if error.text.startswith(refused) and error.last_ns >= sent_ns:
                 raise CommandRefused(strategy=name, reason=error.text.removeprefix(refused))
         journal.wait(0.05)
     raise NotAcknowledged(strategy=name, seconds=timeout_s)
+
+
+def _same(recorded: str, wanted: str) -> bool:
+    """Is it the value asked for? A number is recorded as its type spells it, text as far as it fits."""
+    if recorded == wanted[:_LONGEST]:
+        return True
+    try:
+        return bool(msgspec.json.decode(recorded) == msgspec.json.decode(wanted))
+    except msgspec.DecodeError:
+        return False

@@ -187,6 +187,10 @@ def test_data_without_a_snapshot_records_or_place_is_told() -> None:
         seen(tape([(START, trade)]))
     with pytest.raises(NoData, match="no record"):
         seen(tape([]))
+    with pytest.raises(
+        NoData, match=r"no record before the end asked for.*the data begins at 2023-11-14T22:13:20Z"
+    ):
+        seen(tape(market(10)), end=START - 1)
     with pytest.raises(NoData, match="no archive, queue or recording"):
         seen("/nowhere/at/all")
 

@@ -92,6 +92,15 @@ def test_a_payment_before_the_start_or_of_a_stranger_moves_nothing() -> None:
     assert int(result.equity["funding"][-1]) == 0
 
 
+def test_rates_that_can_be_read_but_once_are_paid_in_every_run() -> None:
+    (start, _), *records = market(2000, seed=4)
+    data = tape([(start, definition(kind=ContractKind.LINEAR)), *records])
+    rates = zip([START + 500 * MS], ["0.001"], strict=True)
+    runner = BacktestRunner(data, instruments=[NAME], funding={NAME: rates}, leverage=10)
+    first, second = (int(runner.run(Holds(Side.BUY)).equity["funding"][-1]) for _ in range(2))
+    assert first == second > 0
+
+
 @pytest.mark.parametrize("told", ["much", 2, [("2024-08-08", "x")], 5.0, [1, 2]])
 def test_a_rate_that_is_none_is_refused_at_once(told: Any) -> None:
     with pytest.raises(InvalidArgument, match=NAME):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from libchronicle.backtest import BacktestRunner, Plan, envelope, sweep
-from libchronicle.errors import ChronicleError, ConfigError, HostError, InvalidArgument
+from libchronicle.errors import ChronicleError, ConfigError, HostError, InvalidArgument, StrategyFileError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_market import NAME, archive, market
@@ -273,3 +273,31 @@ def test_a_point_whose_strategy_cannot_be_made_is_a_row_and_the_others_run(
 def test_a_number_beyond_any_use_is_refused_and_named(plan: Plan, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match=r"allowed|power"):
         plan.replace(changes).run()
+
+
+def test_a_row_has_the_names_of_its_grid_whichever_grid_it_was_run_for(plan: Plan, tmp_path: Path) -> None:
+    (first,) = sweep(plan, {"seed": [plan.seed]}, tmp_path / "out", workers=1)
+    told: list[tuple[int, int]] = []
+    again = sweep(
+        plan,
+        {"params.qty": [2, 2]},
+        tmp_path / "out",
+        workers=1,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert [(point.key, point.changes) for point in again] == [(first.key, {"params.qty": 2})] * 2
+    assert told == [(1, 1)]
+
+
+def test_what_cannot_be_named_in_a_file_is_refused_before_anything_runs(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"udcff.*UTF-8"):
+        sweep(plan, {"params.qty": [b"\xff".decode(errors="surrogateescape")]}, tmp_path / "out", workers=1)
+    Path(plan.strategy.rpartition(":")[0]).unlink()
+    with pytest.raises(StrategyFileError, match=r"leaner\.py: No such file"):
+        sweep(plan, {"params.qty": [1]}, tmp_path / "out", workers=1)
+
+
+def test_a_strategys_code_in_place_of_its_toml_is_told_with_what_to_give(toml: Path) -> None:
+    for read in (Plan.of_toml, BacktestRunner.from_toml):
+        with pytest.raises(ConfigError, match=r"leaner\.py: .*give the TOML"):
+            read(toml.with_suffix(".py"), data=(str(toml.parent / "archive"),))

@@ -196,6 +196,29 @@ def test_a_parameter_that_the_toml_does_not_know_cannot_be_swept(data: str, tmp_
     assert "requote_ms" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("grid", "told"),
+    [
+        ("seed=1,two", "seed is 'two'; allowed: whole numbers"),
+        ("leverage=2,x", "leverage is 'x'; allowed: numbers"),
+        ("colour=red", "colour"),
+        ("queue=1", "queue is '1'; allowed: risk-averse"),
+    ],
+)
+def test_a_value_that_a_grid_cannot_hold_is_named(data: str, grid: str, told: str, tmp_path: Path) -> None:
+    done = chronicle("sweep", *quoter("-d", data, "-g", grid, "--out", str(tmp_path / "sweep")))
+    assert done.returncode in (64, 69), done.stderr
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_is_one_number_is_text_in_a_grid_too(data: str, tmp_path: Path) -> None:
+    words = quoter("-d", data, "-g", "fees=1;2", "--json", "--out", str(tmp_path))
+    done = chronicle("sweep", *words, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert sorted(point["changes"]["fees"] for point in json.loads(done.stdout)) == ["1", "2"]
+
+
 def test_chances_and_the_latency_of_a_venue_reach_the_run(data: str) -> None:
     said = ["--latency", "made-up=constant:500,500", "--chances", "touch=0.2,through_only=0.5", "--json"]
     done = chronicle("run", *quoter("-d", data, *said))

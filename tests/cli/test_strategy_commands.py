@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from libchronicle.cli import strategy_set
 from libchronicle.cli.main import app
 from libchronicle.errors import (
     AlreadyThere,
@@ -21,7 +23,7 @@ from libchronicle.errors import (
     StrategyAway,
     UnknownParameter,
 )
-from libchronicle.protocol import Parameter
+from libchronicle.protocol import Command, Parameter
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
 
@@ -150,6 +152,70 @@ def test_parameters_are_changed_at_once_and_the_time_is_told(scene: Scene) -> No
     scene.said("params 11 wild")
     assert not [line for line in scene.host.lines() if line in ("params 11 calm", "params 3 wild")]
     assert "holds again at the next start" in call("set", "probe", "pace=12", *where(scene))
+
+
+def test_the_list_shows_what_a_running_strategy_has_now(scene: Scene) -> None:
+    scene.begin(TUNED, params='pace = 3\nmood = "calm"')
+    scene.said("params 3 calm")
+    assert "mood=calm" in call("list", *where(scene))
+    call("set", "probe", "pace=11", *where(scene))
+    said = call("list", *where(scene))
+    assert "pace=11 (TOML: 3)" in said
+    assert "mood=calm" in said
+    (row,) = json.loads(call("list", *where(scene), "--json"))
+    assert row["params"] == {"pace": 3, "mood": "calm"}
+    assert row["params_now"] == {"pace": "11", "mood": "calm"}
+    assert scene.host.stop() == 0
+    (row,) = json.loads(call("list", *where(scene), "--json"))
+    assert row["params_now"] == {}, "its TOML holds again at the next start"
+
+
+def test_of_two_who_set_one_parameter_at_once_each_hears_of_his_own_value(scene: Scene) -> None:
+    scene.begin(TUNED, params='pace = 3\nmood = "calm"')
+    scene.said("params 3 calm")
+    chronicle = str(Path(sys.executable).with_name("chronicle"))
+    both = [
+        subprocess.Popen(
+            [chronicle, "strategy", "set", "probe", f"mood={mood}", *where(scene), "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for mood in ("wild", "dull")
+    ]  # fmt: skip
+    told = {}
+    for mood, process in zip(("wild", "dull"), both, strict=True):
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        told[mood] = json.loads(out)
+    recorded = [one for one in scene.host.session() if isinstance(one, Parameter)][2:]
+    assert {one.value: one.now_ns for one in recorded} == {m: t["applied_ns"] for m, t in told.items()}
+    last = recorded[-1].value
+    assert told[last]["changed_since"] == {}
+
+
+def test_a_value_is_only_acknowledged_by_its_own_record(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another's change of the same parameter comes between, and one's own is refused."""
+    scene.begin(TUNED, params='pace = 3\nmood = "calm"')
+    scene.said("params 3 calm")
+    scene.host.toml.write_text(scene.host.toml.read_text().replace("pace = 3", 'pace = "3"'))
+    send = strategy_set.send_command
+
+    def another_first(paths: Any, daemon: str, command: Command, **more: Any) -> int:
+        send(paths, daemon, command, reason="another", target="pace", value="7")
+        return send(paths, daemon, command, **more)
+
+    monkeypatch.setattr(strategy_set, "send_command", another_first)
+    assert "no int" in call("set", "probe", "pace=fast", *where(scene), fails=CommandRefused)
+
+    def another_then(paths: Any, daemon: str, command: Command, **more: Any) -> int:
+        seq = send(paths, daemon, command, **more)
+        send(paths, daemon, command, reason="another", target="pace", value="8")
+        return seq
+
+    monkeypatch.setattr(strategy_set, "send_command", another_then)
+    told = json.loads(call("set", "probe", "pace=6", *where(scene), "--json"))
+    assert told["changed_since"] in ({}, {"pace": "8"})  # as far as it has come by then
 
 
 def test_a_slip_is_told_before_anything_is_sent(scene: Scene) -> None:
