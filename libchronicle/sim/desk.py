@@ -152,10 +152,12 @@ class Trader:
         self.trades: deque[tuple[DeskOrder, DeskFill]] = deque(maxlen=KEPT_ORDERS)
 
     def find(self, symbol: str, order_id: int | None, client_id: str | None) -> DeskOrder | None:
-        """By id, or the newest of a client id."""
+        """By id, or the newest of a client id; where both are given, the order has both."""
         for order in (*reversed(self.open.values()), *reversed(self.over)):
-            if order.symbol == symbol and (
-                order.order_id == order_id if order_id is not None else order.wanted.client_id == client_id
+            if (
+                order.symbol == symbol
+                and order_id in (None, order.order_id)
+                and client_id in (None, order.wanted.client_id)
             ):
                 return order
         return None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -207,9 +208,30 @@ class TradingApi:
             TimeInForce.GTC if post_only else TimeInForce[tif],
             self._number(params, "stopPrice", symbol) if kind in _STOPS else 0, post_only,
             params.get("reduceOnly", "false").lower() == "true" and not self._spot,
-            _whole(params, "goodTillDate") * 1_000_000 if tif == "GTD" else 0, _STP[stp],
-            params.get("newClientOrderId") or f"c{secrets.token_hex(8)}",
+            _good_till(params) if tif == "GTD" else 0, _STP[stp], self._client_id(params),
         )  # fmt: skip
+
+    def _client_id(self, params: Params) -> str:
+        """The client's own name of a new order; one is made up for who gives none."""
+        name = params.get("newClientOrderId") or f"c{secrets.token_hex(8)}"
+        if len(name) > _LONGEST_ID and not self._spot:
+            raise ApiError(400, -4015, "Client order id length should not be more than 36 chars.")
+        letters = _SPOT_ID if self._spot else _USDM_ID
+        if not letters.fullmatch(name):
+            legal = f"^{letters.pattern}$"
+            raise ApiError(
+                400,
+                -1100,
+                f"Illegal characters found in parameter 'newClientOrderId'; legal range is '{legal}'.",
+            )
+        return name
+
+    def _limit(self, params: Params) -> int:
+        """How many of the newest are wanted."""
+        limit = _whole(params, "limit", 500)
+        if limit == 0 or (limit > _MOST_ROWS and not self._spot):
+            raise ApiError(400, -1130, "Data sent for parameter 'limit' is not valid.")
+        return min(limit, _MOST_ROWS)
 
     def _number(self, params: Params, name: str, symbol: str) -> int:
         """A price or quantity, above zero and no finer than the instrument writes it."""
@@ -267,12 +289,12 @@ class TradingApi:
         return [self.texts.order(order) for order in trader.working(symbol)]
 
     def _all(self, trader: Trader, params: Params) -> Any:
-        symbol, limit = self._symbol(params), _whole(params, "limit", 500)
+        symbol, limit = self._symbol(params), self._limit(params)
         orders = sorted((*trader.over, *trader.open.values()), key=lambda order: order.order_id)
         return [self.texts.order(order) for order in orders if order.symbol == symbol][-limit:]
 
     def _trades(self, trader: Trader, params: Params) -> Any:
-        symbol, limit = self._symbol(params), _whole(params, "limit", 500)
+        symbol, limit = self._symbol(params), self._limit(params)
         return [self.texts.trade(order, fill) for order, fill in trader.trades if order.symbol == symbol][
             -limit:
         ]
@@ -353,6 +375,11 @@ _USDM_TYPES = {
     "STOP_MARKET": OrderType.STOP_MARKET,
     "STOP": OrderType.STOP_LIMIT,
 }
+_SPOT_ID, _USDM_ID = re.compile("[a-zA-Z0-9-_]{1,36}"), re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
+_LONGEST_ID = 36
+_MOST_ROWS = 1000
+_LATEST_MS = 253_402_300_799_000
+"""Of goodTillDate: the end of the year 9999."""
 _STOPS = ("STOP_LOSS", "STOP_LOSS_LIMIT", "STOP", "STOP_MARKET")
 _STP = {
     "NONE": StpMode.NONE,
@@ -396,6 +423,14 @@ def _tried(action: Callable[[], Any]) -> tuple[str, Any]:
         return "SUCCESS", action()
     except ApiError as error:
         return "FAILURE", error.body
+
+
+def _good_till(params: Params) -> int:
+    """goodTillDate in ns; beyond what 64 bits hold, an order does not expire in anybody's time."""
+    ms = _whole(params, "goodTillDate")
+    if ms > _LATEST_MS:
+        raise ApiError(400, -1130, "Data sent for parameter 'goodTillDate' is not valid.")
+    return min(ms * 1_000_000, (1 << 63) - 1)
 
 
 def _mandatory(params: Params, name: str) -> str:

@@ -335,6 +335,75 @@ async def test_a_new_order_that_no_filter_lets_pass_leaves_the_old_one_alone() -
         assert status == 200, told
 
 
+@pytest.mark.parametrize("market", [SPOT, USDM])
+@asynchronous
+async def test_an_order_that_is_named_twice_must_have_both_names(market: str) -> None:
+    base = "/api/v3" if market == SPOT else "/fapi/v1"
+    async with serving(market) as server:
+        _, book = await ask(server, "GET", f"{base}/ticker/bookTicker?symbol=BTCUSDT")
+        price = f"{float(book['bidPrice']) * 0.9:.1f}"
+        order = {
+            "symbol": "BTCUSDT",
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": "0.01",
+        }
+        numbers = []
+        for name in ("one", "two"):
+            wanted = sign(order | {"price": price, "newClientOrderId": name})
+            numbers.append((await ask(server, "POST", f"{base}/order?{wanted}"))[1]["orderId"])
+        both = {"symbol": "BTCUSDT", "orderId": numbers[0], "origClientOrderId": "two"}
+        assert (await ask(server, "GET", f"{base}/order?" + sign(both)))[1]["code"] == -2013
+        assert (await ask(server, "DELETE", f"{base}/order?" + sign(both)))[1]["code"] == -2011
+        if market == SPOT:
+            gone = {"cancelOrderId": numbers[0], "cancelOrigClientOrderId": "two"}
+            status, told = await replaced(server, gone, price=price)
+            assert (status, told["code"], told["data"]["newOrderResult"]) == (400, -2022, "NOT_ATTEMPTED")
+        right = both | {"origClientOrderId": "one"}
+        assert (await ask(server, "DELETE", f"{base}/order?" + sign(right)))[1]["status"] == "CANCELED"
+
+
+@pytest.mark.parametrize("market", [SPOT, USDM])
+@asynchronous
+async def test_names_dates_and_counts_beyond_what_the_venue_takes_are_refused_by_its_codes(
+    market: str,
+) -> None:
+    spot = market == SPOT
+    base = "/api/v3" if spot else "/fapi/v1"
+    async with serving(market) as server:
+        _, book = await ask(server, "GET", f"{base}/ticker/bookTicker?symbol=BTCUSDT")
+        price = f"{float(book['bidPrice']) * 0.9:.1f}"
+        order = {
+            "symbol": "BTCUSDT",
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": "0.01",
+        }
+        for name, code in (
+            ("a" * 37, -1100 if spot else -4015),
+            ("Ω", -1100),
+            ("a b", -1100),
+            ("\0", -1100),
+            ("ok", 0),
+        ):
+            wanted = sign(order | {"price": price, "newClientOrderId": name})
+            assert (await ask(server, "POST", f"{base}/order?{wanted}"))[1].get("code", 0) == code, name
+        for path in ("allOrders", "myTrades" if spot else "userTrades"):
+            target = f"{base}/{path}?"
+            assert (await ask(server, "GET", target + sign({"symbol": "BTCUSDT", "limit": 0})))[1][
+                "code"
+            ] == -1130
+            status, rows = await ask(server, "GET", target + sign({"symbol": "BTCUSDT", "limit": 10**9}))
+            assert (status, rows["code"] if status != 200 else 0) == ((200, 0) if spot else (400, -1130))
+        if spot:
+            return
+        for date, code in ((10**18 - 1, -1130), (253_402_300_799_000, 0)):
+            wanted = sign(order | {"price": price, "timeInForce": "GTD", "goodTillDate": date})
+            assert (await ask(server, "POST", f"{base}/order?{wanted}"))[1].get("code", 0) == code, date
+
+
 # ---------------------------------------------------------------- keys
 
 
