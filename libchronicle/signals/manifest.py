@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +23,11 @@ import msgspec
 from libchronicle.errors import BadModel, ModelMismatch
 from libchronicle.signals.vector import FeatureSet, fingerprint_of, spec_of
 
-__all__ = ["Manifest", "Output", "Samples", "manifest_path"]
+__all__ = ["Manifest", "Output", "Samples", "manifest_path", "probable"]
 
 _LARGEST = 16 << 20
 _LARGEST_MODEL = 1 << 30
+_LOOSE = 1e-3
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,13 +82,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "clip is below 0": self.clip < 0,
             "classes are not two or more of -1, 0, 1, each once": self.output.kind == "classes"
             and (len(self.output.classes) < 2 or not _directions(self.output.classes)),
-            "output scale is not above 0": not self.output.scale > 0,
+            "output scale is not above 0": not 0 < self.output.scale < math.inf,
             "samples are none": not self.samples.inputs,
             "samples have more inputs than outputs, or fewer": len(self.samples.inputs)
             != len(self.samples.outputs),
             f"a sample's input is not {width} wide": any(len(row) != width for row in self.samples.inputs),
             f"a sample's output is not {self.output.width} wide": any(
                 len(row) != self.output.width for row in self.samples.outputs
+            ),
+            "a sample is no number": not all(
+                map(math.isfinite, chain(*self.samples.inputs, *self.samples.outputs))
             ),
             "tolerance is not between 0 and 0.001": not 0 < self.samples.tolerance <= 1e-3,
         }
@@ -96,7 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def fits(self, file: str, features: FeatureSet) -> None:
         """Are these the features the model was made for? Raises ModelMismatch, which names the first that is not."""
-        if features.fingerprint == self.feature_hash:
+        if features.fingerprint == self.feature_hash and features.names == self.columns:
             return
         found = tuple(map(spec_of, features.features))
         for place in range(max(len(found), len(self.specs))):
@@ -105,8 +111,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             if here != wanted:
                 raise ModelMismatch(file=file, what=f"feature {place + 1}", found=here, wanted=wanted)
         raise ModelMismatch(
-            file=file, what="feature_hash", found=features.fingerprint, wanted=self.feature_hash
+            file=file, what="columns", found=", ".join(features.names), wanted=", ".join(self.columns)
         )
+
+
+def probable(chances: Sequence[float]) -> bool:
+    """Whether these are probabilities of all there is, as far as single precision tells."""
+    return all(-_LOOSE <= one <= 1 + _LOOSE for one in chances) and abs(math.fsum(chances) - 1) <= _LOOSE
 
 
 def manifest_path(file: str | Path) -> Path:
@@ -127,7 +138,7 @@ def load(file: str | Path) -> tuple[Manifest, bytes]:
         manifest = msgspec.json.decode(read_file(path, _LARGEST), type=Manifest).validate(str(path))
     except msgspec.DecodeError as error:
         raise BadModel(file=str(path), reason=f"is no manifest of a model: {error}") from error
-    if Path(manifest.model).name != manifest.model:
+    if not manifest.model or Path(manifest.model).name != manifest.model:
         raise BadModel(file=str(path), reason=f"model {manifest.model!r} is not in the manifest's directory")
     model = path.with_name(manifest.model)
     if Path(file).suffix != ".json" and Path(file).name != manifest.model:

@@ -17,7 +17,7 @@ import msgspec
 
 from libchronicle.errors import BadModel, HostError, InvalidArgument, ModelMismatch
 from libchronicle.signals import manifest as manifests
-from libchronicle.signals.manifest import Manifest, Output, Samples
+from libchronicle.signals.manifest import Manifest, Output, Samples, probable
 from libchronicle.signals.vector import FeatureSet, spec_of
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ def check_model(file: str | Path, features: FeatureSet | None = None) -> ModelRe
         reason = (
             f"its outputs are up to {worst:.3g} from the samples', allowed are {told.samples.tolerance:.3g}"
         )
+        raise BadModel(file=model.file, reason=reason)
+    if told.output.classes and not all(map(probable, model.predict_many(told.samples.inputs).tolist())):
+        reason = f"{told.output.name} is not of probabilities, which sum to 1; export them, not what they are made of"
         raise BadModel(file=model.file, reason=reason)
     first = told.samples.inputs[0]
     model.predict(first)
@@ -251,10 +254,17 @@ class _Session:
 
     def run(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         try:
-            (found,) = self._session.run([self.output], {self.input: rows.astype(self._type)})
+            given: Any = self._session.run([self.output], {self.input: rows.astype(self._type)})[0]
         except self._faults as error:
             raise BadModel(file=self.file, reason=f"cannot be run: {_first_line(error)}") from error
-        return found.reshape(len(rows), -1) if found.ndim < 2 else found  # type: ignore[no-any-return]
+        found: np.ndarray[Any, Any] = given
+        if found.ndim >= 2:
+            return found
+        if found.size != len(rows):
+            raise ModelMismatch(
+                file=self.file, what="shape of the output", found=found.shape, wanted=f"[{len(rows)}, …]"
+            )
+        return found.reshape(len(rows), 1)
 
 
 def _first_line(error: Exception) -> str:

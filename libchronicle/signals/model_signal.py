@@ -13,6 +13,7 @@ from pathlib import Path
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol.enums import Side
 from libchronicle.signals.generator import Filter, SignalGenerator, Values
+from libchronicle.signals.manifest import probable
 from libchronicle.signals.model import OnnxModel
 from libchronicle.signals.outcomes import NoSignal, Outcome, Signal
 from libchronicle.signals.vector import FeatureSet
@@ -23,7 +24,8 @@ __all__ = ["ModelSignal"]
 class ModelSignal(SignalGenerator):
     """A packaged model as a generator; called with the FeatureSet it was made for, else ModelMismatch at the first call.
 
-    No signal while a feature is null, and below `min_strength`. Raises InvalidArgument and what OnnxModel raises.
+    No signal while a feature is null, below `min_strength`, and where the model gives no numbers or no probabilities.
+    Raises InvalidArgument and what OnnxModel raises.
     """
 
     def __init__(
@@ -55,9 +57,12 @@ class ModelSignal(SignalGenerator):
         vector = values.vector(now_ns)
         if not all(map(math.isfinite, vector)):
             return NoSignal("a feature is unknown")
-        lean, confidence = self._lean(self.model.predict(vector))
-        if not math.isfinite(lean):
+        outputs = self.model.predict(vector)
+        if not all(map(math.isfinite, outputs)):
             return NoSignal("the model gave no number")
+        if self.model.manifest.output.kind == "classes" and not probable(outputs):
+            return NoSignal("the model gave no probabilities")
+        lean, confidence = self._lean(outputs)
         strength = min(1.0, abs(lean))
         if strength < self.min_strength:
             return NoSignal("weak")
@@ -70,4 +75,4 @@ class ModelSignal(SignalGenerator):
             return outputs[0] / (abs(outputs[0]) + told.scale), 1.0
         chances = dict(zip(told.classes, outputs, strict=True))
         up, down = chances.get(1, 0.0), chances.get(-1, 0.0)
-        return up - down, min(1.0, max(up, down))
+        return up - down, min(1.0, max(0.0, up, down))

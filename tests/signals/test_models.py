@@ -250,6 +250,12 @@ def test_features_with_other_parameters_are_refused(model: Path, others: list, t
         check_model(model, FeatureSet(others))
 
 
+def test_columns_that_are_not_those_of_the_features_are_refused(model: Path) -> None:
+    edit(model, columns=list(reversed(features().names)))
+    with pytest.raises(ModelMismatch, match="columns is imbalance_5, spread_bps"):
+        check_model(model, features())
+
+
 def test_a_dictionary_has_no_order_so_a_model_does_not_take_it(model: Path) -> None:
     with pytest.raises(InvalidArgument, match="a FeatureSet"):
         ModelSignal(model)(dict.fromkeys(features().names, 0.0), 0)
@@ -291,6 +297,7 @@ def elsewhere(model: Path) -> None:
         (not_onnx, r"lean.onnx: is no ONNX model"),
         (not_json, r"lean.json: is no manifest"),
         (elsewhere, r"is not in the manifest's directory"),
+        (lambda m: edit(m, model=""), r"is not in the manifest's directory"),
         (lambda m: edit(m, version=2), r"is no manifest.*version"),
         (lambda m: edit(m, nosuch=1), r"is no manifest.*nosuch"),
         (lambda m: edit(m, mean=[0.0] * 4), r"mean and scale are not as many"),
@@ -386,6 +393,68 @@ def test_a_model_that_gives_other_outputs_than_training_is_not_packaged(
             inputs=x[:5, :2],
             output="probabilities",
         )
+
+
+def made(file: Path, nodes: list[Any], shape: list[Any], **constants: Any) -> Path:
+    """A model of three features X, and what `nodes` make of them as Y."""
+    onnx = pytest.importorskip("onnx")
+    number = onnx.TensorProto.FLOAT
+    known = [onnx.numpy_helper.from_array(np.array(v, np.float32), name) for name, v in constants.items()]
+    ends = (
+        [onnx.helper.make_tensor_value_info("X", number, [None, 3])],
+        [onnx.helper.make_tensor_value_info("Y", number, shape)],
+    )
+    graph = onnx.helper.make_graph([onnx.helper.make_node(*one) for one in nodes], "made", *ends, known)
+    opset = [onnx.helper.make_opsetid("", 17)]
+    file.write_bytes(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
+    return file
+
+
+def three() -> FeatureSet:
+    return FeatureSet([Imbalance(5), Spread(), DepthRatio(5)])
+
+
+@pytest.mark.parametrize("outputs", [[-2.0, -5.0, -1.0], [20.0, 0.0, -1.0], [0.9, 0.2, 0.9]])
+def test_a_model_whose_outputs_are_no_probabilities_is_not_packaged(
+    tmp_path: Path, outputs: list[float]
+) -> None:
+    nodes = [("MatMul", ["X", "none"], ["zero"]), ("Add", ["zero", "fixed"], ["Y"])]
+    file = made(tmp_path / "m.onnx", nodes, [None, 3], none=np.zeros((3, 3)), fixed=[outputs])
+    settings: dict[str, Any] = {"mean": [0] * 3, "scale": [1] * 3, "inputs": [[0.1, 1, 1]] * 2, "output": "Y"}
+    with pytest.raises(BadModel, match="Y is not of probabilities, which sum to 1"):
+        package_model(file, three(), outputs=[outputs] * 2, **settings)
+    assert not file.with_suffix(".json").exists()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_samples_that_are_no_numbers_are_refused_as_such(tmp_path: Path, value: float) -> None:
+    file = made(tmp_path / "m.onnx", [("Identity", ["X"], ["Y"])], [None, 3])
+    settings: dict[str, Any] = {"mean": [0] * 3, "scale": [1] * 3, "output": "Y"}
+    with pytest.raises(BadModel, match="a sample is no number"):
+        package_model(file, three(), inputs=[[0.1, 1, 1]], outputs=[[value, 0, 1]], **settings)
+
+
+def test_a_model_of_one_number_for_all_rows_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    file = made(tmp_path / "m.onnx", [("ReduceMax", ["X"], ["high"])], [])
+    settings: dict[str, Any] = {"mean": [0] * 3, "scale": [1] * 3, "output": "Y", "kind": "value"}
+    loaded = onnx.load_model_from_string(file.read_bytes())
+    loaded.graph.node[0].attribute.append(onnx.helper.make_attribute("keepdims", 0))
+    loaded.graph.node[0].output[0] = "Y"
+    file.write_bytes(loaded.SerializeToString())
+    with pytest.raises(ModelMismatch, match=r"shape of the output is \(\)"):
+        package_model(file, three(), inputs=[[0.1, 1, 1]] * 3, outputs=[[1]] * 3, **settings)
+
+
+def test_a_model_that_gives_no_probabilities_in_the_market_gives_no_signal(tmp_path: Path) -> None:
+    file = made(tmp_path / "m.onnx", [("Identity", ["X"], ["Y"])], [None, 3])
+    settings: dict[str, Any] = {"mean": [0] * 3, "scale": [1] * 3, "output": "Y"}
+    package_model(file, three(), inputs=[[0.1, 0.2, 0.7]], outputs=[[0.1, 0.2, 0.7]], **settings)
+    signal, live = ModelSignal(file), three()
+    for record in random_market(3, 200):
+        outcome = signal(feed(live, record), 1)
+        assert isinstance(outcome, NoSignal)
+    assert outcome.reason == "the model gave no probabilities"
 
 
 @pytest.mark.parametrize("names", [[-1.0, 0.0, 1.0], ["sell", "neither", "buy"]])
