@@ -120,7 +120,8 @@ class _QueueData:
         return None
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
-        spans = (SegmentSpan.open_file(ref.path) for ref in queue_segments(self._path))
+        refs = queue_segments(self._path)  # where the last one's records end its writer stands, or stood
+        spans = (SegmentSpan.open_file(ref.path, live=ref is refs[-1]) for ref in refs)
         return [Opened(SpanSource(spans, str(self._path)), self._feed())]
 
     def _feed(self) -> str:

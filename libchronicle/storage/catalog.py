@@ -239,13 +239,12 @@ class Catalog:
 
     def after(self, segment: SegmentId, stream: Stream) -> SegmentRef | None:
         """The segment of the same queue that follows; None: there is none yet."""
+        wanted = SegmentId(segment.queue_id, segment.number + 1)
         for source in self.sources(stream):
-            refs = [
-                r for r in queue_segments(source.path) if r.id.queue_id == segment.queue_id and r.id > segment
-            ]
-            if refs:
-                wanted = SegmentId(segment.queue_id, segment.number + 1)
-                return refs[0] if refs[0].id == wanted else self.locate(wanted, stream) or refs[0]
+            for number in queue_files(source.path):
+                ref = _queue_segment(source.path, number) if number > segment.number else None
+                if ref is not None and ref.id.queue_id == segment.queue_id:
+                    return ref if ref.id == wanted else self.locate(wanted, stream) or ref
         return None
 
 

@@ -255,23 +255,26 @@ class Reading:
         return found
 
     def _windows(self) -> Iterator[tuple[int, int, list[date]]]:
-        """(since, until, dates of the partitions to look at), ascending, without a gap from the first to the last record."""
+        """(since, until, dates of the partitions to look at), ascending, without a gap from the first to the last record.
+
+        Days that look at the same dates are one window: each would list the same files again.
+        """
         days = self._catalog.days(self.stream)
         near = sorted({day + delta for day in days for delta in (-_DAY, timedelta(0), _DAY)})
         near = [
             day for day in near if day_bounds(day)[0] < self.until_ns and day_bounds(day)[1] > self.since_ns
         ]
-        since = self.since_ns
-        for day in near:
-            until = day_bounds(day)[1]
-            yield since, until, _around(day, days)
-            since = until
-        if since < self.until_ns:
-            yield (
-                since,
-                self.until_ns,
-                days,
+        ends = [(day_bounds(day)[1], _around(day, days)) for day in near]
+        if not ends or ends[-1][0] < self.until_ns:
+            ends.append(
+                (self.until_ns, days)
             )  # of any date: an old recording is ingested years after its events
+        since = self.since_ns
+        for at, (until, dates) in enumerate(ends, 1):
+            if at < len(ends) and ends[at][1] == dates:
+                continue
+            yield since, until, dates
+            since = until
 
 
 class _Records:

@@ -11,6 +11,7 @@ import pytest
 from libchronicle.backtest import BacktestRunner
 from libchronicle.errors import NoData, ReplayGap
 from libchronicle.protocol import BookDelta, BookSnapshot, Gap, GapReason, Trade, instrument_id
+from libchronicle.queue import Queue, QueueConfig
 from libchronicle.strategy import Book, Context, FeedState, Strategy
 from libchronicle.strategy import Trade as TradeView
 
@@ -62,6 +63,19 @@ def test_memory_queue_archive_and_records_give_the_strategy_the_same(tmp_path: P
     assert seen(queue(tmp_path / "q", records)) == expected
     assert seen(archive(tmp_path / "run", records)) == expected
     assert seen([(one.TEMPLATE_ID, one.encode(), ts) for ts, one in records]) == expected
+
+
+@pytest.mark.parametrize("rolled", [True, False])
+def test_a_queue_ends_where_its_writer_stood_and_that_is_no_gap(tmp_path: Path, rolled: bool) -> None:
+    path = tmp_path / "q"
+    with Queue.open_publisher(path, QueueConfig(segment_size=1 << 16)) as writer:
+        for ts, record in market(900):
+            writer.append(record.TEMPLATE_ID, record.encode(), ts)
+        if rolled:
+            writer.roll()
+    assert len(list(path.glob("*.q"))) > 2
+    runs = [BacktestRunner(data, gaps="stop").run(Watcher()) for data in (path, tape(market(900)))]
+    assert [(run.messages, run.gaps) for run in runs] == [(runs[1].messages, 0)] * 2
 
 
 def test_time_never_goes_back_and_is_that_of_the_record() -> None:

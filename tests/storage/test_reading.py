@@ -124,6 +124,19 @@ def test_many_days_are_gone_through_in_order(tmp_path: Path) -> None:
         ]
 
 
+def test_an_archive_of_one_day_is_listed_once_and_one_of_many_day_by_day(tmp_path: Path) -> None:
+    for days in (1, 9):
+        step_ns = days * DAY_NS // COUNT
+        paths = world(tmp_path / str(days), COUNT, step_ns=step_ns, start_ns=NOON - DAY_NS // 2)
+        archive_up_to(paths, 6)
+        with Archive(tmp_path / str(days)) as archive:
+            reading = archive.read("v", "S", "trade")
+            assert rows(reading) == expected(COUNT, step_ns=step_ns, start_ns=NOON - DAY_NS // 2)
+            dated = len(archive.catalog.days(reading.stream))
+            assert (len(list(reading.merges())) == 1) == (dated == 1) == (days == 1)
+            assert dated == 1 or len(list(reading.merges())) > dated
+
+
 def test_records_that_came_late_stand_where_they_were_recorded(tmp_path: Path) -> None:
     paths = world(tmp_path, 1000, step_ns=2000)
     with Queue.open_publisher(paths.clean("v", "S", "trade.late"), config()) as late:
