@@ -88,7 +88,7 @@ def exit_code(error: BaseException) -> ExitCode:
     return next((code for kind, code in _EXITS if isinstance(error, kind)), ExitCode.INTERNAL)
 
 
-def told(error: Exception) -> Exception:
+def told(error: BaseException) -> BaseException:
     """`error`, or what the operator can act on if the host itself refused: a disk, a permission, a limit nobody foresaw."""
     if not isinstance(error, OSError) or error.errno not in _HOST_ERRNOS:
         return error
@@ -281,7 +281,9 @@ def _run(
             check_host(config, "--bus-root")
         log.info("starting", pid=os.getpid(), config=options.config, python=sys.version.split()[0])
         body(config, options, log)
-    except Exception as error:  # noqa: BLE001  (the process boundary)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001  (the process boundary)
         failure = told(error)
         log.error("failed", failure)
         return exit_code(failure)

@@ -85,6 +85,7 @@ def run_live(strategy: Strategy, config: StrategyConfig, paths: BusPaths, log: L
             stopping=lambda: daemon.stop_reason,
         )
         guard.last_words, guard.progress = runner.last_words, runner.progress
+        runner.strategy_ended = guard.disarm
         daemon.on_stop(runner.hurry)
 
         def found(finding: Finding) -> None:

@@ -66,7 +66,7 @@ class CrashGuard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not isinstance(error, Exception):
+        if error is None or isinstance(error, SystemExit | KeyboardInterrupt):
             return
         place = place_of(error, self._file)
         if place:

@@ -113,6 +113,8 @@ class LiveRunner:
         self._carry_at = (0, 0)
         self._pid = os.getpid()
         self._strategy_runs = False
+        self.strategy_ended: Callable[[], object] = lambda: None
+        """Called once no code of the strategy runs any more: the rest is the host's."""
         self._closers: list[Callable[[], object]] = []
 
     # ------------------------------------------------------------ start
@@ -401,12 +403,15 @@ class LiveRunner:
 
     def _finish(self) -> None:
         self.lifecycle.drained()
-        self._saved.save(self.strategy.on_save(self.ctx))
+        state = self.strategy.on_save(self.ctx)
+        self.strategy_ended()
+        self._saved.save(state)
         self._carry_over()
         self.recorder.append(SessionStop(now_ns=self.ctx.now_ns(), reason=self._stop_reason()[:64]))
 
     def _abandon(self, error: BaseException) -> None:
         """The strategy or we have failed: no order may stay behind unwatched. What failed is told, not what that breaks."""
+        self.strategy_ended()
         self.metrics.errors.add(1)
         reason = f"failed: {type(error).__name__}"
         try:

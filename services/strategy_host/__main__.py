@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
 
 from libchronicle.bus.paths import BusPaths
@@ -13,6 +16,9 @@ from libchronicle.runtime.logging import Log
 from libchronicle.strategy.app import run_live
 from libchronicle.strategy.crashes import CrashGuard
 from libchronicle.strategy.loader import load_strategy_class
+
+THREADS_S = 0.2
+"""How long threads of a strategy have to end after it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +40,7 @@ def body(config: HostConfig, options: argparse.Namespace, log: Log) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_daemon(
+    code = run_daemon(
         "chronicle-strategy-host",
         body,
         description="Runs one strategy.",
@@ -42,6 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv=argv,
         hot=True,
     )
+    _leave_threads(code)
+    return code
+
+
+def _leave_threads(code: int) -> None:
+    """The interpreter would wait for threads that the strategy has started, as long as they run."""
+    deadline = time.monotonic() + THREADS_S
+    left = [one for one in threading.enumerate() if one is not threading.current_thread() and not one.daemon]
+    for thread in left:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    names = [one.name for one in left if one.is_alive()]
+    if names:
+        sys.stderr.write(f"chronicle-strategy-host: left behind: {', '.join(names)}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":

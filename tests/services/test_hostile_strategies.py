@@ -170,6 +170,59 @@ def test_nor_does_one_at_the_start_or_the_end(scene: Scene, callback: str) -> No
     assert "StrategyHung" in scene.host.log()
 
 
+def test_a_thread_of_the_strategy_that_never_ends_does_not_survive_a_stop(scene: Scene) -> None:
+    scene.begin(
+        """
+        import threading, time
+        class Probe(Strategy):
+            def on_trade(self, ctx, trade):
+                threading.Thread(target=time.sleep, args=(3600,), name="endless").start()
+                say("started")
+        """
+    )
+    scene.until_trading()
+    scene.feed.trade()
+    scene.said("started")
+    assert scene.host.stop(timeout_s=15) == 0
+    assert "left behind: endless" in scene.host.log()
+    assert isinstance(scene.host.session()[-1], SessionStop)
+
+
+def test_a_disk_that_is_slow_to_save_the_state_is_waited_for(scene: Scene) -> None:
+    scene.begin(
+        """
+        import os, time
+        class Probe(Strategy):
+            def on_save(self, ctx):
+                real = os.fsync
+                os.fsync = lambda fd: (time.sleep(1.5), real(fd))  # as a disk does that is busy
+                return {"kept": 1}
+        """
+    )
+    scene.until_trading()
+    assert scene.host.stop(timeout_s=15) == 0
+    saved = scene.host.paths.run_dir("strategies", "probe") / "state.json"
+    assert saved.read_text() == '{"kept":1}'
+    assert isinstance(scene.host.session()[-1], SessionStop)
+
+
+def test_what_is_raised_beside_exceptions_is_logged_and_counted_as_one(scene: Scene) -> None:
+    scene.begin(
+        """
+        import asyncio
+        class Probe(Strategy):
+            def on_trade(self, ctx, trade): raise asyncio.CancelledError("in on_trade")
+        """
+    )
+    scene.until_trading()
+    scene.feed.trade()
+    assert scene.host.process is not None
+    assert scene.host.process.wait(20) == ExitCode.INTERNAL
+    assert "error=CancelledError" in scene.host.log()
+    assert (scene.host.paths.run_dir("strategies", "probe") / "crashes.json").exists()
+    assert scene.router.cancel_alls()
+
+
 def test_a_busy_strategy_is_not_taken_for_a_hung_one(scene: Scene) -> None:
     scene.begin(
         """
