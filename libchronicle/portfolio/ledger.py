@@ -10,6 +10,7 @@ from libchronicle.portfolio.account import Account
 from libchronicle.portfolio.orders import Order, OrderKey
 from libchronicle.portfolio.position import Position
 from libchronicle.portfolio.valuation import InstrumentTerms
+from libchronicle.protocol import OrderType
 
 __all__ = ["Holding", "Ledger"]
 
@@ -120,6 +121,11 @@ class Ledger:
         if price != order.price or qty > order.qty:
             self.requeue(order)
         order.price, order.qty = price, qty
+
+    def triggered(self, order: Order) -> None:
+        """A stop-limit order has become the limit order it waited to be: it stands behind those that were there."""
+        order.order_type = OrderType.LIMIT
+        self.requeue(order)
 
     def settle(self) -> None:
         """What accounts hold back and value, reckoned anew from positions and open orders alone: so it is the same whichever

@@ -276,7 +276,8 @@ static inline void chr_sim_trade_against(chr_sim *m, chr_sim_slot *s, int side, 
             chr_sim_fill(m, s, place, o->qty - o->cum, &why);
             continue;
         }
-        int64_t reaches = chr_sim_queue_trade(s, o, qty), want = o->qty - o->cum;
+        int64_t before = o->ahead, reaches = chr_sim_queue_trade(s, o, qty), want = o->qty - o->cum;
+        if (o->ahead != before) chr_sim_move(s, o);
         if (reaches < behind) behind = reaches;
         int64_t left = behind - used;
         if (left > want) left = want;
@@ -334,7 +335,8 @@ static inline void chr_sim_reached(chr_sim *m, chr_sim_slot *s, int side) {
 /* The book starts anew from a snapshot after a gap: what was displayed before says nothing now. */
 static inline int chr_sim_reset(chr_sim *m, uint32_t slot) {
     chr_sim_slot *s = &m->slots[slot];
-    s->taken[0].count = s->taken[1].count = 0;
+    chr_sim_forget(&s->taken[0], 0);
+    chr_sim_forget(&s->taken[1], 0);
     s->rejoin = 1;
     chr_sim_look(s);
     return 0;
@@ -346,8 +348,10 @@ static inline int chr_sim_book_slowly(chr_sim *m, chr_sim_slot *s) {
     for (int side = 0; side < 2 && (s->deep || s->rejoin); side++)
         for (uint32_t i = s->resting[side].count; i-- > 0;) {
             chr_sim_order *o = &m->orders[s->resting[side].at[i].order];
+            int64_t before = o->ahead;
             s->rejoin ? chr_sim_queue_rejoin(s, o) : chr_sim_queue_depth(s, o);
             chr_sim_behind_elder(m, &s->resting[side], i + 1, o);
+            if (o->ahead != before) chr_sim_move(s, o);
         }
     chr_sim_forget_gone(&s->taken[CHR_BID], &s->book->side[CHR_BID]);
     chr_sim_forget_gone(&s->taken[CHR_ASK], &s->book->side[CHR_ASK]);
@@ -413,6 +417,21 @@ static inline int chr_sim_expire(chr_sim *m, int64_t now) {
 
 /* ------------------------------------------------------------------ recovery */
 
+/* What the venue had seen of an instrument before: a level of which we took `qty` when it showed `shown`. */
+static inline int chr_sim_recall_taken(chr_sim *m, uint32_t slot, int side, int64_t price, int64_t shown, int64_t qty) {
+    chr_sim_slot *s = &m->slots[slot];
+    if (chr_sim_remember(&s->taken[side], price ^ -(int64_t)side, shown, qty)) return -1;
+    s->taken[side].changed = 0;
+    chr_sim_look(s);
+    return 0;
+}
+
+/* The last trade's price, of before or of what was read without orders. */
+static inline void chr_sim_recall_trade(chr_sim *m, uint32_t slot, int64_t price) {
+    m->slots[slot].last_trade = price;
+    m->slots[slot].has_trade = 1;
+}
+
 /* Takes up an order that stood open before, as `was` says (key, owner, slot, figures, venue_order_id, ahead). Orders of one price must
    come oldest first. */
 static inline int chr_sim_readmit(chr_sim *m, const chr_sim_order *was) {
@@ -441,8 +460,10 @@ static inline void chr_sim_place_unknown(chr_sim *m, uint32_t slot) {
     for (int side = 0; side < 2; side++)
         for (uint32_t i = s->resting[side].count; i-- > 0;) {
             chr_sim_order *o = &m->orders[s->resting[side].at[i].order];
+            int64_t before = o->ahead;
             if (o->ahead == CHR_SIM_AHEAD_UNKNOWN) chr_sim_queue_join(s, o);
             chr_sim_behind_elder(m, &s->resting[side], i + 1, o);
+            if (o->ahead != before) chr_sim_move(s, o);
         }
 }
 

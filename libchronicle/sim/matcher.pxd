@@ -25,7 +25,7 @@ cdef extern from "sim_layout.h" nogil:
         CHR_SIM_QUEUE_TRADES, CHR_SIM_QUEUE_CAPPED, CHR_SIM_QUEUE_POWER, CHR_SIM_QUEUE_LOG, CHR_SIM_QUEUE_POWER_2
         CHR_SIM_QUEUE_LOG_2, CHR_SIM_QUEUE_POWER_3, CHR_SIM_QUEUE_FIFO, CHR_SIM_QUEUE_USER
         CHR_SIM_TRIGGER_TRADE, CHR_SIM_TRIGGER_BOOK
-        CHR_SIM_TRIGGERED, CHR_SIM_WAITING, CHR_SIM_THROUGH_ONLY, CHR_SIM_RESTING, CHR_SIM_ENDED
+        CHR_SIM_TRIGGERED, CHR_SIM_WAITING, CHR_SIM_THROUGH_ONLY, CHR_SIM_RESTING, CHR_SIM_ENDED, CHR_SIM_MOVED
         CHR_SIM_ON_NEW, CHR_SIM_ON_TRADE, CHR_SIM_ON_DEPTH
 
     ctypedef struct chr_sim_order:
@@ -55,8 +55,13 @@ cdef extern from "sim_layout.h" nogil:
         uint32_t miss_ppm, through_ppm, slip_ppm, slip_ticks
         uint8_t queue, trigger
 
+    ctypedef struct chr_sim_taken:
+        int64_t key, shown, qty
+
     ctypedef struct chr_sim_memory:
+        chr_sim_taken *at
         uint32_t count
+        uint8_t changed
 
     ctypedef struct chr_sim_slot:
         int64_t reach[2]
@@ -66,6 +71,7 @@ cdef extern from "sim_layout.h" nogil:
         const chr_l3 *l3
         chr_sim_memory taken[2]
         chr_sim_terms terms
+        uint8_t has_trade, moved
 
     ctypedef struct chr_sim:
         chr_sim_event *events      # [0 .. count); the caller sets count = 0
@@ -106,6 +112,8 @@ cdef extern from "matcher.h" nogil:
     int chr_sim_expire(chr_sim *m, int64_t now)
     int chr_sim_readmit(chr_sim *m, const chr_sim_order *was)
     void chr_sim_place_unknown(chr_sim *m, uint32_t slot)
+    int chr_sim_recall_taken(chr_sim *m, uint32_t slot, int side, int64_t price, int64_t shown, int64_t qty)
+    void chr_sim_recall_trade(chr_sim *m, uint32_t slot, int64_t price)
     int chr_sim_end_order(chr_sim *m, uint64_t key, uint8_t kind, uint8_t code)
 
 

@@ -21,9 +21,12 @@ cdef class PaperGateway:
     cdef readonly list closed     # what was liquidated and not taken yet
     cdef public int64_t now_ns    # of the step; fees and liquidations are booked at it
     cdef object error             # raised while a fill was booked
+    cdef list stirred             # slots that have news (paper_memory.pyx)
+    cdef public bint remembers    # whether that is asked for, and carried over: not in sessions of an older router
     cdef uint64_t last_key
 
     cdef int slot_of(self, uint64_t instrument_id, L2Book book) except -1
+    cdef int stir(self, uint32_t slot) except -1
     cdef uint32_t owner_of(self, str name) except *
     cdef uint64_t admit(self, object order) except 0
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1

@@ -30,6 +30,7 @@ class Liquidation(NamedTuple):
 class PaperGateway:
     ledger: Ledger
     now_ns: int
+    remembers: bool
     fees: FeeSchedule
     next_order_id: int
     next_trade_id: int

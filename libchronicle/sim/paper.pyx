@@ -7,6 +7,8 @@ turns it into an execution report and appends it.
 Where the ledger keeps accounts (account.h), an order must be paid for (`money`), and a position on margin is valued at the middle of the book
 after each market record, as in a backtest: once its account is at or below the maintenance margin, everything of its owner is cancelled and
 what is settled in that currency is closed at the touch. `closed` says what was.
+
+What the venue remembers beside orders and positions, and how it outlives a restart: paper_memory.pyx.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -51,6 +53,7 @@ from libchronicle.sim.matcher cimport (
     chr_sim_reset,
     chr_sim_set_book,
     chr_sim_set_position,
+    chr_sim_slot,
     chr_sim_terms,
     chr_sim_trade,
 )
@@ -119,7 +122,8 @@ cdef class PaperGateway:
         self.sim.book_context = <void *> self
         self.ledger, self.fees = ledger, fees
         self.slots, self.owners, self.orders, self.keys = {}, {}, {}, {}
-        self.books, self.booked, self.margins, self.closed = [], [], [], []
+        self.books, self.booked, self.margins, self.closed, self.stirred = [], [], [], [], []
+        self.remembers = True
 
     def __dealloc__(self):
         chr_sim_free(&self.sim)
@@ -162,6 +166,7 @@ cdef class PaperGateway:
             or chr_sim_new(&self.sim, slot, owner, &asked, key, order.key.seq, now_ns)
         ):
             raise MemoryError("no memory for an order")
+        self.stir(slot)
         return self.drain()
 
     def cancel(self, key, str owner not None, uint64_t request_seq) -> list:
@@ -185,9 +190,10 @@ cdef class PaperGateway:
 
     def replace(self, order, int64_t price, int64_t qty, L2Book book not None, uint64_t request_seq) -> list:
         """Give an open order another price and total quantity."""
-        self.slot_of(order.instrument_id, book)
+        cdef int slot = self.slot_of(order.instrument_id, book)
         if chr_sim_replace(&self.sim, self.keys[order.key], self.owner_of(order.owner), price, qty, request_seq, 0):
             raise MemoryError("no memory for an event")
+        self.stir(slot)
         return self.drain()
 
     # ------------------------------------------------------------ accounts
@@ -293,8 +299,10 @@ cdef class PaperGateway:
     def on_trade(self, uint64_t instrument_id, int64_t price, int64_t qty, aggressor) -> list:
         """A trade printed. Only a sell can have hit our bids, only a buy our offers; an unknown aggressor may be either."""
         slot = self.slots.get(instrument_id)
-        if slot is not None and chr_sim_trade(&self.sim, slot, price, qty, aggressor, 0, 0):
-            raise MemoryError("no memory for an event")
+        if slot is not None:
+            if chr_sim_trade(&self.sim, slot, price, qty, aggressor, 0, 0):
+                raise MemoryError("no memory for an event")
+            self.stir(slot)
         return self.drain()
 
     def on_book(self, uint64_t instrument_id, L2Book book not None) -> list:
@@ -302,6 +310,7 @@ cdef class PaperGateway:
         cdef int slot = self.slot_of(instrument_id, book)
         if chr_sim_book(&self.sim, slot, 0, 0):
             raise MemoryError("no memory for an event")
+        self.stir(slot)
         if self.marking:
             self.mark(slot)
         return self.drain()
@@ -311,11 +320,13 @@ cdef class PaperGateway:
         slot = self.slots.get(instrument_id)
         if slot is not None:
             chr_sim_reset(&self.sim, slot)
+            self.stir(slot)
 
     cdef int record(self, uint32_t slot, const chr_frame *f) except -1:
         """A market record, applied to its book already; whether it did anything."""
         if chr_sim_record(&self.sim, slot, f.type_id, f.payload, f.size, f.seq, f.ts_ns):
             raise MemoryError("no memory for an event")
+        self.stir(slot)
         if self.marking:
             self.mark(slot)
             return self.sim.count != 0 or len(self.closed) != 0
@@ -362,6 +373,7 @@ cdef class PaperGateway:
         """The book is there again: an order that was taken up without a place stands at the back of its level, as any newcomer."""
         if instrument_id in self.slots:
             chr_sim_place_unknown(&self.sim, self.slot_of(instrument_id, book))
+            self.stir(self.slots[instrument_id])
 
     def expire_immediate(self) -> list:
         """End open orders that should have ended when they came: power loss cut off what followed their ack."""
@@ -404,6 +416,13 @@ cdef class PaperGateway:
         self.books.append(book)
         self.margins.append([])
         return slot
+
+    cdef int stir(self, uint32_t slot) except -1:
+        """After whatever may have changed what is remembered of a slot."""
+        cdef chr_sim_slot *s = &self.sim.slots[slot]
+        if (s.moved or s.taken[0].changed or s.taken[1].changed) and slot not in self.stirred:
+            self.stirred.append(slot)
+        return 0
 
     cdef uint32_t owner_of(self, str name) except *:
         number = self.owners.get(name)

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from libchronicle.book.l2 cimport chr_l2
 from libchronicle.native.binding cimport Subscriber
@@ -11,6 +11,8 @@ cdef struct slot_t:
     chr_l2 *book
     int venue               # slot of the gateway; -1 = its orders meet another reader's records, or there is no gateway
     int was_valid
+    int has_print           # a trade was read while its orders, if any, did not meet this reader's records
+    int64_t last_print      # price of the last one
 
 
 cdef class MarketReader:
@@ -34,6 +36,7 @@ cdef class MarketReader:
     cdef slot_t *find(self, uint64_t id) except NULL
     cdef int grow(self) except -1
     cdef int take(self, chr_frame *f) except -1
+    cdef int printed(self, slot_t *slot, chr_frame *f) except -1
     cdef int match(self, slot_t *slot, chr_frame *f) except -1
     cdef int all_books(self, chr_frame *f) except -1
     cdef int begin(self, uint64_t queue_id, uint32_t epoch) except -1

@@ -27,9 +27,10 @@ from libchronicle.protocol.layout cimport (
     CHR_TRADE,
     CHR_TRADE_BLOCK,
     chr_book_snapshot_t,
+    chr_trade_t,
 )
 from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
-from libchronicle.sim.matcher cimport chr_sim_reset
+from libchronicle.sim.matcher cimport chr_sim_recall_trade, chr_sim_reset
 from libchronicle.sim.paper cimport PaperGateway
 
 from libchronicle.errors import Corrupt
@@ -138,9 +139,7 @@ cdef class MarketReader:
             return C_NOTHING
         slot = self.find(id)
         if f.type_id == CHR_TRADE:
-            if chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK) == NULL:
-                self.malformed += 1
-            return self.match(slot, f)
+            return self.match(slot, f) if self.printed(slot, f) else C_NOTHING
         rc = chr_l2_apply(slot.book, f.type_id, f.payload, f.size)
         if f.type_id == CHR_INSTRUMENT:
             self.instrument_id = id
@@ -154,6 +153,15 @@ cdef class MarketReader:
             return C_SYNC
         slot.was_valid = slot.book.valid
         return self.match(slot, f)
+
+    cdef int printed(self, slot_t *slot, chr_frame *f) except -1:
+        """A trade: 0 where it is none."""
+        cdef const chr_trade_t *trade = <const chr_trade_t *> chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK)
+        if trade == NULL:
+            self.malformed += 1
+        elif slot.venue < 0 and trade.qty > 0:
+            slot.has_print, slot.last_print = 1, trade.price
+        return trade != NULL
 
     cdef int match(self, slot_t *slot, chr_frame *f) except -1:
         cdef int matched
@@ -187,10 +195,14 @@ cdef class MarketReader:
     # ------------------------------------------------------------ what the caller asks and tells
 
     def join(self, PaperGateway gateway not None, uint64_t instrument_id):
-        """Orders in this instrument meet this reader's records from now on; another reader that fed it must `leave` it."""
+        """Orders in this instrument meet this reader's records from now on; another reader that fed it must `leave` it. The last
+        trade that was read before is one the venue has seen."""
         cdef slot_t *slot = self.find(instrument_id)
+        cdef bint newly = slot.venue < 0
         self.gateway = gateway
         slot.venue = gateway.slot_of(instrument_id, self.books[instrument_id])
+        if newly and slot.has_print and gateway.remembers:
+            chr_sim_recall_trade(&gateway.sim, slot.venue, slot.last_print)
 
     def leave(self, uint64_t instrument_id):
         """Orders in this instrument meet another reader's records."""
@@ -202,6 +214,11 @@ cdef class MarketReader:
             return None
         self.anything_unsaid = False
         return self.first_unsaid, self.seq, self.epoch
+
+    @property
+    def stands_at(self):
+        """Seq of the record that comes next."""
+        return self.at()
 
     @property
     def lag(self):
@@ -250,16 +267,16 @@ cdef class MarketReader:
         self.mask = mask
         return 0
 
-    def rebuild(self, wanted=()):
-        """Books from the newest snapshots, muted; leaves the reader at the head.
+    def rebuild(self, wanted=(), until=None):
+        """Books from the newest snapshots, muted; leaves the reader at the head, or at seq `until`.
 
-        Looks back from the head in growing windows until every instrument wanted or seen has a definition and a snapshot.
+        Looks back from there in growing windows until every instrument wanted or seen has a definition and a snapshot.
         A damaged record on the way is a gap: what was right before it waits for the next snapshot.
         Returns (records applied, {instrument id: payload of its definition}).
         """
         cdef chr_frame f
         cdef const chr_book_snapshot_t *snapshot
-        cdef uint64_t head = self.head(), oldest = self.oldest(), first = head, window = FIRST_WINDOW, last
+        cdef uint64_t head = self.head() if until is None else until, oldest = self.oldest(), first = head, window = FIRST_WINDOW, last
         cdef uint64_t id, applied = 0, i
         cdef int rc
         cdef dict snapshots = {}, defined = {}, found_snapshots, found_definitions

@@ -21,11 +21,6 @@ cdef class RecordedMarket(MarketReader):
         self.records = None
         self.begin(queue.queue_id, epoch)
 
-    @property
-    def stands_at(self):
-        """Seq of the record that comes next."""
-        return self.next_seq
-
     def let(self, uint64_t first, uint64_t last):
         """Records `first` to `last` may be read."""
         self.limit = last + 1

@@ -72,6 +72,7 @@ enum {
     CHR_SIM_RESTING = 8,       /* stands in its line */
     CHR_SIM_ENDED = 16,
     CHR_SIM_DATED = 32,        /* stands in the heap of expiries */
+    CHR_SIM_MOVED = 64,        /* its place, or what it is, has changed otherwise than its events say; cleared by who wrote it down */
 };
 
 typedef struct {            /* an order at the venue; index into sim->orders */
@@ -138,6 +139,7 @@ typedef struct {
 typedef struct {
     chr_sim_taken *at;
     uint32_t count, room;
+    uint8_t changed;        /* since it was written down; cleared by who did */
 } chr_sim_memory;
 
 typedef struct {
@@ -159,6 +161,7 @@ typedef struct {
     uint8_t deep;           /* the queue model looks at the levels */
     uint8_t busy;           /* a change of the book can matter: orders rest, stops wait for it, or levels are remembered */
     uint8_t rejoin;         /* the book began anew: places in it are to be reckoned again */
+    uint8_t moved;          /* an order is CHR_SIM_MOVED */
 } chr_sim_slot;
 
 struct chr_sim {

@@ -267,6 +267,12 @@ static inline int chr_sim_crosses(const chr_sim *m, const chr_sim_slot *s, const
 
 /* ------------------------------------------------------------------ resting */
 
+/* Its place, or what it is, is another one now. */
+static inline void chr_sim_move(chr_sim_slot *s, chr_sim_order *o) {
+    o->flags |= CHR_SIM_MOVED;
+    s->moved = 1;
+}
+
 /* Whatever stands before an older order of ours at the same price stands before this one too. `i`: where it is in its line, or would
    be put; its elders come after. */
 static inline void chr_sim_behind_elder(const chr_sim *m, const chr_sim_line *line, uint32_t i, chr_sim_order *o) {
@@ -296,7 +302,9 @@ static inline void chr_sim_rest_or_expire(chr_sim *m, chr_sim_slot *s, uint32_t 
     } else {
         chr_sim_line *line = &s->resting[chr_sim_side(o)];
         chr_sim_queue_join(s, o);
+        int64_t joined = o->ahead;
         chr_sim_behind_elder(m, line, chr_sim_line_find(line, chr_sim_key(o)), o);
+        if (o->ahead != joined) chr_sim_move(s, o);
         chr_sim_stand(m, s, line, chr_sim_key(o), place, CHR_SIM_RESTING);
     }
 }
@@ -325,6 +333,7 @@ static inline void chr_sim_trigger(chr_sim *m, chr_sim_slot *s, uint32_t place) 
     chr_sim_order *o = &m->orders[place];
     o->type = o->type == CHR_ORDER_TYPE_STOP_MARKET ? CHR_ORDER_TYPE_MARKET : CHR_ORDER_TYPE_LIMIT;
     o->flags |= CHR_SIM_TRIGGERED;
+    chr_sim_move(s, o);
     if (o->post_only && chr_sim_crosses(m, s, o)) {
         chr_sim_end(m, place, CHR_EXEC_TYPE_EXPIRED, CHR_REJECT_CODE_WOULD_CROSS, 0);
         return;

@@ -171,6 +171,7 @@ static inline int64_t chr_sim_available(chr_sim_memory *t, int64_t key, int64_t 
         int64_t gone = level->shown - shown;
         level->qty = level->qty > gone ? level->qty - gone : 0;
     }
+    t->changed |= shown != level->shown;
     level->shown = shown;
     return shown > level->qty ? shown - level->qty : 0;
 }
@@ -178,6 +179,7 @@ static inline int64_t chr_sim_available(chr_sim_memory *t, int64_t key, int64_t 
 /* `qty` of what chr_sim_available has just said is ours now. */
 static inline int chr_sim_remember(chr_sim_memory *t, int64_t key, int64_t shown, int64_t qty) {
     uint32_t i = chr_sim_taken_find(t, key);
+    t->changed = 1;
     if (i < t->count && t->at[i].key == key) {
         t->at[i].qty += qty;
         return 0;
@@ -189,20 +191,27 @@ static inline int chr_sim_remember(chr_sim_memory *t, int64_t key, int64_t shown
     return 0;
 }
 
+static inline void chr_sim_forget(chr_sim_memory *t, uint32_t kept) {
+    t->changed |= kept != t->count;
+    t->count = kept;
+}
+
 /* Drops the memory of levels that the market has moved past, and of those far behind that are no longer displayed. */
 static inline void chr_sim_forget_gone(chr_sim_memory *t, const chr_ladder *ladder) {
     chr_rung best;
     if (__builtin_expect(!t->count, 1)) return;
     if (!chr_ladder_best(ladder, &best)) {
-        t->count = 0;
+        chr_sim_forget(t, 0);
         return;
     }
-    while (t->count && t->at[t->count - 1].key > best.key) t->count--;
-    if (t->count <= CHR_SIM_MOST_TAKEN) return;
-    uint32_t kept = 0;
+    uint32_t kept = t->count;
+    while (kept && t->at[kept - 1].key > best.key) kept--;
+    chr_sim_forget(t, kept);
+    if (kept <= CHR_SIM_MOST_TAKEN) return;
+    kept = 0;
     for (uint32_t i = 0; i < t->count; i++)
         if (t->at[i].qty && chr_ladder_get(ladder, t->at[i].key)) t->at[kept++] = t->at[i];
-    t->count = kept;
+    chr_sim_forget(t, kept);
 }
 
 /* ------------------------------------------------------------------ trades told twice */

@@ -21,6 +21,7 @@ from libchronicle.bus.orders import ROUTER_READER, STRATEGY_READER, orders_confi
 from libchronicle.bus.paths import BusPaths
 from libchronicle.bus.permit import PermitWatch
 from libchronicle.bus.scanner import RemoteDiscovery
+from libchronicle.errors import Corrupt
 from libchronicle.protocol import ExecType, ExecutionReport, NewOrder, instrument_id
 from libchronicle.queue import Publisher, Queue, Subscriber
 from libchronicle.runtime.config import HostConfig
@@ -28,6 +29,7 @@ from libchronicle.sim.paper_feed import MarketReader
 from services.router.journal import Record
 from services.router.recovery import last_delivered
 from services.router.settings import StrategySettings, settings_of_strategy
+from services.router.state import FeedPlace
 
 __all__ = [
     "FEED",
@@ -59,7 +61,7 @@ class ClientAttachment:
 
 @dataclass(slots=True)
 class FeedAttachment:
-    """A feed's reader, its books rebuilt and at the head."""
+    """A feed's reader, its books rebuilt: at the head, or where the orders have met its records up to."""
 
     name: str
     reader: MarketReader
@@ -88,11 +90,13 @@ class Opener:
         paths: BusPaths,
         place: Callable[[str], Place],
         attached: Callable[[str], int],
+        reached: Callable[[str], FeedPlace | None],
     ) -> None:
         self._config = config
         self._paths = paths
         self._place = place
         self._attached = attached  # queue id of the orders_out that the loop reads under a name, 0 = none
+        self._reached = reached  # where a feed is to be read on from, None = at its head
 
     def open(self, event: Added) -> Handle:
         """For the sidecar: whatever came. Raises a ChronicleError while it cannot be opened."""
@@ -123,14 +127,16 @@ class Opener:
         return ClientAttachment(name, requests, reports, last_delivered(self._tail(name)), settings)
 
     def feed(self, name: str) -> FeedAttachment:
-        """A feed's raw queue with its books rebuilt, muted. Raises NotReady while it is not there, and
-        what queues raise."""
+        """A feed's raw queue with its books rebuilt, muted: up to where it was read before a restart if that record is still
+        there, else up to its head. Raises NotReady while it is not there, and what queues raise."""
         subscriber = Queue.open_subscriber(self._paths.raw(name), ROUTER_READER, start="latest")
         try:
             reader = MarketReader(subscriber)
             feed = self._config.feeds[name]
             wanted = [instrument_id(f"{feed.venue}:{symbol}") for symbol in feed.symbols]
-            applied, definitions = reader.rebuild(wanted)
+            reached = self._reached(name)
+            until = reached.next_seq if reached is not None and _is_there(subscriber, reached) else None
+            applied, definitions = reader.rebuild(wanted, until)
         except BaseException:
             subscriber.close()
             raise
@@ -175,6 +181,19 @@ class Opener:
                     found.append((message.type_id, bytes(message)))
                 yield from reversed(found)
                 last = first
+
+
+def _is_there(reader: Subscriber, place: FeedPlace) -> bool:
+    """Whether the record before a place is in the queue, and is the one that was meant."""
+    last = place.next_seq - 1
+    if reader.queue_id != place.queue_id or not reader.oldest_seq <= last < reader.head_seq:
+        return False
+    reader.seek_seq(last)
+    try:
+        message = reader.next()
+    except Corrupt:
+        return False
+    return message is not None and message.seq == last and message.epoch == place.epoch
 
 
 def _request(requests: Subscriber, report: ExecutionReport) -> NewOrder | None:

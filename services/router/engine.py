@@ -17,6 +17,7 @@ from libchronicle.protocol import (
     ExecutionReport,
     Instrument,
     NewOrder,
+    OpenOrder,
     OrderType,
     Parameter,
     PositionReport,
@@ -24,24 +25,28 @@ from libchronicle.protocol import (
     ReplaceOrder,
     ReportFlags,
     RiskEvent,
+    SessionSource,
     Side,
+    StateChunk,
     Submitted,
     TimerFired,
 )
 from libchronicle.protocol.codec import SbeMessage
 from libchronicle.risk import Breach, MarketView, Proposal, RiskLimits, Situation, check
-from libchronicle.runtime.config import RouterConfig
+from libchronicle.sim import paper_memory
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 from services.router.delivery import Delivery
 from services.router.journal import Journal
 from services.router.reports import (
     execution_report,
     liquidation,
+    open_order,
     position_report,
     refusal,
     risk_event,
 )
 from services.router.riskwatch import RiskWatch
+from services.router.settings import RouterSettings, chunks_of
 from services.router.state import Client, State, order_of
 
 __all__ = ["LOOK", "PERMIT", "Engine", "Markets", "Request", "make_engine"]
@@ -54,11 +59,13 @@ _LARGEST = (1 << 63) - 1
 
 
 def make_engine(
-    config: RouterConfig, state: State, journal: Journal, markets: Markets, killed: Callable[[], bool]
+    settings: RouterSettings, state: State, journal: Journal, markets: Markets, killed: Callable[[], bool]
 ) -> Engine:
     """The engine as it is configured: that of the daemon, and that of a rerun of its journal."""
+    config = settings.router
     fees = FeeSchedule.from_bps(config.maker_fee_bps, config.taker_fee_bps)
     gateway = PaperGateway(state.ledger, fees)
+    gateway.remembers = settings.remembers
     engine = Engine(state, gateway, journal, markets, killed, valid_for_ns=config.valid_for_ms * 1_000_000)
     engine.permitted = config.permit == "none"
     return engine
@@ -80,6 +87,7 @@ class Markets(Protocol):
     def book(self, instrument_id: int) -> L2Book | None: ...
     def view(self, instrument_id: int) -> MarketView | None: ...
     def dispatches(self, now_ns: int) -> list[Dispatch]: ...
+    def is_from(self, instrument_id: int, rank: int) -> bool: ...
 
 
 class Engine:
@@ -123,6 +131,7 @@ class Engine:
             gateway.adopt(owner, instrument_id)
         for order in state.ledger.open_orders.values():
             gateway.readmit(order)
+        paper_memory.recall(gateway, state.venue)
 
     # ------------------------------------------------------------ steps
 
@@ -130,7 +139,7 @@ class Engine:
         """Answer one request of a strategy; one that has its answer already is skipped, and False."""
         if (request.epoch, request.seq) <= client.handled:
             return False
-        self._begin(now_ns)
+        self.commit_markets(now_ns)
         self.gateway.now_ns = now_ns
         handler = self._handlers.get(request.type_id)
         if handler is not None:
@@ -154,7 +163,7 @@ class Engine:
     ) -> None:
         """Fills that a market record brought; `others` are market records of other feeds read before it."""
         for dispatch in others:
-            self.journal.commit(dispatch)
+            self._commit_market(dispatch)
         self._report(events, now_ns)
         self._liquidated(now_ns)
         self._finish(cause, now_ns)
@@ -164,7 +173,7 @@ class Engine:
     ) -> None:
         """A step that neither a request nor a market record caused: a timer, a kill, a lost market. `notes` come before all
         else of it."""
-        self._begin(now_ns)
+        self.commit_markets(now_ns)
         for note in notes:
             self.journal.note(note.TEMPLATE_ID, note.encode())
         self._report(events, now_ns)
@@ -304,9 +313,37 @@ class Engine:
 
     # ------------------------------------------------------------ outcome
 
-    def _begin(self, now_ns: int) -> None:
+    def commit_markets(self, now_ns: int) -> None:
+        """The journal hears what was read of the feeds since it was last told, and what the venue remembers of it."""
         for dispatch in self.markets.dispatches(now_ns):
-            self.journal.commit(dispatch)
+            self._commit_market(dispatch)
+
+    def _commit_market(self, dispatch: Dispatch) -> None:
+        self._note_memory(lambda instrument_id: self.markets.is_from(instrument_id, dispatch.source))
+        self.journal.commit(dispatch)
+
+    def _note_memory(self, of: Callable[[int], bool] | None = None) -> None:
+        if not paper_memory.has_news(self.gateway):
+            return
+        moved, venue = paper_memory.news(self.gateway, of)
+        for order in moved:
+            self.journal.note(OpenOrder.TEMPLATE_ID, open_order(order).encode())
+        for chunk in chunks_of({"venue": venue}) if venue else ():
+            self.journal.note(StateChunk.TEMPLATE_ID, chunk.encode())
+
+    def remember_all(self, now_ns: int) -> None:
+        """Into the state, for a checkpoint: what the venue remembers, as of the last record that the journal names."""
+        self.commit_markets(now_ns)
+        if self.gateway.remembers:
+            self.state.venue = paper_memory.memory(self.gateway)
+        else:
+            self.gateway.note_places()
+
+    def take_up(self, client: Client) -> None:
+        """Reports were found in a strategy's orders_in that the journal had lost: the venue stands as they say."""
+        paper_memory.take_up(self.gateway, client.name)
+        self.gateway.next_order_id = max(self.gateway.next_order_id, self.state.last_order_id + 1)
+        self.gateway.next_trade_id = max(self.gateway.next_trade_id, self.state.last_trade_id + 1)
 
     def _submitted(
         self, client: Client, key: OrderKey, instrument_id: int, request: Request, place: int = 0
@@ -397,7 +434,7 @@ class Engine:
 
     def look_at_risk(self, cause: TimerFired, now_ns: int) -> None:
         """A step: what open positions are worth now."""
-        self._begin(now_ns)
+        self.commit_markets(now_ns)
         for client in self.state.clients.values():
             for instrument_id, breach in self.watch.look(client, now_ns):
                 self._measured(client, instrument_id, breach, now_ns)
@@ -436,6 +473,8 @@ class Engine:
         for name, instrument_id in list(self._moved):
             client = self.state.clients[name]
             self._measured(client, instrument_id, self.watch.moved(client, instrument_id, now_ns), now_ns)
+        if cause.TEMPLATE_ID != SessionSource.TEMPLATE_ID:  # whose chunks are settings; the next step tells
+            self._note_memory()
         self.journal.commit(cause)
         told, self._told = self._told, []
         out, self._out = self._out, []

@@ -5,6 +5,9 @@
     lost     its writer has gone or hangs; the reader stays, and reads what is left
     failed   its reader leads nowhere (queue replaced, damaged): lost at once, and absent until the sidecar brings another
 
+After a restart a feed is read on behind the last record that met the orders, as if the router had never been away: what came since
+is caught up with before anybody's request is answered. Where nothing of ours waits, it begins at the head.
+
 A market that is lost is told once, whichever way it was lost: journaled, logged, and with `on_market_lost = "cancel"`
 its resting orders end. A feed that is absent from the start has its time to live to come first.
 """
@@ -15,14 +18,18 @@ from collections.abc import Callable, Iterable
 
 from libchronicle.bus.feed_watch import why_lost
 from libchronicle.clock import monotonic_ns, now_ns
-from libchronicle.protocol import RejectCode, SessionSource, instrument_id
+from libchronicle.protocol import RejectCode, SessionSource, TimerFired, instrument_id
+from libchronicle.queue import Subscriber
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.logging import Log
+from libchronicle.sim import paper_memory
 from services.router.attach import FeedAttachment
 from services.router.engine import Engine
+from services.router.journal import feed_path
 from services.router.market import Feed, MarketData, state_change
 from services.router.metrics import RouterMetrics
 from services.router.retry import Retry
+from services.router.state import FeedPlace
 
 __all__ = ["FEED_TTL_S", "Feeds"]
 
@@ -67,10 +74,10 @@ class Feeds:
         feed = Feed(name, self._ranks[name], found.reader, is_alive=lost is None)
         source = SessionSource(
             queue_id=feed.reader.queue_id,
-            start_seq=feed.reader.reader.next_seq,
+            start_seq=feed.reader.stands_at,
             epoch=feed.reader.epoch,
             source=feed.rank,
-            path=f"market_data/queue/{name}",
+            path=feed_path(name),
         )
         self._engine.on_event([], source, now)
         self._markets.attach(feed, self._engine, found.definitions, now)
@@ -78,6 +85,31 @@ class Feeds:
         self._tell(
             name, feed.reader.books, "writer alive" if lost is None else lost.value, lost=not feed.is_alive
         )
+
+    def reached(self, name: str) -> FeedPlace | None:
+        """Where a feed is to be read on from; None: at its head. From any thread."""
+        if name in self._ranks or paper_memory.is_idle(self._engine.gateway):
+            return None  # only what a restart has interrupted goes on, and only where it matters
+        return self._engine.state.feeds.get(name)
+
+    def catch_up(self, now: int) -> None:
+        """Read every feed up to where its writer is now. What ends at a time ends before later records meet it."""
+        feeds = [feed for feed in self._markets.feeds.values() if feed.error is None]
+        heads = {feed.name: feed.reader.stands_at + feed.reader.lag for feed in feeds}
+        while feeds:
+            expiry = self._engine.gateway.next_expiry_ns()
+            is_due = 0 < expiry <= now
+            for feed in feeds:
+                stop = heads[feed.name]
+                if is_due:
+                    stop = min(stop, _first_at(feed.reader.reader, expiry))
+                while feed.reader.stands_at < stop:
+                    if not self._markets.poll(feed, self._engine, now, stop - feed.reader.stands_at):
+                        break
+            if not is_due:
+                return
+            timer = TimerFired(deadline_ns=expiry, now_ns=expiry, name="gtd")
+            self._engine.on_event(self._engine.gateway.expire(expiry), timer, expiry)
 
     def watch(self) -> None:
         """Four times a second: who was lost, who is back, who must be opened again."""
@@ -119,3 +151,12 @@ class Feeds:
         self._log.warning(
             "feed lost" if lost else "feed is back", feed=name, reason=reason, cancelled=len(events)
         )
+
+
+def _first_at(reader: Subscriber, ts_ns: int) -> int:
+    """Seq of a queue's first record at or behind a time. The reader stays where it is."""
+    stands_at = reader.next_seq
+    reader.seek_time(ts_ns)
+    found = reader.next_seq
+    reader.seek_seq(stands_at)
+    return found

@@ -21,16 +21,18 @@ Rules:
 - Reading of orders_out goes on behind the last request that a committed Dispatch names, never from a
   reader's cursor: the cursor only tells the queue what may be dropped.
 - Submitted also says what is displayed at the request's price: the quantity ahead of the order should it rest.
-  A checkpoint has what is left of it. Trades at the price in between are not journaled: after a crash an order
-  stands where it stood at its submission or at the checkpoint, never further in front than without the crash.
+- What the venue remembers (paper_memory.pyx) is journaled with the step that changed it, before its cause: an OpenOrder for an
+  order with another place, or whose stop was reached; StateChunks {"venue": …} for what was taken of displayed levels. So it
+  holds for the last record of each feed that a Dispatch names, and after a restart the feed is read on behind that record: what
+  came while the router was away meets the orders in the same order, at the same places, as if it had never been away.
 - Submitted is appended before the gateway acts. One without its cause is a request whose fate the crash
   hid: it is asked for, never sent again. The paper gateway lives in this process, its state is this
   journal, so its answer is definite: not known. A new order gets REJECT LOST; a cancel or replace that did
   not happen is handled as if it came now, which does no harm.
 - The journal alone, with the queues it names, gives every step again (rerun.py): so nothing that changes an outcome may come
   from elsewhere. A SessionSource of an orders_in says where the router's reports begin in it.
-- A session begins with a checkpoint: SessionStart, settings, definitions, strategies with the place they are read
-  from, positions, what accounts remember, tripped breakers, open orders, undecided requests, and a StateChange to
+- A session begins with a checkpoint: SessionStart, settings, definitions, what the venue remembers and the place that feeds are
+  read from, strategies with the place they are read from, positions, what accounts remember, tripped breakers, open orders, undecided requests, and a StateChange to
   READY that commits it. Recovery reads from the last committed checkpoint. A SessionStart voids the uncommitted tail
   before it.
 - After power loss queues may have lost different tails. orders_in ahead of the journal: its reports are
@@ -66,7 +68,7 @@ from libchronicle.protocol import (
 from libchronicle.protocol.codec import SbeMessage
 from services.router.reports import open_order, position_report, tripped
 from services.router.settings import chunks_in, chunks_of, settings_in
-from services.router.state import Sink, State
+from services.router.state import FeedPlace, Remembered, Sink, State
 
 __all__ = [
     "CAUSES",
@@ -75,6 +77,7 @@ __all__ = [
     "ROUTER_MACHINE",
     "Journal",
     "Replay",
+    "feed_path",
     "orders_path",
     "pause_name",
     "reports_path",
@@ -93,6 +96,12 @@ Record = tuple[int, bytes]  # type id, payload
 
 _PAUSED = "paused:"
 _PREFIX, _SUFFIX, _REPORTS = "orders/queue/", "/orders_out", "/orders_in"
+_FEED = "market_data/queue/"
+
+
+def feed_path(name: str) -> str:
+    """How the journal names a feed's raw queue."""
+    return f"{_FEED}{name}"
 
 
 def orders_path(name: str) -> str:
@@ -140,6 +149,9 @@ def write_checkpoint(
         put(Parameter(now_ns=now_ns, name=name, value=str(number)))
     for definition in state.definitions.values():
         put(definition)
+    if state.venue or state.feeds:
+        for chunk in chunks_of({"venue": state.venue, "feeds": state.feeds}):
+            put(chunk)
     open_queues = {key.queue_id for key in state.ledger.open_orders}
     for client in sorted(state.clients.values(), key=lambda c: c.rank):
         former = sorted(q for q, c in state.owners.items() if c is client and q in open_queues)
@@ -189,7 +201,9 @@ class Replay:
 
     def __init__(self, open_account: Callable[[], Account] | None = None) -> None:
         self._open_account = open_account
-        self._memory: list[Record] = []  # of the account that is being carried over
+        self._chunks: list[Record] = []  # of what is being carried over
+        self._numbered = False  # the checkpoint's numbers were seen: settings come before them
+        self._ranks: dict[int, str] = {}  # of this session's feeds
         self.state = self._blank()
         self.complete = False  # a committed checkpoint was seen
         self.on_report: Callable[[ExecutionReport, bytes], object] | None = None  # told of each committed one
@@ -207,7 +221,8 @@ class Replay:
         """The next record. Raises CorruptJournal when it contradicts what came before."""
         if type_id == SessionStart.TEMPLATE_ID:
             self.finish()  # this checkpoint may be cut off too: then the old one counts, and what was open stays open
-            self._building, self._client = self._blank(), ""
+            self._building, self._client, self._numbered = self._blank(), "", False
+            self._chunks.clear()
         elif self._building is not None:
             self._carry(self._building, type_id, payload)
         elif type_id in CAUSES:
@@ -236,7 +251,7 @@ class Replay:
             self._parameter(state, Parameter.decode(payload))
         elif type_id == PositionReport.TEMPLATE_ID:
             state.carry_position(self._client, PositionReport.decode(payload))
-        elif type_id == StateChunk.TEMPLATE_ID and self._client:
+        elif type_id == StateChunk.TEMPLATE_ID and self._numbered:
             self._recall(state, payload)
         elif type_id == RiskEvent.TEMPLATE_ID:
             state.carry_trip(RiskEvent.decode(payload))
@@ -247,23 +262,33 @@ class Replay:
             state.undecided[_key(submitted)] = submitted.request_template
         elif type_id == StateChange.TEMPLATE_ID:
             self.state, self._building, self.complete = state, None, True
+            self._ranks.clear()
 
     def _recall(self, state: State, chunk: bytes) -> None:
-        """Part of what an account remembers; with the last one it is whole."""
-        self._memory.append((StateChunk.TEMPLATE_ID, chunk))
+        """Part of what the venue or an account remembers; with the last one it is whole."""
+        self._chunks.append((StateChunk.TEMPLATE_ID, chunk))
         total = StateChunk.decode(chunk)
         if total.offset + len(total.data) < total.total_size:
             return
-        memory = settings_in(chunks_in(self._memory), dict)
+        chunks = chunks_in(self._chunks)
+        self._chunks.clear()
+        if not self._client:
+            state.remember(settings_in(chunks, Remembered))
+            return
+        memory = settings_in(chunks, dict)
         account = state.ledger.account(self._client)
         if account is not None and memory is not None:
             account.recall(memory)
-        self._memory.clear()
 
     def _source(self, state: State, source: SessionSource) -> None:
+        if source.path.startswith(_FEED):
+            name = source.path.removeprefix(_FEED)
+            self._ranks[source.source] = name
+            state.feeds[name] = FeedPlace(source.queue_id, source.epoch, source.start_seq)
+            return
         name = source.path.removeprefix(_PREFIX).removesuffix(_SUFFIX)
         if not (source.path.startswith(_PREFIX) and source.path.endswith(_SUFFIX)):
-            return  # market data, or where reports go: nothing of it is kept
+            return  # where reports go: nothing of it is kept
         client = state.client(name)
         client.rank = source.source
         state.next_rank = max(state.next_rank, source.source + 1)
@@ -272,7 +297,7 @@ class Replay:
 
     def _parameter(self, state: State, parameter: Parameter) -> None:
         if parameter.name == "last_order_id":
-            state.last_order_id = int(parameter.value)
+            state.last_order_id, self._numbered = int(parameter.value), True
         elif parameter.name == "last_trade_id":
             state.last_trade_id = int(parameter.value)
         elif parameter.name == "last_exec_id":
@@ -317,11 +342,19 @@ class Replay:
                     state.carry_trip(event)
             elif kind == PositionReport.TEMPLATE_ID:  # how a liquidation has left it
                 state.carry_position(closed_of, PositionReport.decode(data))
+            elif kind == OpenOrder.TEMPLATE_ID:
+                state.note_order(OpenOrder.decode(data))
+        if type_id != SessionSource.TEMPLATE_ID:  # that one's are a strategy's settings
+            state.remember(settings_in(chunks_in(pending), Remembered))
         if type_id == Dispatch.TEMPLATE_ID:
             self._dispatched(state, Dispatch.decode(payload))
 
-    @staticmethod
-    def _dispatched(state: State, dispatch: Dispatch) -> None:
+    def _dispatched(self, state: State, dispatch: Dispatch) -> None:
+        feed = self._ranks.get(dispatch.source)
+        if feed is not None:
+            place = FeedPlace(state.feeds[feed].queue_id, dispatch.epoch, dispatch.last_seq + 1)
+            state.feeds[feed] = place
+            return
         for client in state.clients.values():
             if client.rank == dispatch.source:
                 client.handled = (dispatch.epoch, dispatch.last_seq)

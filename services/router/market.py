@@ -13,13 +13,13 @@ from libchronicle.risk import MarketView
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 from libchronicle.sim.paper_feed import DEFINITION, MATCHED, NOTHING, SYNC, MarketReader
 from services.router.engine import Engine
-from services.router.state import State
+from services.router.state import FeedPlace, State
 
 __all__ = ["FEED_MACHINE", "Feed", "MarketData"]
 
 FEED_MACHINE = 1
 CONNECTED, DISCONNECTED = int(FeedState.CONNECTED), int(FeedState.DISCONNECTED)
-_FRAMES_PER_TURN = 4096
+FRAMES_PER_TURN = 4096
 
 
 @dataclass(slots=True, eq=False)
@@ -67,22 +67,31 @@ class MarketData:
         """What was read of all feeds since the journal was last told."""
         found = []
         for feed in self.feeds.values():
-            if (dispatch := _dispatch(feed, now_ns)) is not None:
+            if (dispatch := self._dispatch(feed, now_ns)) is not None:
                 found.append(dispatch)
         return found
+
+    def is_from(self, instrument_id: int, rank: int) -> bool:
+        """Whether the instrument's market is the feed of that rank."""
+        feed = self._owners.get(instrument_id)
+        return feed is not None and feed.rank == rank
 
     # ------------------------------------------------------------ feeds come and go
 
     def attach(self, feed: Feed, engine: Engine, definitions: dict[int, bytes], now_ns: int) -> None:
-        """Trade against this feed from now on; its books stand at the head of its queue."""
+        """Trade against this feed from now on. Its books stand behind the last record that met the orders before a restart, and
+        then nothing has happened; or at the head of its queue, and then it begins anew as after a gap."""
+        begins = FeedPlace(feed.reader.queue_id, feed.reader.epoch, feed.reader.stands_at)
+        goes_on = self._state.feeds.get(feed.name) == begins
         self.feeds[feed.name] = feed
         self._gateway = engine.gateway
+        self._reached(feed, begins)
         for payload in definitions.values():
             engine.define(Instrument.decode(payload))
         for instrument_id, book in feed.reader.books.items():
             self._own(feed, instrument_id)
             if book.valid:
-                self._synced(engine, feed, instrument_id, now_ns)
+                self._synced(engine, feed, instrument_id, now_ns, anew=not goes_on)
 
     def detach(self, name: str) -> None:
         """The feed's reader failed; another one comes by `attach`."""
@@ -108,14 +117,14 @@ class MarketData:
 
     # ------------------------------------------------------------ the loop
 
-    def poll(self, feed: Feed, engine: Engine, now_ns: int) -> int:
+    def poll(self, feed: Feed, engine: Engine, now_ns: int, most: int = FRAMES_PER_TURN) -> int:
         """Read one feed up to its head; how many records. What its reader raises becomes the feed's `error`."""
         reader = feed.reader
         engine.gateway.now_ns = now_ns
         before = reader.frames
-        while reader.frames - before < _FRAMES_PER_TURN:
+        while reader.frames - before < most:
             try:
-                found = reader.poll(_FRAMES_PER_TURN)
+                found = reader.poll(most - (reader.frames - before))
             except ChronicleError as error:
                 feed.error = error
                 break
@@ -139,11 +148,14 @@ class MarketData:
         self._owners[instrument_id] = feed
         feed.reader.join(self._gateway, instrument_id)
 
-    def _synced(self, engine: Engine, feed: Feed, instrument_id: int, now_ns: int) -> None:
+    def _synced(
+        self, engine: Engine, feed: Feed, instrument_id: int, now_ns: int, *, anew: bool = True
+    ) -> None:
         gateway: PaperGateway = engine.gateway
         gateway.now_ns = now_ns
         book = feed.reader.books[instrument_id]
-        gateway.on_reset(instrument_id)
+        if anew:
+            gateway.on_reset(instrument_id)
         gateway.place_readmitted(instrument_id, book)
         self._took(engine, feed, gateway.on_book(instrument_id, book), now_ns)
 
@@ -151,19 +163,24 @@ class MarketData:
         """A market record filled something: that is a step, and the record its cause."""
         if not events and not engine.gateway.closed:
             return
-        cause = _dispatch(feed, now_ns) or Dispatch(source=feed.rank, now_ns=now_ns, epoch=feed.reader.epoch)
+        cause = self._dispatch(feed, now_ns) or Dispatch(source=feed.rank, now_ns=now_ns, epoch=feed.reader.epoch)
         engine.on_market(events, cause, self.dispatches(now_ns), now_ns)
+
+    def _reached(self, feed: Feed, place: FeedPlace) -> None:
+        assert self._gateway is not None
+        if self._gateway.remembers:
+            self._state.feeds[feed.name] = place
+
+    def _dispatch(self, feed: Feed, now_ns: int) -> Dispatch | None:
+        unsaid = feed.reader.unsaid()
+        if unsaid is None:
+            return None
+        first, last, epoch = unsaid
+        self._reached(feed, FeedPlace(feed.reader.queue_id, epoch, last + 1))
+        return Dispatch(first_seq=first, last_seq=last, now_ns=now_ns, epoch=epoch, source=feed.rank)
 
 
 def state_change(name: str, now_ns: int, *, is_alive: bool) -> StateChange:
     """What the journal says of a feed that was lost or came back."""
     before, after = (DISCONNECTED, CONNECTED) if is_alive else (CONNECTED, DISCONNECTED)
     return StateChange(now_ns=now_ns, machine=FEED_MACHINE, from_state=before, to_state=after, reason=name)
-
-
-def _dispatch(feed: Feed, now_ns: int) -> Dispatch | None:
-    unsaid = feed.reader.unsaid()
-    if unsaid is None:
-        return None
-    first, last, epoch = unsaid
-    return Dispatch(first_seq=first, last_seq=last, now_ns=now_ns, epoch=epoch, source=feed.rank)

@@ -190,9 +190,7 @@ class _Rerun:
         state = Replay(paper_accounts(self.settings.router)).run(checkpoint)
         self.journal = Journal(self._journal)
         self.markets = MarketData(state)
-        self.engine = make_engine(
-            self.settings.router, state, self.journal, self.markets, lambda: self.killed
-        )
+        self.engine = make_engine(self.settings, state, self.journal, self.markets, lambda: self.killed)
 
     def _present(self) -> RouterSettings:
         """Of a session that does not say what it ran with."""
@@ -203,7 +201,7 @@ class _Rerun:
         self.verdict.notes.append(
             f"an older session, without its settings: limits, risk and fees are today's{ran}"
         )
-        return settings_of_host(self.config)
+        return msgspec.structs.replace(settings_of_host(self.config), remembers=False)
 
     def _take(self, step: list[Frame]) -> None:
         """What the step's cause says happened, again."""
@@ -211,7 +209,7 @@ class _Rerun:
         cause: Any = decode(kind, payload)
         for note_kind, note in notes:
             if note_kind == SessionStart.TEMPLATE_ID:
-                self.engine.gateway.note_places()
+                self.engine.remember_all(cause.now_ns)
                 write_checkpoint(self.journal, self.engine.state, self.session.start, cause.now_ns, self.told)
                 return
             if note_kind == Instrument.TEMPLATE_ID:
@@ -266,8 +264,7 @@ class _Rerun:
                 session=self.session.name,
                 reason=f"records {run.first_seq} to {run.last_seq} of {feed.name} are neither in its queue nor archived",
             )
-        for dispatch in self.markets.dispatches(run.now_ns):
-            self.journal.commit(dispatch)
+        self.engine.commit_markets(run.now_ns)
 
     def _request(self, client: Client, run: Dispatch) -> None:
         found = next(self._requests[client.name].take(run.first_seq, run.last_seq), None)
@@ -315,7 +312,10 @@ class _Rerun:
         if client.queue_id != source.queue_id:
             state.attach_queue(client, source.queue_id, (0, -1))
         if told is None and notes:
+            self.engine.gateway.note_places()
             self._take_up(client, source, notes)
+            if any(kind == ExecutionReport.TEMPLATE_ID for kind, _ in notes):
+                self.engine.take_up(client)
         self._requests[name] = self._queue(source)
         again = SessionSource(
             queue_id=client.queue_id,

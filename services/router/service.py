@@ -41,6 +41,7 @@ from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber, wait_a
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.daemon import Daemon
 from libchronicle.runtime.logging import Log
+from libchronicle.sim import paper_memory
 from libchronicle.sim.paper_terms import paper_accounts, paper_latency
 from services.router.attach import (
     FEED,
@@ -93,7 +94,9 @@ class RouterService:
         self.commands: Commands | None = None
         self.retry = Retry()
         self.markets, self.engine = self._recover()
-        self.opener = Opener(config, self.paths, self._place, self._queue_id)
+        self.opener = Opener(
+            config, self.paths, self._place, self._queue_id, lambda name: self.feeds.reached(name)
+        )
         self.permit = PermitWatch(self.paths, required=config.router.permit == "required")
         self.arrivals = Arrivals(self.paths, self.switch, self.permit)
         self.feeds = Feeds(config, self.engine, self.markets, self.arrivals.ask, log, self.metrics)
@@ -116,7 +119,7 @@ class RouterService:
         self._start = self._session_start(now_ns())
         self._checkpoint(journal, state)
         markets = MarketData(state)
-        engine = make_engine(config, state, journal, markets, lambda: self.was_killed)
+        engine = make_engine(self.settings, state, journal, markets, lambda: self.was_killed)
         self.transit = self._far_away(engine)
         open_orders = len(state.ledger.open_orders)
         self.log.info(
@@ -138,8 +141,8 @@ class RouterService:
         return Transit(lambda sent: model.sample(sent, seed=seed)[0])
 
     def _checkpoint_again(self) -> None:
-        """With every order's place as it is now."""
-        self.engine.gateway.note_places()
+        """With all that the venue remembers as it is now."""
+        self.engine.remember_all(now_ns())
         self._checkpoint(self.engine.journal, self.engine.state)
 
     def _checkpoint(self, journal: Journal, state: State) -> None:
@@ -193,6 +196,9 @@ class RouterService:
         cut_off = self.engine.gateway.expire_immediate()
         if cut_off:
             self.engine.on_event(cut_off, TimerFired(now_ns=now_ns(), name="recovery"), now_ns())
+        if self.switch.killed:
+            self._kill_changed(now_ns())
+        self.feeds.catch_up(now_ns())
 
     # ------------------------------------------------------------ the loop
 
@@ -204,7 +210,7 @@ class RouterService:
         gc.collect()
         gc.freeze()
         gc.disable()  # orders and reports make no cycles
-        self.metrics.state("trading")
+        self.metrics.state("killed" if self.was_killed else "trading")
         daemon.ready(f"{len(self.attached)} strategies, {len(self.markets.feeds)} feeds")
         self.log.info("trading", strategies=len(self.attached), feeds=len(self.markets.feeds))
         while daemon.running:
@@ -254,11 +260,15 @@ class RouterService:
         self.metrics.publish(self.engine, self.markets, self.was_killed)
 
     def _look_at_risk(self) -> None:
-        """Once a second, and only where a breaker could trip: each look is a record of the journal."""
+        """Once a second, and only where a breaker could trip or a restart would have to catch up: it is journaled."""
         now = now_ns()
-        if now - self._looked_ns >= LOOK_NS and self.engine.is_at_risk():
-            self._looked_ns = now
+        if now - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = now
+        if self.engine.is_at_risk():
             self.engine.look_at_risk(TimerFired(now_ns=now, name=LOOK), now)
+        elif not paper_memory.is_idle(self.engine.gateway):
+            self.engine.commit_markets(now)
 
     def _sleep(self) -> None:
         readers: list[Subscriber] = [feed.reader.reader for feed in self.markets.feeds.values()]
@@ -283,8 +293,7 @@ class RouterService:
             worked |= self.markets.poll(feed, self.engine, now) > 0
             if len(self.markets.feeds) > 1 and self.engine.gateway.is_marking:
                 # one account values what both feeds tell of: the order of their records is part of the journal
-                for dispatch in self.markets.dispatches(now):
-                    self.engine.journal.commit(dispatch)
+                self.engine.commit_markets(now)
             failed |= feed.error is not None
         if failed:
             self.feeds.drop_failed()
@@ -359,6 +368,7 @@ class RouterService:
                 self.log.info("strategy away", strategy=command.name, reason=command.reason)
             elif isinstance(command, Attach) and isinstance(command.handle, FeedAttachment):
                 self.feeds.attach(command.handle)
+                self.feeds.catch_up(now_ns())
             elif isinstance(command, Attach) and isinstance(command.handle, ClientAttachment):
                 self._attach_client(command.handle)
 
@@ -396,6 +406,9 @@ class RouterService:
             path=orders_path(client.name),
         )
         self.engine.on_event([], source, now, chunks_of(settings))
+        is_ahead = found.delivered > client.last_exec_id  # of the journal, after power loss
+        if is_ahead:
+            self.engine.gateway.note_places()
         moved = bring_level(
             state,
             journal,
@@ -404,6 +417,8 @@ class RouterService:
             lambda after: reports_after(client, self.paths.session("router"), after),
             lambda after: self.opener.reports_after(client.name, after),
         )
+        if is_ahead and moved:
+            self.engine.take_up(client)
         reports = SessionSource(
             queue_id=found.reports.queue_id,
             start_seq=found.reports.next_seq,
@@ -456,8 +471,6 @@ class RouterService:
 
     def _finish(self, reason: str) -> None:
         self.engine.delivery.arrive()  # nothing stays on its way
-        for dispatch in self.markets.dispatches(now_ns()):
-            self.engine.journal.commit(dispatch)
         self._checkpoint_again()
         self.engine.journal.commit(SessionStop(now_ns=now_ns(), reason=reason))
         self.beat()

@@ -39,6 +39,7 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     router: RouterConfig = RouterConfig()
     markets: dict[str, tuple[str, ...]] = {}  # feed -> venue:SYMBOL
+    remembers: bool = False  # the journal has what the paper venue remembers; an older router's had not
 
     def instruments(self, feed: str) -> list[int]:
         """Ids of what a feed carries."""
@@ -59,7 +60,7 @@ def settings_of_host(config: HostConfig) -> RouterSettings:
         name: tuple(f"{feed.venue}:{symbol}" for symbol in feed.symbols)
         for name, feed in config.feeds.items()
     }
-    return RouterSettings(router=config.router, markets=markets)
+    return RouterSettings(router=config.router, markets=markets, remembers=True)
 
 
 def settings_of_strategy(config: HostConfig, strategy: str) -> StrategySettings:

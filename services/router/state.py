@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import msgspec
 
 from libchronicle.portfolio import TERMINAL, InstrumentTerms, Ledger, Order, OrderKey
 from libchronicle.protocol import (
@@ -18,14 +20,16 @@ from libchronicle.protocol import (
     NewOrder,
     OpenOrder,
     OrderFlags,
+    OrderType,
     PositionReport,
     RiskEvent,
 )
 from libchronicle.risk import BREAKERS, ConfiguredLimits, RiskLimits, TokenBucket, resolve
 from libchronicle.runtime.config import RiskConfig
+from libchronicle.sim.paper_memory import VenueMemory
 from services.router.riskwatch import Tripwires
 
-__all__ = ["Client", "Sink", "State", "order_of"]
+__all__ = ["Client", "FeedPlace", "Remembered", "Sink", "State", "order_of"]
 
 
 NO_RISK = RiskConfig()
@@ -34,6 +38,21 @@ _MOST_UNDELIVERED = 4096  # in memory; what is older is found in the journal
 
 def _undelivered() -> deque[tuple[int, bytes]]:
     return deque(maxlen=_MOST_UNDELIVERED)
+
+
+class FeedPlace(NamedTuple):
+    """How far a feed's records have met the orders: `next_seq` is the first that has not; `epoch` that of the one before."""
+
+    queue_id: int
+    epoch: int
+    next_seq: int
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """As the journal has it: of some instruments and feeds, or of all."""
+
+    venue: VenueMemory = {}
+    feeds: dict[str, FeedPlace] = {}
 
 
 class Sink(Protocol):
@@ -95,6 +114,8 @@ class State:
     undecided: dict[OrderKey, int] = field(
         default_factory=dict
     )  # submitted, no answer known -> template of the request
+    venue: VenueMemory = field(default_factory=dict)  # what the paper venue remembered when this was written
+    feeds: dict[str, FeedPlace] = field(default_factory=dict)
     next_rank: int = 1
     last_order_id: int = 0
     last_trade_id: int = 0
@@ -173,6 +194,23 @@ class State:
         self.ledger.restore(
             owner, report.instrument_id, report.qty, report.open_cost, report.realized_pnl, report.fees
         )
+
+    def remember(self, told: Remembered | None) -> None:
+        """What the journal says of the venue's memory."""
+        if told is not None:
+            self.venue.update(told.venue)
+            self.feeds.update(told.feeds)
+
+    def note_order(self, record: OpenOrder) -> None:
+        """An open order has another place, or its stop price was reached."""
+        order = self.ledger.open_orders.get(
+            OrderKey(record.order_queue_id, record.order_epoch, record.order_seq)
+        )
+        if order is None:
+            return
+        order.ahead = record.place - 1
+        if order.order_type == OrderType.STOP_LIMIT and record.order_type == OrderType.LIMIT:
+            self.ledger.triggered(order)
 
     def carry_order(self, record: OpenOrder) -> None:
         """Take up a carried-over order. Raises UnknownInstrument."""

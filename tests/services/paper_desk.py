@@ -29,6 +29,7 @@ from services.router.engine import Request, make_engine
 from services.router.journal import Journal, orders_path, write_checkpoint
 from services.router.market import Feed, MarketData
 from services.router.recovery import recover
+from services.router.settings import RouterSettings
 from services.router.transit import Transit
 from tests.services.router_world import START, Memory
 
@@ -86,7 +87,8 @@ class PaperDesk:
         journal = Journal(self.journal)
         write_checkpoint(journal, state, START, 0)
         self.state, self.markets = state, MarketData(state)
-        self.engine = make_engine(self.router, state, journal, self.markets, lambda: False)
+        settings = RouterSettings(router=self.router, remembers=True)
+        self.engine = make_engine(settings, state, journal, self.markets, lambda: False)
         self.client = state.client("alpha")
         self.client.set_limits(self.router.limits, "paper", self.risk)
         self.engine.watch.begin(self.client)

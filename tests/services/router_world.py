@@ -104,6 +104,9 @@ class FixedMarkets:
         bid, ask = self.l2.best_bid, self.l2.best_ask
         return MarketView(bid[0] if bid else 0, ask[0] if ask else 0, self.reference, self.heard)
 
+    def is_from(self, instrument_id, rank):
+        return rank == 99  # of `World.trade`
+
     def dispatches(self, now_ns):
         pending, self.pending = self.pending, []
         return pending

@@ -146,7 +146,7 @@ def test_a_replace_that_costs_the_place_is_remembered_and_one_that_does_not_is_t
     assert place(world, 0) == 6
     world.markets.show([(9_990, 5), (9_980, 7)], [(10_010, 5)])
     world.send("alpha", larger)
-    for standing in (7, 10):  # after the crash the other stands where it came, and this one behind it
+    for standing in (7, 7):  # a crash forgets neither place
         assert place(world, 0) == standing
         assert [o.key.seq for o in world.state.ledger.open_orders.values()] == [1, 0]
         world.start()
