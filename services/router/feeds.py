@@ -5,8 +5,8 @@
     lost     its writer has gone or hangs; the reader stays, and reads what is left
     failed   its reader leads nowhere (queue replaced, damaged): lost at once, and absent until the sidecar brings another
 
-After a restart a feed is read on behind the last record that met the orders, as if the router had never been away: what came since
-is caught up with before anybody's request is answered. Where nothing of ours waits, it begins at the head.
+After a restart a feed is read on behind the last record that met the orders, as if the router had never been away: what
+came since is caught up with before anybody's request is answered. Where nothing of ours waits, it begins at the head.
 
 A market that is lost is told once, whichever way it was lost: journaled, logged, and with `on_market_lost = "cancel"`
 its resting orders end. A feed that is absent from the start has its time to live to come first.

@@ -31,10 +31,10 @@ Rules:
   not happen is handled as if it came now, which does no harm.
 - The journal alone, with the queues it names, gives every step again (rerun.py): so nothing that changes an outcome may come
   from elsewhere. A SessionSource of an orders_in says where the router's reports begin in it.
-- A session begins with a checkpoint: SessionStart, settings, definitions, what the venue remembers and the place that feeds are
-  read from, strategies with the place they are read from, positions, what accounts remember, tripped breakers, open orders, undecided requests, and a StateChange to
-  READY that commits it. Recovery reads from the last committed checkpoint. A SessionStart voids the uncommitted tail
-  before it.
+- A session begins with a checkpoint: SessionStart, settings, definitions, what the venue remembers and the place that
+  feeds are read from, strategies with theirs, positions, what accounts remember, tripped breakers, open orders,
+  undecided requests, and a StateChange to READY that commits it. Recovery reads from the last committed checkpoint. A
+  SessionStart voids the uncommitted tail before it.
 - After power loss queues may have lost different tails. orders_in ahead of the journal: its reports are
   taken up as a step. Requests are compared by (epoch, seq), so records that reuse a lost seq are new ones.
 """

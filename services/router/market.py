@@ -163,7 +163,9 @@ class MarketData:
         """A market record filled something: that is a step, and the record its cause."""
         if not events and not engine.gateway.closed:
             return
-        cause = self._dispatch(feed, now_ns) or Dispatch(source=feed.rank, now_ns=now_ns, epoch=feed.reader.epoch)
+        cause = self._dispatch(feed, now_ns) or Dispatch(
+            source=feed.rank, now_ns=now_ns, epoch=feed.reader.epoch
+        )
         engine.on_market(events, cause, self.dispatches(now_ns), now_ns)
 
     def _reached(self, feed: Feed, place: FeedPlace) -> None:

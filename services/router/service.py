@@ -141,7 +141,6 @@ class RouterService:
         return Transit(lambda sent: model.sample(sent, seed=seed)[0])
 
     def _checkpoint_again(self) -> None:
-        """With all that the venue remembers as it is now."""
         self.engine.remember_all(now_ns())
         self._checkpoint(self.engine.journal, self.engine.state)
 

@@ -26,7 +26,7 @@ from libchronicle.sim.paper_terms import paper_accounts, paper_latency
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.strategy import Side, Strategy
 from services.router.engine import Request, make_engine
-from services.router.journal import Journal, orders_path, write_checkpoint
+from services.router.journal import Journal, feed_path, orders_path, write_checkpoint
 from services.router.market import Feed, MarketData
 from services.router.recovery import recover
 from services.router.settings import RouterSettings
@@ -68,8 +68,11 @@ class Told(Memory):
 class PaperDesk:
     """A router of one strategy, `alpha`. `journal` outlives a `restart`."""
 
-    def __init__(self, router: RouterConfig, tape: Tape, risk: RiskConfig | None = None) -> None:
+    def __init__(
+        self, router: RouterConfig, tape: Tape, risk: RiskConfig | None = None, *, remembers: bool = True
+    ) -> None:
         self.router, self.queue = router, MemoryQueue(tape)
+        self.remembers = remembers
         self.risk = risk or RiskConfig()
         self.journal, self.told = Memory(), Told(self)
         self.at = 0  # next record
@@ -87,7 +90,7 @@ class PaperDesk:
         journal = Journal(self.journal)
         write_checkpoint(journal, state, START, 0)
         self.state, self.markets = state, MarketData(state)
-        settings = RouterSettings(router=self.router, remembers=True)
+        settings = RouterSettings(router=self.router, remembers=self.remembers)
         self.engine = make_engine(settings, state, journal, self.markets, lambda: False)
         self.client = state.client("alpha")
         self.client.set_limits(self.router.limits, "paper", self.risk)
@@ -96,13 +99,24 @@ class PaperDesk:
         if self.client.queue_id != QUEUE:
             state.attach_queue(self.client, QUEUE, (0, -1))
             journal.commit(SessionSource(queue_id=QUEUE, source=self.client.rank, path=orders_path("alpha")))
+        place = state.feeds.get("feed")
+        self.at = place.next_seq if place is not None else 0
         self.reader = RecordedMarket(self.queue, self.at, 1)
         self.reader.rebuild()
         self.feed = Feed("feed", 99, self.reader)
+        source = SessionSource(
+            queue_id=self.queue.queue_id, start_seq=self.at, epoch=1, source=99, path=feed_path("feed")
+        )
+        self.engine.on_event([], source, 0)
         self.markets.attach(self.feed, self.engine, {}, 0)
         self.engine.delivery.carry_over(self.client, 0)
         if self.router.paper.latency is not None:
             self.engine.delivery.latency = self.response
+
+    def stop(self) -> None:
+        """In order: all that is known stands in the checkpoint."""
+        self.engine.remember_all(self.now)
+        write_checkpoint(self.engine.journal, self.state, START, self.now)
 
     def until(self, ns: int) -> None:
         """Every record up to that time, each at its own."""

@@ -188,6 +188,17 @@ def forget_settings(path: Path) -> None:
                 writer.append(kind, payload, ts_ns)
 
 
+def lose_tail(path: Path, kind: int) -> None:
+    """Power loss: the journal from the last record of a kind on is gone."""
+    with Queue.open_subscriber(path, None, start="earliest") as reader:
+        records = [(one.type_id, bytes(one), one.ts_ns) for one in reader.drain(1 << 20)]
+    last = max(at for at, record in enumerate(records) if record[0] == kind)
+    shutil.rmtree(path)
+    with Queue.open_publisher(path, SMALL) as writer:
+        for type_id, payload, ts_ns in records[:last]:
+            writer.append(type_id, payload, ts_ns)
+
+
 def same(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
         assert verdict.difference is None, verdict.difference.lines()
@@ -401,3 +412,26 @@ def test_a_session_comes_again_after_its_queues_were_archived(floor: Floor) -> N
             adopt(layout, ref.path, source.venue, source.symbol, source.stream)
         shutil.rmtree(source.path)
     same(floor.verdicts())
+
+
+def test_an_order_that_only_orders_in_knows_of_is_open_at_the_venue_too(floor: Floor) -> None:
+    alpha = floor.strategies[0]
+    floor.router.start()
+    first, second = (alpha.send(order(Side.BUY, qty, 9_990)) for qty in (2, 3))
+    assert alpha.answer(second).exec_type == ExecType.ACK
+    floor.router.kill()
+    lose_tail(floor.router.paths.session("router"), NewOrder.TEMPLATE_ID)
+    floor.router.start()
+    replaced = alpha.send(
+        ReplaceOrder(instrument_id=BTC, order_seq=second, order_epoch=1, price=9_980, qty=4)
+    )
+    assert alpha.answer(replaced).exec_type == ExecType.REPLACED
+    floor.feed.trade(9_985, 1, Side.SELL)
+    until(lambda: ("FILL", first) in [(one.exec_type.name, one.order_seq) for one in alpha.reports()])
+    cancelled = alpha.send(CancelOrder(instrument_id=BTC, order_seq=second, order_epoch=1))
+    assert alpha.answer(cancelled).exec_type == ExecType.CANCELLED
+    third = alpha.send(order(Side.BUY, 2, 9_000))
+    assert alpha.answer(third).venue_order_id == alpha.answer(second).venue_order_id + 1
+    assert floor.router.stop() == 0
+    (_, verdict) = floor.verdicts()
+    assert verdict.difference is None, verdict.difference.lines()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from libchronicle.protocol import CancelAll, KillChange, NewOrder, ReplaceOrder, Side, Submitted
+from libchronicle.protocol import CancelAll, KillChange, NewOrder, ReplaceOrder, Side, StateChunk, Submitted
 from services.router.journal import Journal, write_checkpoint
-from services.router.recovery import bring_level, last_delivered
-from tests.services.router_world import BTC, START, Crash, World, audit, kinds, order
+from services.router.recovery import bring_level, last_delivered, recover
+from tests.services.router_world import BTC, START, Crash, Memory, World, audit, kinds, order
 
 
 def test_positions_and_open_orders_survive_a_restart(world: World) -> None:
@@ -104,6 +104,17 @@ def test_an_immediate_order_that_power_loss_cut_in_two_does_not_rest(world: Worl
     world.engine.on_event(world.engine.gateway.expire_immediate(), KillChange(), world.now)
     assert kinds(world.reports("alpha")) == ["ACK", "PARTIAL_FILL", "EXPIRED LOST"]
     assert not world.state.ledger.open_orders
+
+
+def test_checkpoints_that_were_cut_off_in_the_middle_leave_the_next_one_whole(world: World) -> None:
+    """What venue and accounts remember may take many records: power goes between two of them, twice."""
+    world.state.venue = {str(n): (n, [], []) for n in range(1, 200)}
+    whole = Memory()
+    write_checkpoint(Journal(whole), world.state, START, world.now)
+    at = max(n for n, (kind, _) in enumerate(whole.records) if kind == StateChunk.TEMPLATE_ID)
+    torn = whole.records[:at]
+    again = recover([*world.journal.records, *torn, *torn, *whole.records])
+    assert again.venue == world.state.venue
 
 
 # ---------------------------------------------------------------- the place of a resting order, and its cause
