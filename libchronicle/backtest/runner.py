@@ -25,6 +25,7 @@ from libchronicle.errors import (
     ChronicleError,
     CorruptError,
     EnvironmentFault,
+    FixedPointOverflow,
     InternalError,
     InvalidArgument,
     MisuseError,
@@ -223,7 +224,7 @@ def _policy(gaps: GapPolicy | str) -> int:
         raise InvalidArgument(where="BacktestRunner", field="gaps", value=gaps, allowed=allowed) from None
 
 
-_OURS = (CorruptError, EnvironmentFault, InternalError, NotReadyError)
+_OURS = (CorruptError, EnvironmentFault, FixedPointOverflow, InternalError, NotReadyError)
 """What is not the strategy's fault, so it comes out as it is."""
 
 

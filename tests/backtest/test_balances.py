@@ -5,7 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from libchronicle.backtest import BacktestRunner, MakerTaker
+from libchronicle.errors import FixedPointOverflow
 from libchronicle.strategy import Side, Strategy
 from libchronicle.testing import sample_market
 
@@ -52,3 +55,13 @@ def test_balances_are_the_accounts_before_and_after_a_fill() -> None:
     assert later[3] == Decimal("0.001")
     assert abs(later[1] - (1_000 - strategy.paid * Decimal("1.001"))) < Decimal("1e-7")
     assert later[2] == later[1]
+
+
+def test_money_ends_at_64_bits_and_is_said_to_rather_than_blamed_on_the_strategy() -> None:
+    market, most = sample_market(seconds=2), Decimal("92233720368.54775807")
+    with pytest.raises(FixedPointOverflow, match=r"cash .*money ends at 92,233,720,368\.54775807"):
+        BacktestRunner(market, instruments=[NAME], cash=most + Decimal("1e-8")).run(Holder())
+    beyond = BacktestRunner(market, instruments=[NAME], cash=most, fees=MakerTaker(-50, -50))
+    with pytest.raises(FixedPointOverflow, match="equity") as raised:
+        beyond.run(Holder(), keep_failure=True)
+    assert raised.value.__context__ is None
