@@ -194,7 +194,7 @@ class StrategyHung(MisuseError):
 
 
 class FixedPointOverflow(MisuseError):
-    template = "{what} does not fit {bits} bits: money ends at 92,233,720,368.54775807 of its currency; take less cash, or trade less"
+    template = "{what} does not fit {bits} bits: money ends at 92,233,720,368.54775807 of its currency; fund or trade less"
     what: str
     bits: int
 
