@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 # Processes that tests start must import the installed packages too, not the sources in the working directory.
 os.environ["PYTHONSAFEPATH"] = "1"
+# Started in the background of a script, a process ignores Ctrl-C, and so would all it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("suite", deadline=None, print_blob=True)  # a busy machine is no failure
 settings.load_profile("suite")

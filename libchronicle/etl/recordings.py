@@ -34,8 +34,8 @@ from libchronicle.queue import Publisher, Queue, QueueConfig, Subscriber
 from libchronicle.sim.instruments import exchange_info
 from libchronicle.sim.recording import SNAPSHOT, RecordedLine, RecordingInfo, describe, parse_line
 from libchronicle.storage.importers import KINDS, ImportOptions, ImportReport, InputFile, Plan, import_key
-from libchronicle.storage.importers.job import Staged
 from libchronicle.storage.importers.options import checked_name
+from libchronicle.storage.importers.record import Staged
 from libchronicle.storage.importers.staging import StagedQueue
 from libchronicle.storage.layout import ArchiveLayout, plain_stream
 from libchronicle.venues.binance import PROFILES, Pipeline, parse_instruments

@@ -26,6 +26,6 @@ class ColumnReader:
     def next_batch(self) -> tuple[int, dict[str, tuple[str, bytearray]]] | None:
         """(rows, {name: (format, buffer)}); None at the end. Only the first `rows` items of a buffer count.
 
-        A message's levels are never parted: a batch may be larger than `capacity` for it. Raises what reading raises
-        (BadSegment: the next call goes on behind the damage).
+        A message's levels are never parted: a batch may be larger than `capacity` for it. Raises ExponentChanged (what comes
+        next has other mantissas), and what reading raises (BadSegment: the next call goes on behind the damage).
         """

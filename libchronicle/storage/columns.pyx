@@ -37,6 +37,7 @@ from libchronicle.protocol.sbe cimport chr_block, chr_book_levels, chr_level_at,
 from libchronicle.storage.chain cimport Chain, Merge
 
 from libchronicle import errors
+from libchronicle.protocol import Instrument
 
 cdef enum:
     LOST = 0xFFFE
@@ -98,6 +99,7 @@ cdef enum:
     TAKEN = 1
     FULL = 2
     WIDE = 3
+    CHANGED = 4
 
 _NUMBER = {"trades": TRADES, "quotes": QUOTES, "levels": LEVELS, "orders": ORDERS}
 
@@ -117,6 +119,8 @@ cdef class ColumnReader:
     cdef bint pending
     cdef uint64_t wide
     cdef bytes told
+    cdef dict exponents
+    cdef object changed
     cdef readonly uint64_t gaps
     cdef readonly uint64_t lost
     cdef readonly uint64_t malformed
@@ -130,6 +134,7 @@ cdef class ColumnReader:
         self.table = _NUMBER[table]
         self.capacity = max(capacity, <uint64_t>1)
         self.told = b""
+        self.exponents = {}
 
     cdef int begin(self, uint64_t capacity) except -1:
         self.capacity = capacity
@@ -142,7 +147,8 @@ cdef class ColumnReader:
     def next_batch(self):
         """(rows, {name: (format, bytearray)}); None at the end. Buffers are a new batch's own; only the first `rows` items count.
 
-        Raises what reading raises (BadSegment: the next call goes on behind the damage).
+        Raises ExponentChanged (what comes next has other mantissas), and what reading raises (BadSegment: the next call goes on
+        behind the damage).
         """
         self.begin(self.capacity)
         self.fill()
@@ -158,6 +164,15 @@ cdef class ColumnReader:
                 if chain.passed_size:
                     self.told = chain.passed[:chain.passed_size]
         return 0
+
+    cdef bint freeze(self, bytes payload) except -1:
+        """Whether a definition leaves the meaning of the mantissas as it was; if not, `changed` is the error."""
+        definition = Instrument.decode(payload)
+        wanted = definition.price_exponent, definition.qty_exponent
+        frozen = self.exponents.setdefault(definition.instrument_id, wanted)
+        if frozen != wanted:
+            self.changed = errors.ExponentChanged(name=f"{definition.venue}:{definition.symbol}", frozen=frozen, wanted=wanted)
+        return frozen == wanted
 
     @property
     def instrument(self):
@@ -180,6 +195,8 @@ cdef class ColumnReader:
                 return 0
             if n == WIDE:
                 self.begin(self.wide)
+            elif n == CHANGED:
+                raise self.changed
             elif n < 0:
                 merge.fail()
             elif n == 0:
@@ -202,7 +219,8 @@ cdef class ColumnReader:
                 return FULL
 
     cdef int take(self, const chr_frame *f) noexcept nogil:
-        """TAKEN; FULL: the batch has no room for it; WIDE: no batch would, it needs one of `wide` rows."""
+        """TAKEN; FULL: the batch has no room for it; WIDE: no batch would, it needs one of `wide` rows; CHANGED: a definition
+        that gives the mantissas another meaning, where a table would be wrong in silence."""
         if f.type_id == CHR_TRADE and self.table == TRADES:
             self.take_trade(f)
         elif (f.type_id == CHR_BOOK_DELTA or f.type_id == CHR_BOOK_SNAPSHOT) and self.table == LEVELS:
@@ -212,15 +230,28 @@ cdef class ColumnReader:
         elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE and self.table == ORDERS:
             self.take_order(f)
         elif f.type_id == CHR_INSTRUMENT:
-            self.tell(f)
+            return self.tell(f)
         elif f.type_id == CHR_GAP:
             self.gaps += 1
         elif f.type_id == LOST:
             self.lost += (<const uint64_t *>f.payload)[1] - (<const uint64_t *>f.payload)[0] + 1
         return TAKEN
 
-    cdef void tell(self, const chr_frame *f) noexcept with gil:
-        self.told = f.payload[:f.size]
+    cdef int tell(self, const chr_frame *f) noexcept with gil:
+        payload = f.payload[:f.size]
+        try:
+            self.remember()
+            if payload == self.told:
+                return TAKEN
+            if self.told:
+                self.freeze(self.told)
+            if not self.freeze(payload):
+                return FULL if self.rows else CHANGED
+        except errors.DecodeError:
+            self.malformed += 1
+            return TAKEN
+        self.told = payload
+        return TAKEN
 
     cdef inline void common(self, const chr_frame *f, int64_t venue_ts, int64_t event_ts, int64_t recv_ts, uint64_t raw_seq) noexcept nogil:
         cdef uint64_t row = self.rows

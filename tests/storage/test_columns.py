@@ -10,7 +10,7 @@ import pytest
 from archive_world import DAY_NS, NOON, archive_up_to, config
 
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import InvalidArgument
+from libchronicle.errors import ExponentChanged, InvalidArgument
 from libchronicle.protocol import (
     BestBidAsk,
     BookDelta,
@@ -188,6 +188,45 @@ def test_a_book_of_single_orders_has_its_own_table_whether_a_definition_says_so_
             reading = archive.read("v:S", "book")
             assert reading.to_arrow().num_rows == len(reading.to_numpy()["order_id"]) == 1
             assert reading.to_arrow("levels").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "start", [None, NOON + 2], ids=["from the first record", "from behind the definition"]
+)
+def test_a_definition_with_other_exponents_ends_a_table_with_an_error(
+    tmp_path: Path, start: int | None
+) -> None:
+    coarse = Instrument(
+        instrument_id=ID, price_exponent=-1, qty_exponent=-3, book_mode=BookMode.L2, venue="v", symbol="S"
+    )
+    other = Instrument(
+        instrument_id=instrument_id("v:T"),
+        price_exponent=-5,
+        qty_exponent=0,
+        book_mode=BookMode.L2,
+        venue="v",
+    )
+    records: list[tuple[int, object]] = [(NOON + at, trade(at, NOON + at)) for at in range(8)]
+    records[4:4] = [(NOON + 4, other), (NOON + 4, DEFINITION)]
+    write(BusPaths(tmp_path / "same"), "trade", records)
+    write(
+        BusPaths(tmp_path / "changed"),
+        "trade",
+        [*records, (NOON + 9, coarse), (NOON + 9, trade(9, NOON + 9))],
+    )
+    with Archive(tmp_path / "same") as archive:
+        rows = archive.read("v", "S", "trade", start).to_arrow().num_rows
+    assert rows == (8 if start is None else 6)
+    with Archive(tmp_path / "changed") as archive:
+        batches = iter(archive.read("v", "S", "trade", start).batches(rows=100))
+        assert next(batches).num_rows == rows, "what came before is right"
+        for _ in range(2):
+            with pytest.raises(ExponentChanged, match=r"v:S: .*\(-1, -3\) differ from the frozen \(-2, -3\)"):
+                next(batches)
+            batches = iter(archive.read("v", "S", "trade", start).batches(rows=rows))
+            next(batches)
+        with pytest.raises(ExponentChanged):
+            archive.read("v", "S", "trade", start).to_numpy()
 
 
 def test_a_table_nobody_has_is_refused_with_those_there_are(root: Path) -> None:

@@ -21,6 +21,7 @@ from libchronicle.storage.importers import (
     ImportOptions,
     ImportReport,
     InputFile,
+    Plan,
     import_file,
     imports_dir,
     run_import,
@@ -225,6 +226,53 @@ def test_an_import_that_was_killed_keeps_its_time_until_it_is_finished(
     import_file(layout, trades_file(tmp_path / "c.csv", 100, DAY_US + 10_000_000))
     import_file(layout, first)
     assert len(_trades(layout)) == 600
+
+
+@pytest.mark.parametrize("cut_off", [False, True], ids=["at once", "killed"])
+def test_what_one_import_says_of_a_new_instrument_holds_for_one_that_was_planned_before(
+    layout: ArchiveLayout, tmp_path: Path, cut_off: bool
+) -> None:
+    small = trades_file(tmp_path / "small.csv", 500)
+    large = tmp_path / "large.csv"
+    large.write_text(
+        TRADES
+        + "".join(
+            f"deribit,X,{DAY_US + i * 1000},{DAY_US + i * 1000},{i},buy,7,{10**10 + i}.5\n"
+            for i in range(9_000, 9_100)
+        )
+    )
+    alone = ArchiveLayout(tmp_path / "alone" / "archive")
+    import_file(alone, large)
+    assert len({one.qty_exponent for one in _definitions(alone)}) == 1
+    within = [
+        KINDS["tardis"][1](InputFile(small), ImportOptions(), ArchiveLayout(tmp_path / "no" / "archive"))
+    ]
+
+    def planned_before(file: InputFile, options: ImportOptions, _: ArchiveLayout) -> Plan:
+        """As if the large one had begun while this was being planned."""
+        return within.pop() if within else KINDS["tardis"][1](file, options, layout)
+
+    def killed(name: str) -> None:
+        if cut_off and name == "publish":
+            raise Stop(name)
+
+    if cut_off:
+        with pytest.raises(Stop):
+            _run(layout, large, killed)
+    else:
+        _run(layout, large, killed)
+    import_file(layout, small, kinds={"tardis": (lambda _: True, planned_before)})
+    if cut_off:
+        _run(layout, large, str)
+    assert not within
+    assert {one.qty_exponent for one in _definitions(layout)} == {
+        one.qty_exponent for one in _definitions(alone)
+    }
+    assert len(_trades(layout)) == 600
+
+
+def _definitions(layout: ArchiveLayout) -> list[Instrument]:
+    return [r for r in read(layout, "deribit", "X", "trade") if isinstance(r, Instrument)]
 
 
 def test_a_file_of_a_time_that_is_still_in_the_queue_is_refused(

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from libchronicle.errors import ImportRejected
+from libchronicle.errors import ExponentChanged, ImportRejected
 from libchronicle.storage.importers import hftbacktest, itch, lobster, tardis
-from libchronicle.storage.importers.job import ImportReport, import_key, imports_dir, run_import
+from libchronicle.storage.importers.job import run_import
 from libchronicle.storage.importers.options import ImportOptions
 from libchronicle.storage.importers.plan import Plan
+from libchronicle.storage.importers.record import ImportReport, import_key, imports_dir
 from libchronicle.storage.importers.source import InputFile, Progress
 from libchronicle.storage.layout import ArchiveLayout
 
@@ -74,11 +75,20 @@ def import_file(
     progress: Progress | None = None,
     kinds: dict[str, Importer] = KINDS,
 ) -> ImportReport:
-    """Import one file. Raises ImportRejected (nothing of it is in the archive then), DuplicateImport, NoSpace, NoPermission."""
+    """Import one file. Raises ImportRejected (nothing of it is in the archive then), DuplicateImport, ExponentChanged (of a
+    recording whose exponents are not those the archive has), NoSpace, NoPermission."""
     options = options or ImportOptions()
     file = InputFile(path, progress) if progress else InputFile(path)
     kind = options.kind or next((k for k, (fits, _) in kinds.items() if fits(file)), None)
     if kind not in kinds:
         raise ImportRejected(file=str(path), place="its first bytes", reason=_unknown(file, kinds))
-    plan = kinds[kind][1](file, options, layout)
+    try:
+        return _run(layout, path, kinds[kind][1](file, options, layout))
+    except (
+        ExponentChanged
+    ):  # somebody has imported the instrument meanwhile: what that says of it holds here too
+        return _run(layout, path, kinds[kind][1](file, options, layout))
+
+
+def _run(layout: ArchiveLayout, path: Path, plan: Plan) -> ImportReport:
     return run_import(layout, plan.key, str(path), plan.stage)

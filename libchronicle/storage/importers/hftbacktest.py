@@ -31,9 +31,10 @@ from libchronicle.protocol import (
     Trade,
 )
 from libchronicle.storage.frames import library
-from libchronicle.storage.importers.job import ImportReport, Staged, import_key
-from libchronicle.storage.importers.options import ImportOptions, checked_name, known_definition
+from libchronicle.storage.importers.definitions import Definitions
+from libchronicle.storage.importers.options import ImportOptions, checked_name
 from libchronicle.storage.importers.plan import FLUSH_BYTES, Plan, Written, stage_batches
+from libchronicle.storage.importers.record import ImportReport, Staged, import_key
 from libchronicle.storage.importers.source import InputFile
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.venues.batch import RecordBatch
@@ -153,7 +154,7 @@ def _instrument(survey: _Survey, options: ImportOptions, layout: ArchiveLayout, 
             options.symbol,
             survey.price.figures(),
             survey.qty.figures(),
-            known=known_definition(layout, options.venue, options.symbol),
+            known=Definitions(layout).get(options.venue, options.symbol),
             tick=options.tick,
             lot=options.lot,
             contract=ContractKind[(options.contract or "linear").upper()],

@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 
 from libchronicle.errors import ImportRejected
-from libchronicle.storage.importers.job import ImportReport, Staged, import_key
 from libchronicle.storage.importers.newyork import date_in_name, midnight_ns, new_york_date
 from libchronicle.storage.importers.options import ImportOptions
 from libchronicle.storage.importers.plan import FLUSH_BYTES, Plan, Written, stage_batches
+from libchronicle.storage.importers.record import ImportReport, Staged, import_key
 from libchronicle.storage.importers.source import InputFile
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.venues.batch import RecordBatch

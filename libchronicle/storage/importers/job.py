@@ -10,68 +10,39 @@ of a finished one is DuplicateImport.
 
 `staged.json` holds the time it covers for its import: it is written, under a lock on imports/, only when neither the archive
 nor another staged import has records of that stream and time. So of two that overlap one is taken, also when both are under
-way at once, or one of them was killed and is finished later.
+way at once, or one of them was killed and is finished later. Their definitions hold for whatever comes after them, too.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from libchronicle.bus.files import directory_lock, make_directory, publish_file
-from libchronicle.errors import ArchiveError, DuplicateImport, ImportRejected
+from libchronicle.errors import DuplicateImport, ExponentChanged, ImportRejected
 from libchronicle.storage.catalog import Catalog, SegmentRef, Stream
 from libchronicle.storage.facts import SegmentFacts
+from libchronicle.storage.importers.definitions import Definitions, definitions_in
+from libchronicle.storage.importers.record import (
+    STAGED,
+    ImportReport,
+    Staged,
+    imports_dir,
+    report_at,
+    staged_imports,
+    staged_in,
+)
 from libchronicle.storage.importers.staging import StagedQueue
 from libchronicle.storage.layout import ArchiveLayout, plain_stream
 from libchronicle.storage.manifest import Manifest, SegmentRecord
 from libchronicle.storage.moves import adopt
 from libchronicle.storage.rebuild import archived_rows
 
-__all__ = ["ImportReport", "Staged", "import_key", "imports_dir", "run_import"]
-
-
-class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import did. Times are ns since the Unix epoch; `skipped` counts what was left out, by reason."""
-
-    key: str
-    kind: str
-    file: str
-    content: str  # BLAKE2b of the unpacked file
-    rows: int
-    records: dict[str, int]  # by stream
-    instruments: list[str]
-    definitions: int = 0  # at the head of each segment; the archive counts them as records too
-    injected: int = 0  # orders in snapshots of books of single orders; the archive counts them too
-    gaps: int = 0
-    skipped: dict[str, int] = {}
-    notes: list[str] = []  # what a person should know of it
-    segments: list[str] = []
-    first_ns: int | None = None
-    last_ns: int | None = None
-
-
-class Staged(msgspec.Struct, frozen=True, kw_only=True):
-    """Complete queues, and what is to be said of them."""
-
-    queues: list[StagedQueue]
-    report: ImportReport
-
-
-def imports_dir(layout: ArchiveLayout) -> Path:
-    return layout.root / "imports"
-
-
-def import_key(content: str, kind: str, options: object) -> str:
-    """Names an import: equal for equal content and options."""
-    digest = blake2b(digest_size=16)
-    digest.update(msgspec.json.encode([content, kind, options], order="sorted"))
-    return digest.hexdigest()
+__all__ = ["run_import"]
 
 
 def run_import(
@@ -84,7 +55,8 @@ def run_import(
 ) -> ImportReport:
     """`stage` fills an empty directory with queues. `step` is called with the name of what comes next: tests stop there.
 
-    Raises DuplicateImport, ImportRejected, ArchiveError (its record is damaged), and what `stage` and moving segments raise.
+    Raises DuplicateImport, ImportRejected, ArchiveError (its record is damaged), ExponentChanged (another import has told
+    of the instrument since this one was planned: plan it again), and what `stage` and moving segments raise.
     """
     base = imports_dir(layout)
     make_directory(base)
@@ -93,8 +65,8 @@ def run_import(
     with directory_lock(work):
         if done.exists():
             shutil.rmtree(work, ignore_errors=True)
-            raise DuplicateImport(file=file, source=_report(done).file)
-        staged = _staged(work)
+            raise DuplicateImport(file=file, source=report_at(done).file)
+        staged = staged_in(work)
         if staged is None:
             staged = _stage_anew(layout, work, stage, step)
         step("publish")
@@ -115,16 +87,6 @@ def run_import(
     return report
 
 
-_STAGED: Final = "staged.json"
-
-
-def _staged(work: Path) -> Staged | None:
-    try:
-        return msgspec.json.decode((work / _STAGED).read_bytes(), type=Staged)
-    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
 def _stage_anew(
     layout: ArchiveLayout, work: Path, stage: Callable[[Path], Staged], step: Callable[[str], object]
 ) -> Staged:
@@ -134,10 +96,11 @@ def _stage_anew(
         staged = stage(work)
         with directory_lock(work.parent):
             _refuse_overlaps(layout, staged)
-            _refuse_staged(work, staged)
+            _refuse_staged(layout, work, staged)
+            _refuse_other_exponents(layout, work, staged)
             step("staged")
-            publish_file(work / _STAGED, msgspec.json.encode(staged))
-    except ImportRejected:
+            publish_file(work / STAGED, msgspec.json.encode(staged))
+    except (ImportRejected, ExponentChanged):
         shutil.rmtree(work, ignore_errors=True)
         raise
     return staged
@@ -166,12 +129,9 @@ def _last_ts(catalog: Catalog, ref: SegmentRef, stream: Stream) -> int:
     return 0 if span is None else SegmentFacts.of(span, tolerant=True).last_ts
 
 
-def _refuse_staged(work: Path, staged: Staged) -> None:
+def _refuse_staged(layout: ArchiveLayout, work: Path, staged: Staged) -> None:
     """The same of imports that are about to become part of the archive, or will when they are finished."""
-    for path in work.parent.glob(f"*/{_STAGED}"):
-        other = _staged(path.parent) if path.parent != work else None
-        if other is None:
-            continue
+    for home, other in staged_imports(layout, besides=work):
         for queue in staged.queues:
             for held in other.queues:
                 one_stream = (held.venue, held.symbol, plain_stream(held.stream)) == (
@@ -181,9 +141,18 @@ def _refuse_staged(work: Path, staged: Staged) -> None:
                 )
                 if one_stream and held.first_ns <= queue.last_ns and queue.first_ns <= held.last_ns:
                     unfinished = f"once {other.report.file}, whose import is under way or was cut off, is in"
-                    raise _overlapping(
-                        staged, queue, f"{unfinished} (import that again, or remove {path.parent})"
-                    )
+                    raise _overlapping(staged, queue, f"{unfinished} (import that again, or remove {home})")
+
+
+def _refuse_other_exponents(layout: ArchiveLayout, work: Path, staged: Staged) -> None:
+    """What one import says of a new instrument binds those that were planned before that could be known."""
+    known = Definitions(layout, besides=work)
+    for name, own in definitions_in(work, staged).items():
+        before = known.get(*name)
+        exponents = own.price_exponent, own.qty_exponent
+        if before is not None and (before.price_exponent, before.qty_exponent) != exponents:
+            frozen = before.price_exponent, before.qty_exponent
+            raise ExponentChanged(name=":".join(name), frozen=frozen, wanted=exponents)
 
 
 def _overlapping(staged: Staged, queue: StagedQueue, why: str) -> ImportRejected:
@@ -236,12 +205,3 @@ def _provenance(report: ImportReport) -> dict[str, Any]:
         "gaps": report.gaps,
         "skipped": report.skipped,
     }
-
-
-def _report(path: Path) -> ImportReport:
-    """Raises ArchiveError."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=ImportReport)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = f"this import is done, but its record is damaged ({error}); keep the archive as it is"
-        raise ArchiveError(path=str(path), reason=reason) from None

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from libchronicle.errors import ImportRejected
 from libchronicle.protocol import BookMode, Instrument, instrument_id
-from libchronicle.storage.importers.job import ImportReport, Staged, import_key
+from libchronicle.storage.importers.definitions import Definitions
 from libchronicle.storage.importers.newyork import date_in_name, midnight_ns
-from libchronicle.storage.importers.options import ImportOptions, checked_name, known_definition
+from libchronicle.storage.importers.options import ImportOptions, checked_name
 from libchronicle.storage.importers.plan import FLUSH_BYTES, Plan, Written, stage_batches
+from libchronicle.storage.importers.record import ImportReport, Staged, import_key
 from libchronicle.storage.importers.source import InputFile
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.venues.batch import RecordBatch
@@ -36,7 +37,7 @@ def plan(file: InputFile, options: ImportOptions, layout: ArchiveLayout) -> Plan
     symbol, day = _subject(file, options, name)
     venue = options.venue or "nasdaq"
     checked_name(venue, symbol, name)
-    instrument = known_definition(layout, venue, symbol) or _definition(venue, symbol)
+    instrument = Definitions(layout).get(venue, symbol) or _definition(venue, symbol)
     book = _first_book(file)
     content = file.digest()
 

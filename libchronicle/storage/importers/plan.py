@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from libchronicle.protocol import Instrument
-from libchronicle.storage.importers.job import ImportReport, Staged
+from libchronicle.storage.importers.record import ImportReport, Staged
 from libchronicle.storage.importers.staging import StagedQueues
 from libchronicle.venues.batch import RecordBatch
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from libchronicle.errors import DecimalError, FixedPointOverflow, ImportRejected
 from libchronicle.protocol import ContractKind, Instrument
-from libchronicle.storage.importers.job import ImportReport, Staged, import_key
-from libchronicle.storage.importers.options import ImportOptions, checked_name, known_definition
+from libchronicle.storage.importers.definitions import Definitions
+from libchronicle.storage.importers.options import ImportOptions, checked_name
 from libchronicle.storage.importers.plan import FLUSH_BYTES, Plan, Written, stage_batches
+from libchronicle.storage.importers.record import ImportReport, Staged, import_key
 from libchronicle.storage.importers.source import InputFile
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.venues.batch import RecordBatch
@@ -115,7 +116,7 @@ def _instrument(survey: TardisSurvey, options: ImportOptions, layout: ArchiveLay
             symbol,
             survey.price,
             survey.qty,
-            known=known_definition(layout, venue, symbol),
+            known=Definitions(layout).get(venue, symbol),
             tick=options.tick,
             lot=options.lot,
             contract=contract or ContractKind.SPOT,
