@@ -13,7 +13,7 @@ several     a list of these, merged by time, ties in the order of the list
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +26,8 @@ from libchronicle.queue import Queue
 from libchronicle.replay import ReadingSource, SpanSource
 from libchronicle.replay.source import FrameSource
 from libchronicle.storage.archive import Archive
-from libchronicle.storage.catalog import queue_segments
+from libchronicle.storage.catalog import Stream, queue_segments
+from libchronicle.storage.sources import QueueSource, queues_on_bus
 from libchronicle.storage.walk import SegmentSpan
 
 __all__ = ["Data", "Opened", "open_data"]
@@ -44,8 +45,8 @@ class Opened(NamedTuple):
 class Data(Protocol):
     """Opened anew for each run."""
 
-    def first_ns(self) -> int | None:
-        """Time of the first record; None when there is none."""
+    def first_ns(self, names: Collection[str] | None = None) -> int | None:
+        """Time of the first record, of these instruments where that can be told apart; None when there is none."""
         ...
 
     def holds(self) -> frozenset[str] | None:
@@ -83,7 +84,7 @@ def _of_path(path: Path, definition: Instrument | None) -> Data:
         raw: list[Data] = [
             _QueueData(one.parent) for one in sorted(path.glob("market_data/queue/*/control.meta"))
         ]
-        return refined if refined.holds() or not raw else _Several(raw)
+        return refined if not raw or refined.first_ns() is not None else _Several(raw)
     if path.suffix == ".parquet" and path.is_file():
         return _TapeData(_rows(_parquet(path), definition))
     if path.is_file():
@@ -95,7 +96,7 @@ class _TapeData:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
 
-    def first_ns(self) -> int | None:
+    def first_ns(self, names: Collection[str] | None = None) -> int | None:
         return self._tape.first_ns if self._tape.records else None
 
     def holds(self) -> frozenset[str] | None:
@@ -111,7 +112,7 @@ class _QueueData:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def first_ns(self) -> int | None:
+    def first_ns(self, names: Collection[str] | None = None) -> int | None:
         with Queue.open_subscriber(self._path, None, start="earliest") as reader:
             first = reader.next()
             return None if first is None else first.ts_ns
@@ -137,19 +138,20 @@ class _ArchiveData:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
-    def first_ns(self) -> int | None:
-        known = [one for one in self._archive.streams() if one.stream in _STREAMS.values()]
-        firsts = [self._first_of(one.venue, one.symbol, one.stream) for one in known]
-        return min((one for one in firsts if one is not None), default=None)
+    def first_ns(self, names: Collection[str] | None = None) -> int | None:
+        known = [stream for name, stream in self._streams() if names is None or name in names]
+        firsts = (next(iter(self._archive.read(one.venue, one.symbol, one.stream)), None) for one in known)
+        return min((one.ts_ns for one in firsts if one is not None), default=None)
 
     def holds(self) -> frozenset[str] | None:
-        known = (one for one in self._archive.streams() if one.stream in _STREAMS.values())
-        return frozenset(f"{one.venue}:{one.symbol}" for one in known)
+        return frozenset(name for name, _ in self._streams())
 
-    def _first_of(self, venue: str, symbol: str, stream: str) -> int | None:
-        for message in self._archive.read(venue, symbol, stream):
-            return message.ts_ns
-        return None
+    def _streams(self) -> Iterator[tuple[str, Stream | QueueSource]]:
+        """Of instruments, by name: archived ones, and those that all still lie in the queues before the archive."""
+        paths = self._archive.catalog.paths
+        for one in (*self._archive.streams(), *(queues_on_bus(paths) if paths is not None else ())):
+            if one.stream in _STREAMS.values():
+                yield f"{one.venue}:{one.symbol}", one
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         found = []
@@ -182,8 +184,8 @@ class _Several:
     def __init__(self, parts: list[Data]) -> None:
         self._parts = parts
 
-    def first_ns(self) -> int | None:
-        return min((ns for part in self._parts if (ns := part.first_ns()) is not None), default=None)
+    def first_ns(self, names: Collection[str] | None = None) -> int | None:
+        return min((ns for part in self._parts if (ns := part.first_ns(names)) is not None), default=None)
 
     def holds(self) -> frozenset[str] | None:
         parts = [part.holds() for part in self._parts]

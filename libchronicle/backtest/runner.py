@@ -59,7 +59,8 @@ class BacktestRunner:
         BacktestRunner(data="archive", start="2024-08-08", end="2024-08-09", cash=100_000).run(Quoter())
 
     data         an archive, queue, recorded file, rows or records: see `libchronicle.backtest.data`
-    start, end   ns, ISO 8601 text or datetime; given are start <= time < end, records before `start` warm the books
+    start, end   ns, ISO 8601 text or datetime; given are start <= time < end, records before `start` warm the books; without a
+                 start it is the first record of what the strategy listens to
     instruments  names (`venue:SYMBOL`) subscribed beside what on_start subscribes, or their kinds (book, trade, quote) by name
     missing      refuse | skip: what to do with an instrument that the data does not hold
     definition   what rows are of (a protocol Instrument)
@@ -299,16 +300,33 @@ class _Run:
         first = settings._data.first_ns()
         if first is None:
             raise NoData(where="BacktestRunner", reason="the data holds no record")
-        if settings._end is not None and settings._end <= first:
-            reason = (
-                f"no record before the end asked for, {_utc(settings._end)}; the data begins at {_utc(first)}"
-            )
-            raise NoData(where="BacktestRunner", reason=reason)
         start = first if settings._start is None else settings._start
-        self.ctx.set_now(start)
-        self.sink.tell_time(start)
+        self._set_now(start)
         self._subscribed = self._held(settings._instruments)
         self.dispatcher.subscribe(self._subscribed)
+        self._start_strategy()
+        chosen = self.ctx.close_subscriptions()
+        settings._delays.check({name.partition(":")[0] for name in (*settings._instruments, *chosen)})
+        self._subscribed |= self._held(chosen)
+        self.dispatcher.subscribe(self._subscribed)
+        if not self._subscribed:
+            reason = "the strategy listens to nothing: name instruments=, or ctx.subscribe in on_start"
+            raise NoData(where="BacktestRunner", reason=reason)
+        first = settings._data.first_ns(self._subscribed) or first
+        if settings._end is not None and settings._end <= first:
+            begins = f"the data begins at {_utc(first)}"
+            reason = f"no record before the end asked for, {_utc(settings._end)}; {begins}"
+            raise NoData(where="BacktestRunner", reason=reason)
+        if settings._start is None and first > start:  # what else the data holds began earlier
+            start = first
+            self._set_now(start)
+        return start
+
+    def _set_now(self, now: int) -> None:
+        self.ctx.set_now(now)
+        self.sink.tell_time(now)
+
+    def _start_strategy(self) -> None:
         try:
             if self._state is not None:
                 self._strategy.on_load(self.ctx, self._state)
@@ -320,14 +338,6 @@ class _Run:
             raise BacktestFailed(
                 strategy=type(self._strategy).__name__, reason=reason, result=None
             ) from error
-        chosen = self.ctx.close_subscriptions()
-        settings._delays.check({name.partition(":")[0] for name in (*settings._instruments, *chosen)})
-        self._subscribed |= self._held(chosen)
-        self.dispatcher.subscribe(self._subscribed)
-        if not self._subscribed:
-            reason = "the strategy listens to nothing: name instruments=, or ctx.subscribe in on_start"
-            raise NoData(where="BacktestRunner", reason=reason)
-        return start
 
     def _held(self, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """Those that the data holds. Raises NoData for another one."""
@@ -415,7 +425,7 @@ class _Run:
         if missing and failure is None:
             raise NoData(where=", ".join(missing), reason="no snapshot came, so there was no book to act on")
         if not engine.messages and failure is None:
-            first = _utc(self._settings._data.first_ns() or 0)
+            first = _utc(self._settings._data.first_ns(self._subscribed) or 0)
             reason = f"no record from {_utc(start)} up to the end asked for; the data begins at {first}"
             raise NoData(where="BacktestRunner", reason=reason)
         _, _, rejects = self.venue.counts()

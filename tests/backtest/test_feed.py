@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from libchronicle.backtest import BacktestRunner
+from libchronicle.bus.paths import BusPaths
 from libchronicle.errors import NoData, ReplayGap
-from libchronicle.protocol import BookDelta, BookSnapshot, Gap, GapReason, Trade, instrument_id
+from libchronicle.protocol import BookDelta, BookSnapshot, Gap, GapReason, Instrument, Trade, instrument_id
 from libchronicle.queue import Queue, QueueConfig
 from libchronicle.strategy import Book, Context, FeedState, Strategy
 from libchronicle.strategy import Trade as TradeView
@@ -192,6 +193,33 @@ def test_a_crossed_book_is_a_gap() -> None:
     )
     with pytest.raises(ReplayGap, match="crossed"):
         seen(tape([*records, (last + 1, crossing)]), gaps="stop")
+
+
+def test_what_was_never_archived_is_found_in_its_queues_beside_what_was(tmp_path: Path) -> None:
+    other = "made-up:BBBUSD"
+    archive(tmp_path, market(300))
+    records = market(300, name=other)
+    for stream in ("book", "trade"):
+        kinds = (Trade,) if stream == "trade" else (BookDelta, BookSnapshot, Instrument)
+        chosen = [one for one in records if isinstance(one[1], kinds)]
+        queue(BusPaths(tmp_path).clean("made-up", "BBBUSD", stream), chosen)
+    watcher = Watcher(other)
+    BacktestRunner(tmp_path).run(watcher)
+    in_memory = Watcher(other)
+    BacktestRunner(tape(records)).run(in_memory)
+    assert watcher.seen == in_memory.seen
+
+
+def test_a_run_begins_with_its_instruments_whatever_else_was_recorded_earlier(tmp_path: Path) -> None:
+    other, later = "made-up:BBBUSD", START + 30 * 86_400_000_000_000
+    archive(tmp_path, market(300))
+    archive(tmp_path, market(300, name=other, start=later), name=other)
+    result = BacktestRunner(tmp_path).run(Watcher(other))
+    assert result.start_ns == later
+    assert result.equity["ts_ns"][0] == later
+    assert BacktestRunner(tmp_path).run(Watcher(NAME, other)).start_ns == START
+    with pytest.raises(NoData, match="no record before the end"):
+        BacktestRunner(tmp_path, end=later).run(Watcher(other))
 
 
 def test_data_without_a_snapshot_records_or_place_is_told() -> None:
