@@ -64,6 +64,7 @@ from libchronicle.sim.queues cimport QueueModel
 from libchronicle.strategy.bookview cimport Book
 from libchronicle.strategy.instrument cimport Instrument
 
+from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import RejectCode
 
 cdef enum:
@@ -203,6 +204,9 @@ cdef class Clearing(Listing):
         if name not in self.names:
             return 0
         slot = self.names.index(name)
+        if self.account.a.slots[slot].terms.spot:
+            self.misfit = InvalidArgument(where="funding", field=name, value="spot", allowed="rates of contracts alone")
+            raise self.misfit
         qty = self.account.a.slots[slot].position.qty
         if qty == 0:
             return 0

@@ -47,6 +47,8 @@ cdef class BacktestEngine:
     cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1
     cdef int book_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1
     cdef bint order_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1
+    cdef bint trade_record(self, chr_listing *listing, const chr_frame *f, uint32_t source, bint muted) except -1
+    cdef int unfit(self, chr_listing *listing, const chr_frame *f, uint32_t source, str reason) except -1
     cdef int look_at_book(self, chr_listing *listing) except -1
     cdef chr_listing *listing(self, uint64_t id) noexcept
     cdef int advance(self, int64_t until, bint timers) except -1

@@ -4,9 +4,10 @@
 
 Order of what happens at one time t:
   1. timers with a deadline at or before t: a timer fires before the first record at or past its deadline, and is told its deadline as the time
-  2. market records of time t, in the order of their sources
-  3. requests that reach the venue at t
-  4. reports that reach the strategy at t
+  2. funding of t, of what is held as t comes
+  3. market records of time t, in the order of their sources
+  4. requests that reach the venue at t
+  5. reports that reach the strategy at t
 The time the strategy is told never decreases. No clock is looked at: a run is a function of its data, its settings and its seed.
 
 Books. The dispatcher applies each record to the instrument's one book; the venue matches against the same, unless a feed latency gives it a sight of its
@@ -45,9 +46,11 @@ from libchronicle.protocol.layout cimport (
     CHR_ORDER_ADD,
     CHR_ORDER_EXECUTE,
     CHR_TRADE,
+    CHR_TRADE_BLOCK,
     CHR_VENUE_STATUS,
+    chr_trade_t,
 )
-from libchronicle.protocol.sbe cimport chr_instrument_of
+from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
 from libchronicle.replay.merging cimport Merged
 from libchronicle.sim.matcher cimport chr_sim_next_expiry
 from libchronicle.strategy.dispatch cimport Dispatcher
@@ -189,26 +192,27 @@ cdef class BacktestEngine:
 
     cdef int advance(self, int64_t until, bint timers) except -1:
         """Everything that is due before a record of time `until`, in the order of the rules above. Without `timers` none fires."""
-        cdef int64_t timer, request, report, expiry, due, sample, shown
+        cdef int64_t timer, request, report, expiry, due, funding, sample, shown
         while True:
             timer = self.ctx.timers.next_deadline if timers else INT64_MAX
             request, report = chr_lanes_due(&self.sink.lanes), chr_lanes_due(&self.venue.reports)
             expiry = chr_sim_next_expiry(&self.venue.sim)
             if expiry == 0:
                 expiry = INT64_MAX
-            sample = min(self.venue.next_sample_ns, self.venue.next_funding_ns)
+            funding = self.venue.next_funding_ns
+            sample = min(self.venue.next_sample_ns, funding)
             due = min(request, min(expiry, report))
             shown = INT64_MAX if self.ahead is None else self.ahead.due_ns
             if timers and timer <= until and timer <= due and timer <= sample and timer <= shown:
                 if timer > self.ctx.now:
                     self.set_now(timer)
                 self.dispatcher.fire_timers(self.recorder)
-            elif shown != INT64_MAX and shown <= until and shown <= due and shown <= sample:
+            elif shown != INT64_MAX and shown <= until and shown <= due and shown <= sample and shown != funding:
                 if shown > self.ctx.now:
                     self.set_now(shown)
                 self.ahead.step()
                 self.look_for_first()
-            elif due < until and due <= sample:
+            elif due < until and due <= sample and due != funding:
                 if due > self.ctx.now:
                     self.set_now(due)
                 if request == due:
@@ -218,7 +222,7 @@ cdef class BacktestEngine:
                     self.venue.expire(self.ctx.now)
                 else:
                     self.deliver()
-            elif sample <= until and sample != INT64_MAX and sample == self.venue.next_funding_ns:
+            elif sample <= until and sample != INT64_MAX and sample == funding:
                 if sample > self.ctx.now:
                     self.set_now(sample)
                 self.venue.fund(sample)
@@ -245,6 +249,7 @@ cdef class BacktestEngine:
     cdef int record(self, chr_frame *f, uint32_t source, bint muted) except -1:
         cdef uint64_t id
         cdef chr_listing *listing
+        cdef bint was_valid
         if f.type_id == CHR_TYPE_LOST:
             self.lost += 1
             self.lose_feed(source, "records that the queue lost")
@@ -263,7 +268,8 @@ cdef class BacktestEngine:
             self.book_record(listing, f, source, muted)
         elif f.type_id == CHR_TRADE:
             self.rows += not muted
-            self.dispatcher.market(f, source + 1, muted)
+            if not self.trade_record(listing, f, source, muted):
+                return 0
         elif CHR_ORDER_ADD <= f.type_id <= CHR_ORDER_EXECUTE:
             if not self.order_record(listing, f, source, muted):
                 return 0
@@ -272,8 +278,11 @@ cdef class BacktestEngine:
             self.broken(listing, f, source, "a Gap record")
         else:
             self.dispatcher.feed_name = self.feeds[source]
+            was_valid = listing.book.valid
             self.dispatcher.market(f, source + 1, muted)
             if f.type_id == CHR_INSTRUMENT:
+                if was_valid and not listing.book.valid:
+                    self.unfit(listing, f, source, "a definition that does not fit the book")
                 self.look_at_book(listing)
                 return self.define(listing, f)
         if listing.direct and listing.slot >= 0 and not muted:
@@ -310,13 +319,29 @@ cdef class BacktestEngine:
                 self.broken(listing, f, source, "the book is crossed")
         elif was_valid and listing.book.applied == applied:
             self.refused += 1
-            if self.policy != CHR_GAP_IGNORE:
-                self.broken(listing, f, source, "a record that cannot be applied")
-            elif listing.orders != NULL:
-                chr_l3_turn(listing.orders, CHR_L3_RIGHT)
-            else:
-                listing.book.valid = True
+            self.unfit(listing, f, source, "a record that cannot be applied")
         return 0
+
+    cdef int unfit(self, chr_listing *listing, const chr_frame *f, uint32_t source, str reason) except -1:
+        """The book takes itself for wrong by a record."""
+        if self.policy != CHR_GAP_IGNORE:
+            return self.broken(listing, f, source, reason)
+        if listing.orders != NULL:
+            chr_l3_turn(listing.orders, CHR_L3_RIGHT)
+        else:
+            listing.book.valid = True
+        return 0
+
+    cdef bint trade_record(self, chr_listing *listing, const chr_frame *f, uint32_t source, bint muted) except -1:
+        """False: it is no trade that there could be, so nobody hears of it."""
+        cdef const chr_trade_t *trade = <const chr_trade_t *>chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK)
+        if trade == NULL or trade.qty < 0:
+            self.refused += 1
+            self.dispatcher.feed_name = self.feeds[source]
+            self.broken(listing, f, source, "a trade that cannot be read")
+            return False
+        self.dispatcher.market(f, source + 1, muted)
+        return True
 
     cdef bint order_record(self, chr_listing *listing, chr_frame *f, uint32_t source, bint muted) except -1:
         """A record of a single order. False: the book has passed it over, so it says nothing to the venue."""

@@ -3,8 +3,9 @@
     {"binance-usdm:BTCUSDT": 0.0001}                                        0.01 % every eight hours, at 00, 08 and 16 UTC
     {"binance-usdm:BTCUSDT": [("2024-08-08T16:00", "0.00012"), ...]}        as the venue has published it
 
-A rate is a part of the position's value at the middle of the book then; a negative one is paid by the short. The hours are
-those of Binance's USD-M perpetuals ("Introduction to Binance Futures Funding Rates").
+A rate is a part of the position's value at the middle of the book then; a negative one is paid by the short. What counts is
+what is held as the time comes: records, requests and fills of that very time come after it. The hours are those of Binance's
+USD-M perpetuals ("Introduction to Binance Futures Funding Rates").
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any, Final
 
 from libchronicle.errors import InvalidArgument
@@ -26,7 +28,11 @@ Payment = tuple[int, str, int]  # time, instrument, rate at RATE_EXPONENT
 
 
 def held(funding: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The same, to be read any number of times: pairs that come from a zip or a generator as a list."""
+    """The same, to be read any number of times: pairs that come from a zip or a generator as a list. Raises InvalidArgument."""
+    if funding is not None and not isinstance(funding, Mapping):
+        raise InvalidArgument(
+            where="BacktestRunner", field="funding", value=funding, allowed="rates by instrument"
+        )
     return {
         name: list(told) if isinstance(told, Iterator) else told for name, told in (funding or {}).items()
     }
@@ -38,6 +44,9 @@ def payments(funding: Mapping[str, Any] | None, start_ns: int) -> Iterator[Payme
 
 
 def _of(name: str, told: Any, start_ns: int) -> Iterable[Payment]:
+    venue, _, symbol = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if not (venue and symbol):
+        raise InvalidArgument(where="funding", field="instrument", value=name, allowed="VENUE:SYMBOL")
     if isinstance(told, int | float | str | Decimal):
         return _constant(name, _rate(name, told), start_ns)
     try:
@@ -46,6 +55,13 @@ def _of(name: str, told: Any, start_ns: int) -> Iterable[Payment]:
         raise InvalidArgument(
             where="funding", field=name, value=told, allowed="a rate, or (time, rate) pairs"
         ) from error
+    for (time, *_), (following, *_) in pairwise(known):
+        if time == following:
+            raise InvalidArgument(where="funding", field=name, value=time, allowed="each time once")
+    if known and not 0 <= known[0][0] <= known[-1][0] < 1 << 63:
+        raise InvalidArgument(
+            where="funding", field=name, value=told, allowed="times from 1970 to the year 2262"
+        )
     return [one for one in known if one[0] > start_ns]
 
 

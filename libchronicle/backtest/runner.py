@@ -229,6 +229,14 @@ _OURS = (CorruptError, EnvironmentFault, FixedPointOverflow, InternalError, NotR
 """What is not the strategy's fault, so it comes out as it is."""
 
 
+def said(error: BaseException) -> str:
+    """What it is and says; whatever its own __str__ does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001
+        return f"{type(error).__name__}, which cannot say what it is"
+
+
 class _Run:
     """One run: the objects of a live host with another clock, another sink, and a venue behind it."""
 
@@ -279,9 +287,9 @@ class _Run:
         try:
             self._drive(engine)
             saved = self._strategy.on_save(self.ctx)
-        except _OURS:
+        except (*_OURS, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if error is self.venue.misfit:
                 raise
             failure = error  # whatever a strategy raises ends its run
@@ -290,8 +298,7 @@ class _Run:
             gc.unfreeze()
         result = self._result(engine, start, perf_counter() - began, saved, failure)
         if failure is not None and not keep_failure:
-            reason = f"{type(failure).__name__}: {failure}"
-            raise BacktestFailed(strategy=result.strategy, reason=reason, result=result) from failure
+            raise BacktestFailed(strategy=result.strategy, reason=said(failure), result=result) from failure
         return result
 
     def _begin(self) -> int:
@@ -331,12 +338,11 @@ class _Run:
             if self._state is not None:
                 self._strategy.on_load(self.ctx, self._state)
             self._strategy.on_start(self.ctx)
-        except ChronicleError:  # says itself what is wrong, e.g. with a name
+        except (ChronicleError, KeyboardInterrupt):  # says itself what is wrong, e.g. with a name
             raise
-        except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {error}"
+        except BaseException as error:
             raise BacktestFailed(
-                strategy=type(self._strategy).__name__, reason=reason, result=None
+                strategy=type(self._strategy).__name__, reason=said(error), result=None
             ) from error
 
     def _held(self, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -31,6 +31,7 @@ import msgspec
 
 from libchronicle.backtest.output import output_dir, writing
 from libchronicle.backtest.plan import Plan
+from libchronicle.backtest.runner import said
 from libchronicle.errors import HostError, InvalidArgument
 
 __all__ = ["EXECUTORS", "Point", "grid_of", "run_plan", "sweep"]
@@ -104,8 +105,10 @@ def run_plan(key: str, plan: Plan, changes: dict[str, Any]) -> Point:
     """One point, in whatever process. A run that fails is a point too."""
     try:
         metrics = plan.run().metrics
-    except Exception as error:  # noqa: BLE001 - a strategy may raise anything where it is made; other points run on
-        told = f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a strategy may raise anything where it is made; other points run on
+        told = said(error).encode(errors="backslashreplace").decode()
         return Point(key=key, changes=changes, failure=told)
     return Point(key=key, changes=changes, metrics=metrics)
 

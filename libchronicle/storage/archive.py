@@ -234,8 +234,8 @@ def _bounds(start: Time | None, end: Time | None) -> tuple[int, int]:
 
 
 def to_ns(time: Time) -> int:
-    """ns since the Unix epoch. Raises InvalidArgument for text that is no ISO 8601 time."""
-    if isinstance(time, bool):
+    """ns since the Unix epoch. Raises InvalidArgument for text that is no ISO 8601 time, and what is no time at all."""
+    if isinstance(time, bool) or not isinstance(time, int | date | str):
         raise InvalidArgument(
             where="Archive", field="time", value=time, allowed="ns, ISO 8601 text, datetime or date"
         )

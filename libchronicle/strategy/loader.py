@@ -23,7 +23,9 @@ def load_strategy_class(file: str, class_name: str) -> type[Strategy]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file that exits ends nobody else
         del sys.modules[name]
         raise StrategyFileError(file=file, reason=f"{type(error).__name__}: {error}") from error
     found = getattr(module, class_name, None)

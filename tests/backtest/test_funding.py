@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from libchronicle.backtest import BacktestResult, BacktestRunner
+from libchronicle.backtest import BacktestResult, BacktestRunner, ConstantLatency
 from libchronicle.backtest.funding import EVERY_NS, payments
 from libchronicle.errors import InvalidArgument
 from libchronicle.protocol import ContractKind, RejectCode, Side
@@ -82,8 +82,8 @@ def test_funding_that_the_account_cannot_pay_ends_in_liquidation() -> None:
 
 
 def test_a_constant_rate_is_paid_at_the_hours_of_the_venue() -> None:
-    found = list(itertools.islice(payments({"a": 0.0001, "b": "-0.00005"}, START), 4))
-    assert [(name, rate) for _, name, rate in found] == [("a", 10_000), ("b", -5_000)] * 2
+    found = list(itertools.islice(payments({"x:a": 0.0001, "x:b": "-0.00005"}, START), 4))
+    assert [(name, rate) for _, name, rate in found] == [("x:a", 10_000), ("x:b", -5_000)] * 2
     assert all(time % EVERY_NS == 0 and time > START for time, _, _ in found)
 
 
@@ -99,6 +99,70 @@ def test_rates_that_can_be_read_but_once_are_paid_in_every_run() -> None:
     runner = BacktestRunner(data, instruments=[NAME], funding={NAME: rates}, leverage=10)
     first, second = (int(runner.run(Holds(Side.BUY)).equity["funding"][-1]) for _ in range(2))
     assert first == second > 0
+
+
+class Acts(Strategy):
+    """Sends market orders of these quantities at these times after the start."""
+
+    def __init__(self, orders: dict[int, int]) -> None:
+        self.orders = orders
+
+    def on_start(self, ctx: Context) -> None:
+        for ms in self.orders:
+            ctx.set_timer(str(ms), at_ns=START + ms * MS)
+
+    def on_timer(self, ctx: Context, name: str) -> None:
+        qty = self.orders[int(name)]
+        ctx.send(ctx.instrument(NAME).market(Side.BUY if qty > 0 else Side.SELL, abs(qty)))
+
+
+@pytest.mark.parametrize("feed_us", [0, 100])
+@pytest.mark.parametrize("recorded", [True, False], ids=["a record then", "none"])
+@pytest.mark.parametrize("late_ms", [0, 1])
+@pytest.mark.parametrize(
+    ("orders", "pays"),
+    [({500: 7}, True), ({1000: 7}, False), ({500: 7, 1000: -7}, True), ({500: 7, 1000: -14}, True)],
+    ids=["held", "opened then", "closed then", "turned then"],
+)
+def test_funding_is_of_what_is_held_as_its_time_comes(
+    orders: dict[int, int], pays: bool, late_ms: int, recorded: bool, feed_us: int
+) -> None:
+    """Orders that reach the venue at that very time come after it, whether or not a market record comes then."""
+    (start, _), (_, snapshot), *_ = market(1)
+    times = [start, START + 2000 * MS, *([START + 1000 * MS] if recorded else [])]
+    data = tape([(start, definition(kind=ContractKind.LINEAR)), *((ts, snapshot) for ts in sorted(times))])
+    sent = {ms - late_ms: qty for ms, qty in orders.items()}
+    latency = ConstantLatency(late_ms * 1000, 0, feed_us=feed_us)
+    settings: dict[str, Any] = {"cash": 100_000, "leverage": 10, "latency": latency}
+    due = {NAME: [(START + 1000 * MS, "0.001")]}
+    result = BacktestRunner(data, instruments=[NAME], funding=due, **settings).run(Acts(sent))
+    assert len(result.fills) == len(orders)
+    assert (int(result.equity["funding"][-1]) > 0) == pays
+
+
+def test_a_rate_for_spot_is_refused_when_it_would_be_paid() -> None:
+    due = {NAME: [(START + 500 * MS, "0.001")]}
+    with pytest.raises(InvalidArgument, match=f"funding: {NAME} is 'spot'"):
+        BacktestRunner(tape(market(2000, seed=4)), instruments=[NAME], funding=due).run(Holds(Side.BUY))
+
+
+@pytest.mark.parametrize(
+    "funding",
+    [
+        5,
+        [1],
+        {"AAAUSD": "0.1"},
+        {5: "0.1"},
+        {NAME: [(START, "0.1"), (START, "0.2")]},
+        {NAME: [(None, "0.1")]},
+        {NAME: [(float("nan"), "0.1")]},
+        {NAME: [(-5, "0.1")]},
+        {NAME: [(1 << 70, "0.1")]},
+    ],
+)
+def test_times_and_names_that_are_none_are_refused_at_once(funding: Any) -> None:
+    with pytest.raises(InvalidArgument):
+        BacktestRunner(tape(market(10)), funding=funding)
 
 
 @pytest.mark.parametrize("told", ["much", 2, [("2024-08-08", "x")], 5.0, [1, 2]])
