@@ -44,8 +44,25 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if not asked:
+        return
+    import platform
+    from importlib.metadata import version
+
+    from libchronicle.protocol.enums import SCHEMA_VERSION
+
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"chronicle {version('libchronicle')} (message schema {SCHEMA_VERSION}, {python})")
+    raise typer.Exit
+
+
 @app.callback()
 def _global(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show what this is and exit.", callback=_tell_version, is_eager=True),
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks.", envvar="CHRONICLE_DEBUG")
     ] = False,

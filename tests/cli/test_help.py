@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,12 @@ def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> Non
     assert result.exit_code == 0, result.output
     assert "Example" in result.output
     assert f"chronicle {' '.join(command)}" in result.output
+
+
+def test_the_version_names_the_schema_too() -> None:
+    done = subprocess.run([CHRONICLE, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    told = rf"chronicle {version('libchronicle')} \(message schema \d+, CPython 3\.\d+\.\d+\)\n"
+    assert re.fullmatch(told, done.stdout), done.stdout
 
 
 def test_the_suites_commands_are_all_there() -> None:
