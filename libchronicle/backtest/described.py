@@ -27,8 +27,8 @@ class Described(NamedTuple):
 def read_toml(path: str | os.PathLike[str]) -> Described:
     """Raises ConfigError, NoPermission."""
     if Path(path).suffix == ".py":
-        reason = "is a strategy's code; give the TOML that names it in `file`, or run it by BacktestRunner in Python"
-        raise ConfigError(file=os.fspath(path), key="STRATEGY.toml", reason=reason)
+        reason = f"is its code; give the TOML beside it, as {Path(path).stem}.toml, or run it by BacktestRunner in Python"
+        raise ConfigError(file=os.fspath(path), key="strategy", reason=reason)
     config = load_strategy(path)
     settings = {
         "instruments": dict.fromkeys(config.subscribe, tuple(config.kinds)),

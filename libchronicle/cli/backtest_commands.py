@@ -38,7 +38,9 @@ def run(
             "--envelope", help="Every queue model with several latencies, and the spread of the results."
         ),
     ] = False,
-    workers: Annotated[int, typer.Option(metavar="N", help="With --envelope: processes; 0: one a core.")] = 0,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=0, help="With --envelope: processes; 0: one a core.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Run a strategy over recorded data, as it runs live.
@@ -79,7 +81,7 @@ def sweep(
         str,
         typer.Option("--out", "-o", metavar="DIR", help="A file a point; what is there is not run again."),
     ] = "sweep",
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes; 0: one a core.")] = 0,
+    workers: Annotated[int, typer.Option(metavar="N", min=0, help="Processes; 0: one a core.")] = 0,
     executor: Annotated[
         str, typer.Option(metavar="NAME", help="processes, or dask (extra cluster).")
     ] = "processes",

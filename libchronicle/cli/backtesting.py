@@ -163,6 +163,10 @@ def _grid(plan: Plan, words: Sequence[str]) -> dict[str, list[Any]]:
         name, equals, rest = word.partition("=")
         if not equals or not rest:
             raise InvalidArgument(where="sweep", field="--grid", value=word, allowed="NAME=A,B or NAME=A;B")
+        if name in found or f"params.{name}" in found:
+            raise InvalidArgument(
+                where="sweep", field="--grid", value=word, allowed="each name once, as NAME=A,B"
+            )
         model = name in ("latency", "fees", "chances") or name.startswith("latency.")
         values = rest.split(";" if ";" in rest or model else ",")
         if model or name in fields:

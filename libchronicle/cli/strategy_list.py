@@ -11,7 +11,7 @@ from libchronicle.cli.tables import render_table
 from libchronicle.errors import ChronicleError, ConfigError
 from libchronicle.queue import Queue
 from libchronicle.runtime.config import load_strategy, strategy_files
-from libchronicle.strategy.params import str_of
+from libchronicle.strategy.params import recorded, str_of
 from libchronicle.strategy.present import present_params
 
 __all__ = ["run_list"]
@@ -98,11 +98,10 @@ def _params_now(run: Run, name: str) -> dict[str, str]:
 
 
 def _told(params: dict[str, Any], now: dict[str, str]) -> str:
-    """Those of the TOML, unless they have been set to something else since."""
-    written = {name: str_of(value) for name, value in params.items()}
-    return " ".join(
-        f"{name}={now[name]} (TOML: {written.get(name, 'not there')})"
-        if now.get(name, written.get(name, "")[:128]) != written.get(name, "")[:128]
-        else f"{name}={value}"
-        for name, value in (now | written).items()
-    )
+    """Those that hold now; beside what has been set since the start, or is written otherwise by now, what the TOML says."""
+    told = []
+    for name in dict.fromkeys((*params, *now)):
+        written = str_of(params[name]) if name in params else "not there"
+        same = name not in now or (name in params and now[name] == recorded(params[name]))
+        told.append(f"{name}={written}" if same else f"{name}={now[name]} (TOML: {written})")
+    return " ".join(told)

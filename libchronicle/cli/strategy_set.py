@@ -151,8 +151,8 @@ def _await(
 
 
 def _same(recorded: str, wanted: str) -> bool:
-    """Is it the value asked for? A number is recorded as its type spells it, text as far as it fits."""
-    if recorded == wanted[:_LONGEST]:
+    """Is it the value asked for? A number is recorded as its type spells it."""
+    if recorded == wanted:
         return True
     try:
         return bool(msgspec.json.decode(recorded) == msgspec.json.decode(wanted))

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from libchronicle.errors import ConfigError
 
+_PARAMETER_NAME = 64  # bytes of a Parameter record's name
+
 if TYPE_CHECKING:
     from libchronicle.runtime.config import (
         EtlConfig,
@@ -114,6 +116,9 @@ def check_strategy(config: StrategyConfig, toml: Path, code: Path) -> None:
             refuse("subscribe", f"{instrument!r} is no instrument; {example}")
     if len(set(config.subscribe)) != len(config.subscribe):
         refuse("subscribe", "names an instrument twice")
+    for name in config.params:
+        if len(name.encode()) > _PARAMETER_NAME:
+            refuse(f"params.{name}", f"is longer than {_PARAMETER_NAME} bytes, what its record holds")
     if not config.kinds:
         refuse("kinds", 'is empty; allowed: "book", "trade", "quote"')
 

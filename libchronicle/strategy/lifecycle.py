@@ -15,7 +15,7 @@ from libchronicle.errors import OrderError
 from libchronicle.protocol import KillChange, Parameter, StateChange, VenueState, VenueStatus
 from libchronicle.risk import BREAKERS
 from libchronicle.runtime.config import Limits
-from libchronicle.strategy.params import str_of
+from libchronicle.strategy.params import recorded
 from libchronicle.strategy.refusal import Refusal
 from libchronicle.strategy.rejections import Rejections
 from libchronicle.strategy.states import (
@@ -243,7 +243,7 @@ class Lifecycle:
         """Change parameters between two callbacks, all or none. Raises UnknownParameter, BadParameter."""
         changes = self.ctx.params.parse(name, value)
         for key, new in changes.items():
-            self.recorder.append(Parameter(now_ns=self.ctx.now_ns(), name=key, value=str_of(new)[:128]))
+            self.recorder.append(Parameter(now_ns=self.ctx.now_ns(), name=key, value=recorded(new)))
         self.ctx.params.apply(changes)
         return changes
 

@@ -56,7 +56,7 @@ from libchronicle.strategy.lifecycle import Lifecycle
 from libchronicle.strategy.links import FeedLink, RouterLink
 from libchronicle.strategy.loop import LiveLoop
 from libchronicle.strategy.metrics import HostMetrics
-from libchronicle.strategy.params import str_of
+from libchronicle.strategy.params import recorded
 from libchronicle.strategy.recorder import QueueRecorder
 from libchronicle.strategy.savedstate import SavedState, chunks_of
 from libchronicle.strategy.sink import QueueSink
@@ -197,7 +197,7 @@ class LiveRunner:
             )
         )
         for name, value in self.config.params.items():
-            self.recorder.append(Parameter(now_ns=self.ctx.now_ns(), name=name, value=str_of(value)[:128]))
+            self.recorder.append(Parameter(now_ns=self.ctx.now_ns(), name=name, value=recorded(value)))
 
     def _last_carry_over(self) -> Carried | None:
         """From the end of the session journal. One that cannot be read costs time, not the start."""

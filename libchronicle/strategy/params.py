@@ -13,7 +13,9 @@ import msgspec
 
 from libchronicle.errors import BadParameter, UnknownParameter
 
-__all__ = ["Params", "str_of"]
+__all__ = ["Params", "recorded", "str_of"]
+
+_FIELD = 128  # bytes of a Parameter record's value
 
 
 class Params(Mapping[str, Any]):
@@ -64,6 +66,8 @@ class Params(Mapping[str, Any]):
         present = self[name]
         wanted = type(present)
         if wanted is str:
+            if _is_torn(text):
+                raise BadParameter(name=name, value=text, wanted="text in UTF-8")
             return text
         if wanted is bool and text in ("true", "false"):
             return text == "true"
@@ -74,6 +78,16 @@ class Params(Mapping[str, Any]):
         return value
 
 
+def _is_torn(text: str) -> bool:
+    """Has it bytes of a command line that are no UTF-8? It could be neither recorded nor reported."""
+    return any("\ud800" <= one <= "\udfff" for one in text)
+
+
 def str_of(value: Any) -> str:
-    """A parameter's value as commands and the session journal carry it."""
+    """A parameter's value as commands carry it."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def recorded(value: Any) -> str:
+    """A parameter's value as the session journal has it: as much of it as its field holds."""
+    return str_of(value).encode()[:_FIELD].decode(errors="ignore")

@@ -54,7 +54,7 @@ from libchronicle.strategy.dispatch import Dispatcher
 from libchronicle.strategy.guard import Finding, Guard
 from libchronicle.strategy.identity import code_version, config_hash
 from libchronicle.strategy.lifecycle import Lifecycle
-from libchronicle.strategy.params import str_of
+from libchronicle.strategy.params import recorded
 from libchronicle.strategy.recorder import MemoryRecorder
 from libchronicle.strategy.savedstate import state_of
 from libchronicle.strategy.sides import Changes, Requests
@@ -416,7 +416,7 @@ class _Rerun:
         params, name = self.ctx.params, parameter.name
         if name not in params:
             params.apply({name: parameter.value})
-        elif str_of(params[name])[:128] != parameter.value:
+        elif recorded(params[name]) != parameter.value:
             params.apply(params.parse(name, parameter.value))
 
     def _command(self, command: ControlCommand) -> None:

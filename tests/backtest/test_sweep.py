@@ -299,5 +299,5 @@ def test_what_cannot_be_named_in_a_file_is_refused_before_anything_runs(plan: Pl
 
 def test_a_strategys_code_in_place_of_its_toml_is_told_with_what_to_give(toml: Path) -> None:
     for read in (Plan.of_toml, BacktestRunner.from_toml):
-        with pytest.raises(ConfigError, match=r"leaner\.py: .*give the TOML"):
+        with pytest.raises(ConfigError, match=r"leaner\.py: .*give the TOML beside it, as leaner\.toml"):
             read(toml.with_suffix(".py"), data=(str(toml.parent / "archive"),))

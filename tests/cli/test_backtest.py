@@ -203,10 +203,14 @@ def test_a_parameter_that_the_toml_does_not_know_cannot_be_swept(data: str, tmp_
         ("leverage=2,x", "leverage is 'x'; allowed: numbers"),
         ("colour=red", "colour"),
         ("queue=1", "queue is '1'; allowed: risk-averse"),
+        ("seed=1,2 --grid seed=3", "allowed: each name once"),
+        ("qty=1 --grid qty=3", "allowed: each name once"),
+        ("qty=1,b\udcff", "parameter qty: 'b\\udcff' is no text in UTF-8"),
     ],
 )
 def test_a_value_that_a_grid_cannot_hold_is_named(data: str, grid: str, told: str, tmp_path: Path) -> None:
-    done = chronicle("sweep", *quoter("-d", data, "-g", grid, "--out", str(tmp_path / "sweep")))
+    words = ["-d", data, "-g", *grid.split(), "--out", str(tmp_path / "sweep")]
+    done = chronicle("sweep", *quoter(*words))
     assert done.returncode in (64, 69), done.stderr
     assert told in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

@@ -197,6 +197,12 @@ STRATEGY_ERRORS = [
     ('"alpha"', '"../alpha"', "id", "is no name"),
     ("alpha.py", "beta.py", "file", "no such file"),
     ('"Alpha"', '"no class"', "class", "no name of a class"),
+    (
+        '"Alpha"',
+        '"Alpha"\nparams = { ' + "n" * 65 + " = 1 }",
+        "params." + "n" * 65,
+        "is longer than 64 bytes",
+    ),
     ('["binance-spot:BTCUSDT"]', "[]", "subscribe", "is empty"),
     ("spot:BTCUSDT", "spot:btcusdt", "subscribe", "is no instrument"),
     ("spot:BTCUSDT", "spot:DOGEUSDT", "subscribe", "no feed carries"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from libchronicle.errors import BadParameter, UnknownParameter
-from libchronicle.strategy.params import Params, str_of
+from libchronicle.protocol import Parameter
+from libchronicle.strategy.params import Params, recorded, str_of
 
 VALUES = {"qty": "0.001", "levels": 5, "edge": 1.5, "on": True, "hours": [9, 17]}
 
@@ -58,3 +59,10 @@ def test_several_at_once_change_all_or_none() -> None:
     assert (params.levels, params.edge) == (9, 3.0)
     with pytest.raises(BadParameter):
         params.parse("", "levels=9")
+
+
+@pytest.mark.parametrize("value", ["a" * 300, "ä" * 100, "🙂" * 40, list(range(200)), "short", 7])
+def test_a_value_longer_than_its_record_is_recorded_as_far_as_it_fits(value: object) -> None:
+    told = Parameter.decode(Parameter(now_ns=1, name="x", value=recorded(value)).encode()).value
+    assert str_of(value).startswith(told)
+    assert len(told.encode()) > 124 or told == str_of(value)
