@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from libchronicle.backtest.output import output_dir
+from libchronicle.backtest.output import output_dir, together
 from libchronicle.backtest.plan import Plan
 from libchronicle.backtest.sweep import Point, Progress, sweep
 from libchronicle.errors import HostError
@@ -62,7 +62,7 @@ class Envelope:
         }
 
     def report(self, directory: str | os.PathLike[str]) -> Path:
-        """`envelope.html` with a map of each figure, and `envelope.json`. Returns the page. Raises HostError, OSError."""
+        """`envelope.html` with a map of each figure, and `envelope.json`. Returns the page. Raises HostError."""
         try:
             from plotly.graph_objects import Figure, Heatmap
             from plotly.offline import get_plotlyjs
@@ -102,11 +102,10 @@ class Envelope:
             span="Each field is the whole run under other assumptions; the truth lies in between.",
             tiles="", failure=failed if self.failures else "", charts="".join(charts), tables="",
         )  # fmt: skip
-        (where / "plotly.min.js").write_text(get_plotlyjs())
-        (where / "envelope.json").write_bytes(
-            msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=2)
-        )
-        (where / "envelope.html").write_text(page)
+        with together(where) as put:
+            put("plotly.min.js", get_plotlyjs().encode())
+            put("envelope.json", msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=2))
+            put("envelope.html", page.encode())
         return where / "envelope.html"
 
 

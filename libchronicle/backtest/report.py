@@ -4,13 +4,12 @@
     metrics.json      `BacktestResult.metrics`
     orders.parquet fills.parquet equity.parquet marks.parquet      the tables, zstd
 
-Everything is written under a temporary name and renamed, the page last: a page that is there is whole.
+All files appear together, the page last, or none does: what was there before stays whole (output.py).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from libchronicle.backtest.output import output_dir, writing
+from libchronicle.backtest.output import output_dir, together
 from libchronicle.errors import HostError
 
 if TYPE_CHECKING:
@@ -55,25 +54,15 @@ def write(result: BacktestResult, directory: Path) -> Path:
         ) from error
     output_dir(directory)
     metrics = result.metrics
-    for name in TABLES:
-        table = getattr(result, name).to_arrow()
-        _put(directory / f"{name}.parquet", partial(pyarrow.parquet.write_table, table, compression="zstd"))
-    _put_bytes(directory / "metrics.json", msgspec.json.format(msgspec.json.encode(metrics), indent=2))
-    _put_bytes(directory / "plotly.min.js", get_plotlyjs().encode())
-    drawn = charts.figures(result, metrics.get("split", {}))
-    _put_bytes(directory / "report.html", _page(result, metrics, drawn).encode())
+    with together(directory) as put:
+        for name in TABLES:
+            table = getattr(result, name).to_arrow()
+            put(f"{name}.parquet", partial(pyarrow.parquet.write_table, table, compression="zstd"))
+        put("metrics.json", msgspec.json.format(msgspec.json.encode(metrics), indent=2))
+        put("plotly.min.js", get_plotlyjs().encode())
+        drawn = charts.figures(result, metrics.get("split", {}))
+        put("report.html", _page(result, metrics, drawn).encode())
     return directory / "report.html"
-
-
-def _put(path: Path, fill: Callable[[Path], object]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with writing(part):
-        fill(part)
-        os.replace(part, path)
-
-
-def _put_bytes(path: Path, content: bytes) -> None:
-    _put(path, lambda part: part.write_bytes(content))
 
 
 def _page(result: BacktestResult, metrics: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,9 @@ import pytest
 
 from libchronicle.backtest import BacktestResult, BacktestRunner, ConstantLatency, MakerTaker
 from libchronicle.backtest.charts import thin
-from libchronicle.errors import BacktestFailed
+from libchronicle.backtest.envelope import Envelope
+from libchronicle.backtest.sweep import Point
+from libchronicle.errors import BacktestFailed, HostError
 from libchronicle.strategy import Book, Context, Strategy
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -119,6 +123,50 @@ def test_a_failed_run_shows_its_traceback_and_no_markup_of_the_strategy_is_belie
     text = failed.value.result.report(tmp_path).read_text()
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+@contextlib.contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """A disk that takes small files only: each write beyond fails, as one on a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def files(where: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in where.iterdir()}
+
+
+def test_a_report_that_a_full_disk_cuts_off_leaves_the_one_before_it_whole(
+    tmp_path: Path, result: BacktestResult
+) -> None:
+    other = BacktestRunner(tape(market(3000)), fees=MakerTaker(0, 1)).run(Quoter())
+    with no_file_above(1 << 20), pytest.raises(HostError, match=r"plotly\.min\.js"):
+        result.report(tmp_path / "out")
+    assert files(tmp_path / "out") == {}
+    result.report(tmp_path / "out")
+    before = files(tmp_path / "out")
+    assert len(before) == 7
+    with (
+        no_file_above(20_000),
+        pytest.raises(HostError),
+    ):  # the script is there already, the page does not fit
+        other.report(tmp_path / "out")
+    assert files(tmp_path / "out") == before
+    other.report(tmp_path / "out")
+    changed = {name for name, raw in files(tmp_path / "out").items() if raw != before[name]}
+    assert {"metrics.json", "report.html", "fills.parquet"} <= changed
+    assert "plotly.min.js" not in changed
+
+
+def test_an_envelope_that_a_full_disk_cuts_off_leaves_nothing(tmp_path: Path) -> None:
+    made = Envelope(("log",), ("none",), [Point(key="k", changes={}, metrics={"profit": 1.0})])
+    with no_file_above(1 << 20), pytest.raises(HostError, match=r"plotly\.min\.js"):
+        made.report(tmp_path / "out")
+    assert files(tmp_path / "out") == {}
 
 
 def test_thinning_keeps_both_ends_and_every_extreme() -> None:
