@@ -203,6 +203,7 @@ cdef class MarketReader:
         slot.venue = gateway.slot_of(instrument_id, self.books[instrument_id])
         if newly and slot.has_print and gateway.remembers:
             chr_sim_recall_trade(&gateway.sim, slot.venue, slot.last_print)
+        slot.has_print = 0
 
     def leave(self, uint64_t instrument_id):
         """Orders in this instrument meet another reader's records."""

@@ -34,6 +34,7 @@ from services.router.state import FeedPlace
 __all__ = ["FEED_TTL_S", "Feeds"]
 
 FEED_TTL_S = 2.0
+_STRETCH = 1 << 16  # records between two looks whether to go on
 
 
 class Feeds:
@@ -71,7 +72,8 @@ class Feeds:
         if name not in self._ranks:
             self._ranks[name] = self._engine.state.take_rank()
         lost = why_lost(found.reader.reader, FEED_TTL_S)
-        feed = Feed(name, self._ranks[name], found.reader, is_alive=lost is None)
+        is_behind = found.reader.lag > 0  # what it wrote before it was lost counts first: `catch_up` tells
+        feed = Feed(name, self._ranks[name], found.reader, is_alive=lost is None or is_behind)
         source = SessionSource(
             queue_id=feed.reader.queue_id,
             start_seq=feed.reader.stands_at,
@@ -82,9 +84,8 @@ class Feeds:
         self._engine.on_event([], source, now)
         self._markets.attach(feed, self._engine, found.definitions, now)
         self._log.info("feed attached", feed=name, applied=found.applied, books=len(found.reader.books))
-        self._tell(
-            name, feed.reader.books, "writer alive" if lost is None else lost.value, lost=not feed.is_alive
-        )
+        reason = lost.value if lost is not None and not feed.is_alive else "writer alive"
+        self._tell(name, feed.reader.books, reason, lost=not feed.is_alive)
 
     def reached(self, name: str) -> FeedPlace | None:
         """Where a feed is to be read on from; None: at its head. From any thread."""
@@ -92,8 +93,17 @@ class Feeds:
             return None  # only what a restart has interrupted goes on, and only where it matters
         return self._engine.state.feeds.get(name)
 
-    def catch_up(self, now: int) -> None:
-        """Read every feed up to where its writer is now. What ends at a time ends before later records meet it."""
+    def catch_up(self, now: int, goes_on: Callable[[], bool]) -> None:
+        """Read every feed up to where its writer is now, while `goes_on()`. What ends at a time ends before later records meet
+        it; a market that was lost meanwhile is lost behind its last record."""
+        before = sum(feed.reader.frames for feed in self._markets.feeds.values())
+        self._read_on(now, goes_on)
+        records = sum(feed.reader.frames for feed in self._markets.feeds.values()) - before
+        if records:
+            self._log.info("caught up", records=records)
+        self._look()
+
+    def _read_on(self, now: int, goes_on: Callable[[], bool]) -> None:
         feeds = [feed for feed in self._markets.feeds.values() if feed.error is None]
         heads = {feed.name: feed.reader.stands_at + feed.reader.lag for feed in feeds}
         while feeds:
@@ -103,19 +113,18 @@ class Feeds:
                 stop = heads[feed.name]
                 if is_due:
                     stop = min(stop, _first_at(feed.reader.reader, expiry))
-                while feed.reader.stands_at < stop:
-                    if not self._markets.poll(feed, self._engine, now, stop - feed.reader.stands_at):
+                while feed.reader.stands_at < stop and goes_on():
+                    most = min(stop - feed.reader.stands_at, _STRETCH)
+                    if not self._markets.poll(feed, self._engine, now, most):
                         break
-            if not is_due:
+            if not is_due or not goes_on():
                 return
             timer = TimerFired(deadline_ns=expiry, now_ns=expiry, name="gtd")
             self._engine.on_event(self._engine.gateway.expire(expiry), timer, expiry)
 
     def watch(self) -> None:
         """Four times a second: who was lost, who is back, who must be opened again."""
-        for feed in self._markets.look(FEED_TTL_S):
-            self._tell(feed.name, feed.reader.books, feed.reason, lost=not feed.is_alive)
-        self.drop_failed()
+        self._look()
         now = monotonic_ns()
         for name in self._retry.due(now):
             self._ask(name)
@@ -123,6 +132,11 @@ class Feeds:
             self._missed_ns = 0
             for name in self._configured.keys() - self._markets.feeds.keys():
                 self._tell(name, (), "no queue", lost=True)
+
+    def _look(self) -> None:
+        for feed in self._markets.look(FEED_TTL_S):
+            self._tell(feed.name, feed.reader.books, feed.reason, lost=not feed.is_alive)
+        self.drop_failed()
 
     def drop_failed(self) -> None:
         """Let go of readers that failed; the sidecar opens others and rebuilds the books."""

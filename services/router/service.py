@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
+from collections.abc import Callable
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self
@@ -169,7 +170,7 @@ class RouterService:
         attachment = self.attached.get(name)
         return attachment.requests.queue_id if attachment is not None else 0
 
-    def attach_present(self) -> None:
+    def attach_present(self, goes_on: Callable[[], bool]) -> None:
         """Before the loop: every feed and strategy that has its queues already. What is not ready comes by
         the sidecar."""
         for name in self.config.feeds:
@@ -197,13 +198,13 @@ class RouterService:
             self.engine.on_event(cut_off, TimerFired(now_ns=now_ns(), name="recovery"), now_ns())
         if self.switch.killed:
             self._kill_changed(now_ns())
-        self.feeds.catch_up(now_ns())
+        self.feeds.catch_up(now_ns(), goes_on)
 
     # ------------------------------------------------------------ the loop
 
     def run(self, daemon: Daemon) -> None:
         """Until the daemon is told to stop."""
-        self.attach_present()
+        self.attach_present(lambda: daemon.running)
         self.commands = Commands(self.paths, self.engine, self.log, daemon.stop)
         self.sidecar.start()
         gc.collect()
@@ -240,8 +241,7 @@ class RouterService:
             worked = True
         return worked
 
-    def beat(self) -> None:
-        """Four times a second: heartbeats, cursors, counters."""
+    def beat(self) -> None:  # four times a second
         self.feeds.watch()
         self._watch_clients()
         if self.commands is not None:
@@ -367,7 +367,7 @@ class RouterService:
                 self.log.info("strategy away", strategy=command.name, reason=command.reason)
             elif isinstance(command, Attach) and isinstance(command.handle, FeedAttachment):
                 self.feeds.attach(command.handle)
-                self.feeds.catch_up(now_ns())
+                self.feeds.catch_up(now_ns(), lambda: True)
             elif isinstance(command, Attach) and isinstance(command.handle, ClientAttachment):
                 self._attach_client(command.handle)
 

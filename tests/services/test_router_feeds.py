@@ -95,6 +95,22 @@ def test_orders_that_a_dead_router_left_end_when_it_comes_back_to_no_market(
     assert (ended.order_seq, ended.reject_code) == (resting, RejectCode.NO_MARKET)
 
 
+def test_what_a_feed_wrote_before_it_was_lost_counts_before_its_market_is_lost(
+    router: Router, alpha: Strategy
+) -> None:
+    feed = FeedWriter(router.paths)
+    router.start()
+    above, below = alpha.send(order(qty=3, price=9_990)), alpha.send(order(qty=3, price=9_000))
+    assert alpha.answer(below).exec_type == ExecType.ACK
+    router.kill()
+    feed.trade(9_985, 1, Side.SELL)
+    silent(router, feed)
+    router.start()
+    until(lambda: any(one.exec_type == ExecType.CANCELLED for one in alpha.reports()))
+    ends = [(one.exec_type.name, one.order_seq) for one in alpha.reports() if one.exec_type != ExecType.ACK]
+    assert ends == [("FILL", above), ("CANCELLED", below)]
+
+
 def changes(router: Router) -> list[tuple[int, int]]:
     """Of the feed, as the journal says; the last record is the end of the session."""
     with Queue.open_subscriber(router.paths.session("router"), None, start="earliest") as session:

@@ -18,6 +18,7 @@ from libchronicle.protocol import (
     Gap,
     GapReason,
     Instrument,
+    OrderType,
     Side,
     Trade,
     instrument_id,
@@ -105,9 +106,9 @@ class Venue:
     def join(self, id: int = BTC) -> None:
         self.reader.join(self.gateway, id)
 
-    def send(self, side: Side, qty: int, price: int, id: int = BTC) -> list[tuple[str, int]]:
+    def send(self, side: Side, qty: int, price: int, id: int = BTC, **more) -> list[tuple[str, int]]:
         self.seq += 1
-        order = Order(OrderKey(1, 1, self.seq), "alpha", id, side, qty, price)
+        order = Order(OrderKey(1, 1, self.seq), "alpha", id, side, qty, price, **more)
         return self.told(self.gateway.submit(order, self.reader.books[id], 0))
 
     def told(self, events: list[VenueEvent] | None = None) -> list[tuple[str, int]]:
@@ -181,6 +182,24 @@ def test_an_instrument_that_another_reader_feeds_is_left_alone(
     reader.leave(BTC)
     feed.trade(90, 1, Side.SELL)
     assert (reader.poll(), venue.told()) == (NOTHING, [])
+
+
+def test_a_new_stop_looks_at_the_last_trade_that_was_read_before_the_orders_came(
+    feed: Feed, reader: MarketReader, venue: Venue
+) -> None:
+    def stop(price: int) -> list[tuple[str, int]]:
+        return venue.send(Side.SELL, 1, 0, order_type=OrderType.STOP_MARKET, stop_price=price)
+
+    feed.snapshot()
+    feed.trade(97, 1, Side.SELL)
+    assert (reader.poll(), reader.poll()) == (SYNC, NOTHING)
+    venue.join()
+    assert (stop(96), stop(97)) == ([("ACK", 0)], [("ACK", 0), ("FILL", 1)])
+    feed.trade(100, 1, Side.BUY)
+    assert reader.poll() == NOTHING
+    reader.leave(BTC)
+    venue.join()
+    assert stop(97) == [("ACK", 0)]  # the older trade does not come back
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
