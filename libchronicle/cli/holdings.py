@@ -9,7 +9,6 @@ it works while every daemon is dead.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -17,13 +16,12 @@ from pathlib import Path
 import msgspec
 
 from libchronicle.bus.paths import BusPaths
+from libchronicle.cli.marks import Marks
 from libchronicle.cli.newest import newest_first
-from libchronicle.errors import ChronicleError, UnknownInstrument
+from libchronicle.errors import ChronicleError
 from libchronicle.portfolio import MONEY_EXPONENT, InstrumentTerms, Position
-from libchronicle.protocol import AccountReport, ContractKind, Instrument, PositionReport
-from libchronicle.queue import Queue
+from libchronicle.protocol import AccountReport, ContractKind, PositionReport
 from libchronicle.runtime.config import RouterConfig
-from libchronicle.sim.paper_feed import MarketReader
 from libchronicle.sim.paper_terms import paper_accounts
 
 __all__ = ["Balance", "Held", "Holdings", "read_holdings"]
@@ -90,7 +88,7 @@ def read_holdings(paths: BusPaths, router: RouterConfig | None) -> Holdings:
         except ChronicleError as error:
             found.failures[strategy] = error
     wanted = {instrument for one in told.values() for instrument in one.positions}
-    market = _Market(paths, wanted)
+    market = Marks(paths, wanted)
     for strategy, one in told.items():
         try:
             _value(found, strategy, one, market, router)
@@ -115,56 +113,7 @@ def _told(path: Path) -> _Told:
     return told
 
 
-class _Market:
-    """Definitions and marks of instruments, from the feeds' queues; definitions also from the router's journal."""
-
-    def __init__(self, paths: BusPaths, wanted: Iterable[int]) -> None:
-        self.terms: dict[int, InstrumentTerms] = {}
-        self.marks: dict[int, tuple[int, int]] = {}  # middle of the book, when it was heard
-        self._names: dict[int, tuple[str, str]] = {}
-        self._missing = set(wanted)
-        for feed in paths.feeds() if self._missing else ():
-            self._read(paths.raw(feed))
-        if self._missing:
-            for record in newest_first(paths.session("router"), (Instrument.TEMPLATE_ID,)):
-                self._define(Instrument.decode(record.payload))
-                if not self._missing:
-                    break
-
-    def _read(self, path: Path) -> None:
-        try:
-            reader = MarketReader(Queue.open_subscriber(path, None, start="latest"))
-        except ChronicleError:
-            return  # a feed that is not there: its instruments have no mark
-        try:
-            _, definitions = reader.rebuild()
-            for payload in definitions.values():
-                self._define(Instrument.decode(payload))
-            for instrument, book in reader.books.items():
-                bid, ask = book.best_bid, book.best_ask
-                if book.valid and bid and ask:
-                    mark = (bid[0] + (ask[0] - bid[0]) // 2, book.recv_ts)
-                    self.marks[instrument] = max(mark, self.marks.get(instrument, mark), key=lambda m: m[1])
-        except ChronicleError:
-            return
-        finally:
-            reader.close()
-
-    def _define(self, definition: Instrument) -> None:
-        instrument = definition.instrument_id
-        if instrument in self._missing:
-            self._missing.discard(instrument)
-            self.terms[instrument] = InstrumentTerms.of(definition)
-            self._names[instrument] = (definition.venue, definition.symbol)
-
-    def name(self, instrument: int) -> tuple[str, str]:
-        """Venue and symbol. Raises UnknownInstrument."""
-        if instrument not in self._names:
-            raise UnknownInstrument(instrument=instrument)
-        return self._names[instrument]
-
-
-def _value(found: Holdings, strategy: str, told: _Told, market: _Market, router: RouterConfig | None) -> None:
+def _value(found: Holdings, strategy: str, told: _Told, market: Marks, router: RouterConfig | None) -> None:
     beside: dict[str, Decimal | None] = {}  # by currency: what positions are worth beside the balance
     open_account = paper_accounts(router) if router is not None else None
     account = open_account() if open_account is not None else None

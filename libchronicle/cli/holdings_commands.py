@@ -1,4 +1,4 @@
-"""`chronicle positions` and `chronicle balances`."""
+"""`chronicle positions`, `chronicle balances` and `chronicle orders`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from libchronicle.cli.arguments import ConfigOption, JsonOption, RunOption
 
 if TYPE_CHECKING:
     from libchronicle.cli.holdings import Balance, Held, Holdings
+    from libchronicle.cli.open_orders import Listed, OpenOrders
 
-__all__ = ["balances", "positions"]
+__all__ = ["balances", "orders", "positions"]
 
 _POSITIONS = (
     "VENUE", "SYMBOL", "STRATEGY", "POSITION", "AVERAGE", "MARK", "UNREALISED", "REALISED", "FEES", "IN", "AS OF",
 )  # fmt: skip
 _BALANCES = ("ACCOUNT", "STRATEGY", "IN", "TOTAL", "AVAILABLE", "LOCKED", "EQUITY", "AS OF")
+_ORDERS = (
+    "VENUE", "SYMBOL", "STRATEGY", "SIDE", "TYPE", "TIF", "QTY", "FILLED", "PRICE", "STOP", "SENT", "ID",
+)  # fmt: skip
 _STALE_S = 10.0  # a mark older than this says so
 
 
@@ -69,6 +73,30 @@ def balances(run: RunOption = None, config: ConfigOption = None, as_json: JsonOp
     _complain(found)
 
 
+def orders(run: RunOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Every strategy's open orders, oldest first; also when all daemons are dead.
+
+    They are as the router told them last. SENT is UTC; ID names the request in the strategy's orders_out, epoch:seq.
+
+    \b
+    Examples:
+      chronicle orders
+      chronicle orders --json
+    """
+    from libchronicle.cli.context import find_run
+    from libchronicle.cli.open_orders import read_open_orders
+    from libchronicle.cli.tables import render_table
+
+    found = read_open_orders(find_run(run, config).suite.paths)
+    if as_json:
+        _print_json(found.orders)
+    elif found.orders:
+        print(render_table(_ORDERS, [_order(one) for one in found.orders], right=(6, 7, 8, 9)))
+    else:
+        print("no order is open")
+    _complain(found)
+
+
 def _read(run: str | None, config: str | None) -> Holdings:
     from libchronicle.cli.context import find_run
     from libchronicle.cli.holdings import read_holdings
@@ -77,7 +105,7 @@ def _read(run: str | None, config: str | None) -> Holdings:
     return read_holdings(found.suite.paths, found.config.router if found.config is not None else None)
 
 
-def _print_json(rows: Sequence[Held] | Sequence[Balance]) -> None:
+def _print_json(rows: Sequence[Held] | Sequence[Balance] | Sequence[Listed]) -> None:
     """Amounts as text, without an exponent."""
     import msgspec
 
@@ -94,7 +122,7 @@ def _print_json(rows: Sequence[Held] | Sequence[Balance]) -> None:
     )
 
 
-def _complain(found: Holdings) -> None:
+def _complain(found: Holdings | OpenOrders) -> None:
     """What could not be read, after what could: the first error decides the exit code. Raises it."""
     for error in found.failures.values():
         raise error
@@ -140,6 +168,12 @@ def _totals(held: Sequence[Held]) -> list[tuple[str, ...]]:
 def _balance(one: Balance) -> tuple[str, ...]:
     figures = (_plain(each) for each in (one.total, one.available, one.locked, one.equity))
     return (one.account, one.strategy, one.currency, *figures, _utc(one.told_ns))
+
+
+def _order(one: Listed) -> tuple[str, ...]:
+    figures = (_plain(each) for each in (one.qty, one.filled, one.price, one.stop))
+    told = (one.venue, one.symbol, one.strategy, one.side, one.type or "-", one.tif or "-")
+    return (*told, *figures, _utc(one.sent_ns), one.id)
 
 
 def _plain(value: Decimal | None) -> str:

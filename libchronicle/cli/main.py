@@ -23,7 +23,7 @@ from libchronicle.cli.arguments import (
 from libchronicle.cli.backtest_commands import backtest_app
 from libchronicle.cli.bus_commands import bus_app
 from libchronicle.cli.etl_commands import etl_app
-from libchronicle.cli.holdings_commands import balances, positions
+from libchronicle.cli.holdings_commands import balances, orders, positions
 from libchronicle.cli.model_commands import model_app
 from libchronicle.cli.queue_commands import queue_app
 from libchronicle.cli.replay_check_command import replay_check
@@ -349,6 +349,7 @@ def native(
 
 app.command()(positions)
 app.command()(balances)
+app.command()(orders)
 app.command()(replay)
 app.command("replay-check")(replay_check)
 app.add_typer(queue_app, name="queue")

@@ -1,4 +1,4 @@
-"""`chronicle positions` and `chronicle balances`, on what a real router told, and after it has died."""
+"""`chronicle positions`, `balances` and `orders`, on what a real router told, and after it has died."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from typer.testing import CliRunner
 
 from libchronicle.cli.main import app
 from libchronicle.errors import ChronicleError
-from libchronicle.protocol import PositionReport, Side, TimeInForce
-from tests.services.router_bench import FeedWriter, Router, Strategy, order, until
+from libchronicle.protocol import (
+    CancelOrder,
+    OpenOrder,
+    OrderType,
+    PositionReport,
+    ReplaceOrder,
+    Side,
+    TimeInForce,
+)
+from tests.services.router_bench import BTC, FeedWriter, Router, Strategy, order, until
 
 ACCOUNTS = """
 [router.paper]
@@ -102,6 +110,29 @@ def test_what_open_orders_hold_back_is_told_with_the_next_fill_and_over_a_restar
         return told["alpha", "USDT"]["locked"]
 
     assert until(locked) == "9.00900000"  # 0.1 at 90, and its fee of 10 bps
+
+
+def test_open_orders_are_listed_until_they_end_over_a_restart_and_after_kill_9(desk: Desk) -> None:
+    alpha = desk.strategies[0]
+    assert desk.ask("orders").stdout == "no order is open\n"
+    plain = alpha.send(order(Side.BUY, 50, 9_980))
+    stop = alpha.send(order(Side.SELL, 40, 9_000, order_type=OrderType.STOP_LIMIT, stop_price=9_500))
+    gone = alpha.send(order(Side.BUY, 60, 9_970))
+    alpha.answer(alpha.send(CancelOrder(instrument_id=BTC, order_seq=gone, order_epoch=1)))
+    moved = alpha.send(ReplaceOrder(instrument_id=BTC, order_seq=plain, order_epoch=1, price=9_985, qty=70))
+    alpha.answer(moved)
+    first = desk.ask("orders", "--json")
+    assert [(one["id"], one["type"], one["price"], one["stop"], one["leaves"]) for one in first] == [
+        (f"1:{plain}", "LIMIT", "99.85", None, "0.070"),
+        (f"1:{stop}", "STOP_LIMIT", "90.00", "95.00", "0.040"),
+    ]
+    desk.router.kill()
+    assert desk.ask("orders", "--json") == first
+    desk.router.start()
+    until(lambda: any(isinstance(one, OpenOrder) for one in alpha.poll()))
+    assert desk.ask("orders", "--json") == first
+    text = desk.ask("orders").stdout.splitlines()[2].split()
+    assert text[3:10] == ["SELL", "STOP_LIMIT", "GTC", "0.04", "0", "90", "95"]
 
 
 def test_without_accounts_the_balance_is_what_trading_has_brought(tmp_path: Path) -> None:
