@@ -28,6 +28,7 @@ from libchronicle.strategy.source cimport Source
 from libchronicle.strategy.trace cimport StopMonitor
 
 from libchronicle.errors import CorruptError, NotReadyError
+from libchronicle.strategy.stopguard import CallbackHung
 
 cdef extern from *:
     """
@@ -180,7 +181,9 @@ cdef class LiveLoop:
             source.records += 1
             try:
                 called = self.give(source, &f)
-            except Exception:  # a rerun must come to the record that the strategy fell over
+            except CallbackHung:  # of that record a rerun would not come back
+                raise
+            except BaseException:  # a rerun must come to the record that the strategy fell over
                 self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, True)
                 raise
             self.recorder.dispatched(source.rank, f.seq, f.epoch, self.ctx.now, False, called or told)

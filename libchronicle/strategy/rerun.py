@@ -133,7 +133,7 @@ class _Rerun:
         self._adopted = False
         self._chunks: list[StateChunk] = []
         self._started = False
-        self._raised: Exception | None = None
+        self._raised: BaseException | None = None
         self._during = "at the start"
         self._steps: dict[type, Callable[[Any], None]] = {
             SessionSource: self._source,
@@ -177,9 +177,9 @@ class _Rerun:
             return
         try:
             step(record)
-        except (CorruptError, EnvironmentFault):
+        except (CorruptError, EnvironmentFault, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001  (out of the strategy's code, as it did live or not)
+        except BaseException as error:  # noqa: BLE001  (out of the strategy's code, as it did live or not)
             self._raised = error
             if isinstance(record, Dispatch):
                 self._hold_changes()
@@ -439,7 +439,9 @@ class _Rerun:
                     self.lifecycle.stop(stop.reason)  # it may have been on_stop
                 else:
                     self._start()
-            except Exception as error:  # noqa: BLE001  (whatever it was then)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  (whatever it was then)
                 self._raised = error
         recorded = stop.reason.removeprefix(FAILED)
         if recorded == CallbackHung.__name__:

@@ -203,6 +203,30 @@ def test_a_callback_that_raised_raises_again(scene: Scene) -> None:
     assert len(scene.router.cancel_alls()) == 1
 
 
+EXITS = """
+class Probe(Strategy):
+    def on_trade(self, ctx, trade):
+        ctx.send(trade.instrument.limit(Side.BUY, trade.price, 1000))
+        if trade.price == 7:
+            raise SystemExit(0)
+"""
+
+
+def test_a_strategy_that_exited_exits_again_and_one_that_exits_only_now_differs(scene: Scene) -> None:
+    scene.begin(EXITS)
+    scene.until_trading()
+    for price in range(3, 9):
+        scene.feed.trade(price)
+    wait_for(lambda: not scene.host.running)
+    source = scene.host.file.read_text()
+    verdict = rerun(scene)
+    assert verdict.difference is None, verdict.difference.lines()
+    assert verdict.unchecked == 0
+    for price in (5, 99):
+        other = rerun(scene, source.replace("== 7", f"== {price}"))
+        assert other.difference is not None, price
+
+
 def test_after_kill_9_what_the_journal_does_not_reach_is_counted(scene: Scene) -> None:
     run_at_random(scene, 300)
     scene.host.kill()
