@@ -141,7 +141,10 @@ def _value(found: Holdings, strategy: str, told: _Told, market: Marks, router: R
         so_far = beside.get(terms.settle_currency, Decimal(0))
         beside[terms.settle_currency] = None if worth is None or so_far is None else so_far + worth
     for currency, balance in sorted(told.balances.items()):
-        found.balances.append(_balance(strategy, currency, balance, beside.get(currency, Decimal(0))))
+        told_of = _balance(strategy, currency, balance, beside.get(currency, Decimal(0)))
+        if account is None:  # nothing is held back where none is kept
+            told_of = msgspec.structs.replace(told_of, locked=told_of.total - told_of.available)
+        found.balances.append(told_of)
 
 
 def _held(strategy: str, report: PositionReport, name: tuple[str, str], terms: InstrumentTerms) -> Held:
