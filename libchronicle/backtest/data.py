@@ -13,7 +13,7 @@ several     a list of these, merged by time, ties in the order of the list
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -49,8 +49,12 @@ class Data(Protocol):
         """Time of the first record, of these instruments where that can be told apart; None when there is none."""
         ...
 
-    def holds(self) -> frozenset[str] | None:
-        """Names of the instruments in it; None where only reading it would tell."""
+    def missing(self, names: Collection[str]) -> list[str]:
+        """Those of the instruments that it does not hold; none where only reading it would tell."""
+        ...
+
+    def names(self) -> frozenset[str]:
+        """The instruments in it, where that can be told."""
         ...
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
@@ -84,7 +88,7 @@ def _of_path(path: Path, definition: Instrument | None) -> Data:
         raw: list[Data] = [
             _QueueData(one.parent) for one in sorted(path.glob("market_data/queue/*/control.meta"))
         ]
-        return refined if not raw or refined.first_ns() is not None else _Several(raw)
+        return _Several(raw) if raw and refined.is_empty() else refined
     if path.suffix == ".parquet" and path.is_file():
         return _TapeData(_rows(_parquet(path), definition))
     if path.is_file():
@@ -99,8 +103,11 @@ class _TapeData:
     def first_ns(self, names: Collection[str] | None = None) -> int | None:
         return self._tape.first_ns if self._tape.records else None
 
-    def holds(self) -> frozenset[str] | None:
-        return None
+    def missing(self, names: Collection[str]) -> list[str]:
+        return []
+
+    def names(self) -> frozenset[str]:
+        return frozenset()
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         return [Opened(self._tape.source(), self._tape.feed)]
@@ -117,8 +124,11 @@ class _QueueData:
             first = reader.next()
             return None if first is None else first.ts_ns
 
-    def holds(self) -> frozenset[str] | None:
-        return None
+    def missing(self, names: Collection[str]) -> list[str]:
+        return []
+
+    def names(self) -> frozenset[str]:
+        return frozenset()
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         refs = queue_segments(self._path)  # where the last one's records end its writer stands, or stood
@@ -139,19 +149,38 @@ class _ArchiveData:
         self._archive = archive
 
     def first_ns(self, names: Collection[str] | None = None) -> int | None:
-        known = [stream for name, stream in self._streams() if names is None or name in names]
-        firsts = (next(iter(self._archive.read(one.venue, one.symbol, one.stream)), None) for one in known)
+        chosen = self.names() if names is None else names
+        readings = (self._archive.read(name, stream) for name in chosen for stream in _STREAMS)
+        firsts = (next(iter(reading), None) for reading in readings)
         return min((one.ts_ns for one in firsts if one is not None), default=None)
 
-    def holds(self) -> frozenset[str] | None:
-        return frozenset(name for name, _ in self._streams())
+    def missing(self, names: Collection[str]) -> list[str]:
+        return [name for name in names if not self._holds(name)]
 
-    def _streams(self) -> Iterator[tuple[str, Stream | QueueSource]]:
-        """Of instruments, by name: archived ones, and those that all still lie in the queues before the archive."""
+    def names(self) -> frozenset[str]:
+        archived = {(one.venue, one.symbol) for one in self._archive.streams() if one.stream in _STREAMS}
+        waiting = {(one.venue, one.symbol) for one in self._queues() if one.stream in _STREAMS}
+        return frozenset(f"{venue}:{symbol}" for venue, symbol in archived | waiting)
+
+    def is_empty(self) -> bool:
+        """Has nothing been refined for it yet?"""
+        archived = any(one.stream in _STREAMS for one in self._archive.layout.partitions())
+        begun = (queue_segments(one.path) for one in self._queues() if one.stream in _STREAMS)
+        return not archived and not any(begun)
+
+    def _holds(self, name: str) -> bool:
+        """Archived, on whichever date, or still in the queues before the archive."""
+        venue, _, symbol = name.partition(":")
+        for stream in _STREAMS:
+            if next(self._archive.layout.partitions(venue, symbol, stream), None) is not None:
+                return True
+            if any(one.path.is_dir() for one in self._archive.catalog.sources(Stream(venue, symbol, stream))):
+                return True
+        return False
+
+    def _queues(self) -> Iterable[QueueSource]:
         paths = self._archive.catalog.paths
-        for one in (*self._archive.streams(), *(queues_on_bus(paths) if paths is not None else ())):
-            if one.stream in _STREAMS.values():
-                yield f"{one.venue}:{one.symbol}", one
+        return () if paths is None else queues_on_bus(paths)
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         found = []
@@ -163,15 +192,15 @@ class _ArchiveData:
                 since = start_ns if book.book is None else book.from_ns
                 if book.definition is not None:
                     found.append(Opened(_told(venue, book.definition, since or start_ns).source(), venue))
-            for kind in ("book", "trade", "quote"):
+            for kind in _STREAMS:
                 if kind != "quote" or "quote" in kinds:
                     begin = since if kind == "book" else start_ns
-                    reading = self._archive.read(venue, symbol, _STREAMS[kind], begin, end_ns)
+                    reading = self._archive.read(venue, symbol, kind, begin, end_ns)
                     found.append(Opened(ReadingSource(reading), venue))
         return found
 
 
-_STREAMS = {"book": "book", "trade": "trade", "quote": "quote"}
+_STREAMS = ("book", "trade", "quote")
 
 
 def _told(venue: str, definition: bytes, ts_ns: int) -> Tape:
@@ -187,10 +216,14 @@ class _Several:
     def first_ns(self, names: Collection[str] | None = None) -> int | None:
         return min((ns for part in self._parts if (ns := part.first_ns(names)) is not None), default=None)
 
-    def holds(self) -> frozenset[str] | None:
-        parts = [part.holds() for part in self._parts]
-        known = [one for one in parts if one is not None]
-        return frozenset().union(*known) if len(known) == len(parts) else None
+    def missing(self, names: Collection[str]) -> list[str]:
+        left = list(names)
+        for part in self._parts:
+            left = part.missing(left)
+        return left
+
+    def names(self) -> frozenset[str]:
+        return frozenset().union(*(part.names() for part in self._parts))
 
     def open(self, wanted: Kinds, start_ns: int | None, end_ns: int | None) -> list[Opened]:
         return [opened for part in self._parts for opened in part.open(wanted, start_ns, end_ns)]

@@ -60,7 +60,7 @@ class BacktestRunner:
 
     data         an archive, queue, recorded file, rows or records: see `libchronicle.backtest.data`
     start, end   ns, ISO 8601 text or datetime; given are start <= time < end, records before `start` warm the books; without a
-                 start it is the first record of what the strategy listens to
+                 start it is the first record of the instruments named here, or else of those that on_start subscribes
     instruments  names (`venue:SYMBOL`) subscribed beside what on_start subscribes, or their kinds (book, trade, quote) by name
     missing      refuse | skip: what to do with an instrument that the data does not hold
     definition   what rows are of (a protocol Instrument)
@@ -304,12 +304,9 @@ class _Run:
     def _begin(self) -> int:
         """The strategy's start, which says what it listens to; the time of it."""
         settings = self._settings
-        first = settings._data.first_ns()
-        if first is None:
-            raise NoData(where="BacktestRunner", reason="the data holds no record")
-        start = first if settings._start is None else settings._start
-        self._set_now(start)
         self._subscribed = self._held(settings._instruments)
+        start = self._first_ns() if settings._start is None else settings._start
+        self._set_now(start)
         self.dispatcher.subscribe(self._subscribed)
         self._start_strategy()
         chosen = self.ctx.close_subscriptions()
@@ -319,15 +316,23 @@ class _Run:
         if not self._subscribed:
             reason = "the strategy listens to nothing: name instruments=, or ctx.subscribe in on_start"
             raise NoData(where="BacktestRunner", reason=reason)
-        first = settings._data.first_ns(self._subscribed) or first
+        first = self._first_ns()
         if settings._end is not None and settings._end <= first:
             begins = f"the data begins at {_utc(first)}"
             reason = f"no record before the end asked for, {_utc(settings._end)}; {begins}"
             raise NoData(where="BacktestRunner", reason=reason)
-        if settings._start is None and first > start:  # what else the data holds began earlier
+        if settings._start is None and first > start:  # none was named before, and others began earlier
             start = first
             self._set_now(start)
         return start
+
+    def _first_ns(self) -> int:
+        """Of the instruments known so far; of all there are while none is."""
+        first = self._settings._data.first_ns(self._subscribed or None)
+        if first is None:
+            where = ", ".join(sorted(self._subscribed)) or "BacktestRunner"
+            raise NoData(where=where, reason="the data holds no record")
+        return first
 
     def _set_now(self, now: int) -> None:
         self.ctx.set_now(now)
@@ -347,10 +352,9 @@ class _Run:
 
     def _held(self, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """Those that the data holds. Raises NoData for another one."""
-        held = self._settings._data.holds()
-        absent = [] if held is None else sorted(name for name in wanted if name not in held)
+        absent = sorted(self._settings._data.missing(wanted))
         if absent and not self._settings._skips:
-            there = ", ".join(sorted(held or ())) or "nothing"
+            there = ", ".join(sorted(self._settings._data.names())) or "nothing"
             raise NoData(where=", ".join(absent), reason=f"the data does not hold it; there is {there}")
         return {name: kinds for name, kinds in wanted.items() if name not in absent}
 

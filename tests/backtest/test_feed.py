@@ -10,7 +10,7 @@ import pytest
 
 from libchronicle.backtest import BacktestRunner
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import NoData, ReplayGap
+from libchronicle.errors import BadSegment, NoData, ReplayGap
 from libchronicle.protocol import BookDelta, BookSnapshot, Gap, GapReason, Instrument, Trade, instrument_id
 from libchronicle.queue import Queue, QueueConfig
 from libchronicle.strategy import Book, Context, FeedState, Strategy
@@ -220,6 +220,18 @@ def test_a_run_begins_with_its_instruments_whatever_else_was_recorded_earlier(tm
     assert BacktestRunner(tmp_path).run(Watcher(NAME, other)).start_ns == START
     with pytest.raises(NoData, match="no record before the end"):
         BacktestRunner(tmp_path, end=later).run(Watcher(other))
+
+
+@pytest.mark.parametrize("start", [None, START])
+def test_what_a_run_does_not_ask_for_is_not_looked_at(tmp_path: Path, start: int | None) -> None:
+    other = "made-up:BBBUSD"
+    archive(tmp_path, market(300))
+    archive(tmp_path, market(300, name=other), name=other)
+    for segment in tmp_path.glob("**/BBBUSD/**/*.q"):
+        segment.write_bytes(b"nothing that was ever a segment" * 200)
+    assert BacktestRunner(tmp_path, start=start, instruments=[NAME]).run(Clock()).messages > 300
+    with pytest.raises(BadSegment):
+        BacktestRunner(tmp_path, start=start, instruments=[other]).run(Clock(other))
 
 
 def test_data_without_a_snapshot_records_or_place_is_told() -> None:
