@@ -131,6 +131,10 @@ class BusPaths:
     def errors(self, name: str) -> Path:
         return self.services_dir / f"{encode_name(name, 'service')}.errors"
 
+    @property
+    def market_board(self) -> Path:
+        return self.services_dir / "router.market"
+
     # ------------------------------------------------------------ the rest
 
     @property

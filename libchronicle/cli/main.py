@@ -190,6 +190,27 @@ def kill(
 
 
 @app.command()
+def market(
+    instruments: Annotated[
+        list[str] | None, typer.Argument(metavar="[INSTRUMENT]...", help="venue:SYMBOL; all without one.")
+    ] = None,
+    run: RunOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Best bid and ask of every instrument, as the router has them now; also whether there is a market at all.
+
+    \b
+    Examples:
+      chronicle market
+      chronicle market binance-spot:BTCUSDT --json
+    """
+    from libchronicle.cli.market_view import run_market
+
+    run_market(run, config, instruments or [], as_json=as_json)
+
+
+@app.command()
 def errors(
     daemon: Annotated[str | None, typer.Argument(metavar="[DAEMON]", help="Of this one only.")] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="How many.")] = 50,

@@ -1,11 +1,13 @@
-"""The router's counters, copied into the shared counters file at every heartbeat."""
+"""The router's counters and markets, copied into the files that others look at, at every heartbeat."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from libchronicle.bus.market_board import MarketBoardWriter
 from libchronicle.counters import Counter, CounterFile, ErrorLog
 from libchronicle.protocol import CancelAll, CancelOrder, NewOrder, RejectCode, ReplaceOrder
+from services.router.board import Board
 from services.router.engine import Engine
 from services.router.market import MarketData
 
@@ -23,11 +25,12 @@ LATENCY_BOUNDS_NS = tuple(
 
 
 class RouterMetrics:
-    """One file; `messages_total` counts market records and requests alike."""
+    """`messages_total` counts market records and requests alike."""
 
-    def __init__(self, counters: Path, errors: Path, daemon: str) -> None:
+    def __init__(self, counters: Path, errors: Path, board: Path, daemon: str) -> None:
         counters.parent.mkdir(parents=True, exist_ok=True)
         self.file = CounterFile.create(counters, daemon)
+        self._board = Board(MarketBoardWriter(board))
         self.errors = ErrorLog(errors)
         counter, gauge = self.file.counter, self.file.gauge
         self._messages = counter("messages_total", "market records and requests read")
@@ -57,7 +60,7 @@ class RouterMetrics:
         self._frames = 0  # of readers that were replaced
 
     def publish(self, engine: Engine, markets: MarketData, killed: bool) -> None:
-        """One store per counter, and the heartbeat."""
+        """One store per counter, the markets that changed, and the heartbeat."""
         feeds = markets.feeds.values()
         requests = sum(engine.requests.values())
         self._messages.set(self._frames + sum(feed.reader.frames for feed in feeds) + requests)
@@ -75,6 +78,7 @@ class RouterMetrics:
         for name, client in engine.state.clients.items():
             if client.paused or name in self._strategy_killed:
                 self._killed_gauge(name).set(client.paused)
+        self._board.show(markets, engine.state.definitions)
         self.file.heartbeat()
 
     def _killed_gauge(self, strategy: str) -> Counter:
@@ -94,5 +98,6 @@ class RouterMetrics:
         self.file.set_state(text)
 
     def close(self) -> None:
+        self._board.close()
         self.file.close()
         self.errors.close()

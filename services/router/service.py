@@ -83,7 +83,10 @@ class RouterService:
         self.settings = settings_of_host(config)
         self.log = log
         self.paths = BusPaths(config.bus.root_path, config.bus.hot_path)
-        self.metrics = RouterMetrics(self.paths.counters("router"), self.paths.errors("router"), "router")
+        paths = self.paths
+        self.metrics = RouterMetrics(
+            paths.counters("router"), paths.errors("router"), paths.market_board, "router"
+        )
         self.switch = KillSwitch(self.paths.kill_word)
         self.session: Publisher = Queue.open_publisher(self.paths.session("router"), SESSION)
         if self.session.mended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -29,6 +30,10 @@ DAEMONS = [
 ]
 
 
+def shown_market(suite: LiveSuite) -> set[str]:
+    return {row["state"] for row in json.loads(suite.chronicle("market", "--json").stdout)}
+
+
 def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(
     live_suite: LiveSuite,
 ) -> None:
@@ -44,6 +49,11 @@ def test_up_makes_every_daemon_healthy_down_stops_all_and_up_resumes_the_queues(
     port = live_suite.tables["exporter"]["port"]
     metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20).read().decode()
     assert 'chronicle_up{daemon="router"} 1.0' in metrics
+
+    live_suite.wait_until(lambda: shown_market(live_suite) == {"ok"}, "every instrument has a market")
+    one = json.loads(live_suite.chronicle("market", "binance-spot:BTCUSDT", "--json").stdout)[0]
+    assert 0 < float(one["bid"]) < float(one["ask"]), one
+    assert "binance-spot:BTCUSDT" in live_suite.chronicle("market").stdout
 
     again = live_suite.chronicle("up")
     assert "already running, nothing changed" in again.stdout

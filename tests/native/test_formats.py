@@ -13,6 +13,7 @@ import pytest
 
 from libchronicle.bus.kill_word import KillWord
 from libchronicle.bus.lease import LEASE_SIZE, Lease
+from libchronicle.bus.market_board import MarketBoardWriter
 from libchronicle.bus.paths import BusPaths
 from libchronicle.counters import CounterFile, ErrorLog, layout
 from libchronicle.queue import Queue, QueueConfig
@@ -118,6 +119,34 @@ def test_the_counters_file(tmp_path: Path) -> None:
     assert struct.unpack_from("<q", raw, slots)[0] == 7
     assert len(raw) == slots + layout.CAPACITY * layout.SLOT_BYTES
     file.close()
+
+
+def test_the_market_board(tmp_path: Path) -> None:
+    board = MarketBoardWriter(tmp_path / "x.market", cells=3)
+    board.claim(77, "v:S", -2, -8)
+    for n in (1, 2):
+        board.put(77, True, n, 10 * n, (100 * n, 1000 * n), (200 * n, 2000 * n))
+    raw = (tmp_path / "x.market").read_bytes()
+    head = table("Market board")
+    cell = table("Market board", "field of a cell")
+    market = table("Market board", "field of a market")
+    assert raw[:8] == b"CHRBOARD"
+    assert [struct.unpack_from("<I", raw, head[name][0])[0] for name in ("version", "cells", "used")] == [
+        1,
+        3,
+        1,
+    ]
+    assert sum(size for _, size in head.values()) == 64
+    assert sum(size for _, size in cell.values()) == 256
+    assert sum(size for _, size in market.values()) == cell["market_odd"][1] == 64
+    assert len(raw) == 64 + 3 * 256
+    own = raw[64:320]
+    assert struct.unpack_from("<QQii", own) == (2, 77, -2, -8)
+    assert own[cell["name"][0] :].startswith(b"v:S\0")
+    for name, n in (("market_odd", 1), ("market_even", 2)):
+        fields = ("recv_ts", "update_id", "bid_price", "bid_qty", "ask_price", "ask_qty", "flags")
+        found = [struct.unpack_from("<q", own, cell[name][0] + market[field][0])[0] for field in fields]
+        assert found == [n, 10 * n, 100 * n, 1000 * n, 200 * n, 2000 * n, 1]
 
 
 def test_the_error_log(tmp_path: Path) -> None:
