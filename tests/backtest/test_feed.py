@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,25 @@ def test_what_was_never_archived_is_found_in_its_queues_beside_what_was(tmp_path
     in_memory = Watcher(other)
     BacktestRunner(tape(records)).run(in_memory)
     assert watcher.seen == in_memory.seen
+
+
+def test_what_was_recorded_gives_the_same_raw_and_refined(tmp_path: Path) -> None:
+    raw = queue(BusPaths(tmp_path).raw("made-up"), market(600))
+    before = Watcher()
+    BacktestRunner(tmp_path).run(before)
+    command = [
+        str(Path(sys.executable).with_name("chronicle")),
+        "etl",
+        "run",
+        "made-up",
+        "--run",
+        str(tmp_path),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    raw.rename(tmp_path / "elsewhere")
+    refined = Watcher()
+    assert BacktestRunner(tmp_path, gaps="stop").run(refined).messages > 600
+    assert refined.seen == before.seen
 
 
 def test_a_run_begins_with_its_instruments_whatever_else_was_recorded_earlier(tmp_path: Path) -> None:
