@@ -79,7 +79,7 @@ def test_the_suite_survives_kill_9_of_each_daemon_in_turn_ten_times(
     recordings = [chronicle_data / "binance" / market / "btcusdt_20240808.gz" for market in ("spot", "usdm")]
     flags = [flag for recording in recordings for flag in ("--recording", str(recording))]
     with LiveSuite.of_deployment(tmp_path, project_root / "deploy") as suite:
-        suite.chronicle("up", *flags, "--speed", "20")
+        suite.chronicle("up", *flags, "--speed", "5")
         crash_in_turn(suite, ROUNDS)
         suite.chronicle("down")
         the_journals_agree(suite)
