@@ -4,8 +4,8 @@
     mm100    quotes both sides on a 100 ms timer
     mmfeed   quotes both sides on every message
 
-`*_rows_per_s`: price levels and trades over the wall time of the run; opening the data apart (`load_s`: of the rows into
-memory). Medians. `rss_mb`, `rss_mb_tenfold`: most memory of a process that runs `mm100` from a queue, and from one of ten times
+`*_rows_per_s`: price levels and trades over the wall time of the run, the sources taking turns; opening the data apart
+(`load_s`: of the rows into memory). Medians. `rss_mb`, `rss_mb_tenfold`: most memory of a process that runs `mm100` from a queue, and from one of ten times
 the rows. With --peers, or --peer NAME: other engines on the same rows and the same quoting rule, in the same run;
 `*_ratio`: ours over the fastest of theirs.
 """
@@ -52,8 +52,11 @@ def _measure(sources: dict[str, Any], options: BenchOptions) -> dict[str, Any]:
     runs: list[BacktestResult] = []
     with undisturbed(options.pair()[0]):
         for workload, strategy in WORKLOADS.items():
-            for suffix, data in sources.items():
-                runs = [runner_over(data).run(strategy(NAME)) for _ in range(repeats)]
+            by_source: dict[str, list[BacktestResult]] = {suffix: [] for suffix in sources}
+            for _ in range(repeats):
+                for suffix, data in sources.items():  # in turn: what slows the machine down slows all of them
+                    by_source[suffix].append(runner_over(data).run(strategy(NAME)))
+            for suffix, runs in by_source.items():
                 if len({one.hash for one in runs}) != 1:
                     raise RuntimeError(f"two runs of {workload} had different hashes")
                 rate = runs[0].rows / median(one.wall_s for one in runs)
