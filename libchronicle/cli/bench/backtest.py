@@ -5,9 +5,9 @@
     mmfeed   quotes both sides on every message
 
 `*_rows_per_s`: price levels and trades over the wall time of the run, the sources taking turns; opening the data apart
-(`load_s`: of the rows into memory). Medians. `rss_mb`, `rss_mb_tenfold`: most memory of a process that runs `mm100` from a queue, and from one of ten times
-the rows. With --peers, or --peer NAME: other engines on the same rows and the same quoting rule, in the same run;
-`*_ratio`: ours over the fastest of theirs.
+(`load_s`: of the rows into memory). Medians. `rss_mb`, `rss_mb_tenfold`: most memory of a process that runs `mm100` from a
+queue, and from one of ten times the rows. With --peers, or --peer NAME: other engines on the same rows and the same quoting
+rule, in the same run; `*_ratio`: ours over the fastest of theirs.
 """
 
 from __future__ import annotations
