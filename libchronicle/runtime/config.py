@@ -60,9 +60,22 @@ CONFIG_VERSION = 1
 Venue = Literal["binance-spot", "binance-usdm"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Core = Annotated[int, msgspec.Meta(ge=-1, le=4095)]
-Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$")]
-Money = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,8})?$")]  # fits a mantissa at 1e-8
-Secret = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,128}$")]
+Amount = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$", description='a decimal number in quotes, e.g. "0.25"'
+    ),
+]
+Money = Annotated[  # fits a mantissa at 1e-8
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{1,10}(\.[0-9]{1,8})?$",
+        description='a decimal number in quotes, with at most 10 digits before the point and 8 after it, e.g. "0.25"',
+    ),
+]
+Secret = Annotated[
+    str, msgspec.Meta(pattern=r"^[!-~]{1,128}$", description="1 to 128 visible ASCII characters")
+]
 Bps = Annotated[float, msgspec.Meta(ge=-100, le=1000)]
 Micros = Annotated[float, msgspec.Meta(ge=0, le=60_000_000)]  # up to a minute
 Speed = Annotated[float, msgspec.Meta(gt=0)]  # inf is one; `check_exchange` knows the rest

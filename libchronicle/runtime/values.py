@@ -54,10 +54,21 @@ def _problem(reason: str, kind: Any, value: Any) -> str:
         return f"expected a list of {allowed(items[0])}, got {shown(value)}"
     if "`str" in reason and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f'write it in quotes: "{value}"'
-    if "matching regex" in reason:
-        return f'expected a decimal number in quotes, e.g. "0.25", got {shown(value)}'
+    if described := _described(kind, reason):
+        return f"expected {described}, got {shown(value)}"
     reason = reason.replace("`", "").replace(" | null", "").removesuffix(" - at $")
     return f"{reason[:1].lower()}{reason[1:]}; the value is {shown(value)}"
+
+
+def _described(kind: Any, reason: str) -> str:
+    """What the text within `kind` may be whose pattern the reason names; "" where there is none."""
+    for one in typing.get_args(kind):
+        if isinstance(one, msgspec.Meta):
+            if one.pattern and (one.pattern in reason or repr(one.pattern) in reason):
+                return one.description or ""
+        elif found := _described(one, reason):
+            return found
+    return ""
 
 
 def allowed(kind: Any) -> str:

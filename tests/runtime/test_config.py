@@ -287,6 +287,11 @@ def test_strategies_are_the_tomls_of_their_directory(tmp_path: Path) -> None:
             r"exchange\.accounts\.alice\.secret: missing",
         ),
         ('[exchange.accounts."a key"]\nsecret = "s"', r"exchange\.accounts\.a key: is no API key"),
+        ('[exchange.accounts.alice]\nsecret = ""', r"secret: expected 1 to 128 visible ASCII characters"),
+        (
+            '[exchange.accounts.alice]\nsecret = "s"\nbalances = { USDT = "90000000000" }',
+            r"balances: expected a decimal number in quotes, with at most 10 digits before the point",
+        ),
         (
             '[exchange.accounts.alice]\nsecret = "s"\nbalances = { usdt = "1" }',
             r"exchange\.accounts\.alice\.balances: 'usdt' is no asset",
