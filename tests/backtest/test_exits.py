@@ -49,16 +49,32 @@ def closing(result: BacktestResult) -> list[int]:
     return [row for row in range(len(result.orders)) if reducing[row] and kinds[row] == OrderType.MARKET]
 
 
-@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
-@pytest.mark.parametrize(
-    "exits", [{"stop_loss_bps": 3}, {"take_profit_bps": 3}, {"stop_loss_atr": "2", "atr_bar_s": 0.05}]
+OF_PRICE, OF_PROFIT, OF_RANGE = (
+    {"stop_loss_bps": 3},
+    {"take_profit_bps": 3},
+    {"stop_loss_atr": "2", "atr_bar_s": 0.05},
 )
-def test_the_position_is_left_when_the_level_is_reached(side: Side, exits: dict[str, object]) -> None:
-    assert len(run(side).fills) == 1
+
+
+@pytest.mark.parametrize(
+    ("side", "exits", "left"),
+    [
+        (Side.BUY, OF_PRICE, True),
+        (Side.SELL, OF_PRICE, True),
+        (Side.BUY, OF_PROFIT, False),  # the market never rises so far
+        (Side.SELL, OF_PROFIT, True),
+        (Side.BUY, OF_RANGE, True),
+        (Side.SELL, OF_RANGE, False),
+    ],
+)
+def test_the_position_is_left_when_the_level_is_reached(
+    side: Side, exits: dict[str, object], left: bool
+) -> None:
+    held = 5 if side == Side.BUY else -5
+    assert run(side).fills["position"].tolist() == [held]
     result = run(side, **exits)
-    if closing(result):
-        assert len(closing(result)) == 1
-        assert result.fills["position"][-1] == 0
+    assert len(closing(result)) == left
+    assert result.fills["position"][-1] == (0 if left else held)
     other = "take_profit_bps" if "take_profit_bps" not in exits else "stop_loss_bps"
     both = run(side, **exits, **{other: 3})
     assert len(closing(both)) == 1
