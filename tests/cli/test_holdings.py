@@ -141,11 +141,10 @@ def test_without_accounts_the_balance_is_what_trading_has_brought(tmp_path: Path
         assert desk.ask("positions").stdout == "no strategy has traded yet\n"
         assert desk.ask("balances").stdout == "no strategy was told a balance yet\n"
         desk.take("alpha", Side.BUY, 100, 10_010)
+        desk.feed.snapshot(bids=((10_100, 5),), asks=((10_120, 5),))
         (cash,) = desk.ask("balances", "--json")
-        assert (cash["total"], cash["equity"]) == (
-            "0.00000000",
-            "-0.01000000",
-        )  # 0.1 bought at 100.10, worth 100
+        assert (cash["total"], cash["locked"]) == ("0.00000000", "0.00000000")
+        assert cash["equity"] == "0.10000000"  # 0.1 bought at 100.10, worth 101.10
     finally:
         desk.close()
 
