@@ -22,12 +22,22 @@ from services.router.rerun import rerun_router
 from tests.services.paper_desk import PaperDesk, Scripted, heard_in
 from tests.services.router_bench import FeedWriter, Router, Strategy, order, until
 
-SPOT = "binance-spot:BTCUSDT"
-CASH = {"USDT": "1000000", "BTC": "100"}
-CONFIG = RouterConfig(
-    valid_for_ms=3_600_000,
-    paper=PaperConfig(cash=CASH, fees={"*": FeesConfig(maker_bps=1.0, taker_bps=5.0)}),
-)
+SPOT, USDM = "binance-spot:BTCUSDT", "binance-usdm:BTCUSDT"
+CASH = {
+    SPOT: {"USDT": "1000000", "BTC": "100"},
+    USDM: {"USDT": "12000"},
+}  # the second one's does not always do
+LEVERAGE = {SPOT: None, USDM: 5.0}
+
+
+def config(name: str) -> RouterConfig:
+    leverage = LEVERAGE[name]
+    paper = PaperConfig(
+        cash=CASH[name],
+        leverage={"*": leverage} if leverage else {},
+        fees={"*": FeesConfig(maker_bps=1.0, taker_bps=5.0)},
+    )
+    return RouterConfig(valid_for_ms=3_600_000, paper=paper)
 
 
 class Busy(Scripted):
@@ -48,17 +58,21 @@ class Busy(Scripted):
 
 
 @functools.cache
-def backtested(seed: int) -> tuple[Tape, Busy]:
-    tape = sample_market(SPOT, seconds=3, seed=seed)
-    strategy = Busy(SPOT, seed)
-    runner = BacktestRunner(tape, instruments=[SPOT], cash=CASH, fees=MakerTaker(1, 5), guard="off")
+def backtested(name: str, seed: int) -> tuple[Tape, Busy]:
+    tape = sample_market(name, seconds=3, seed=seed)
+    strategy = Busy(name, seed)
+    runner = BacktestRunner(
+        tape, instruments=[name], cash=CASH[name], leverage=LEVERAGE[name], fees=MakerTaker(1, 5), guard="off"
+    )
     runner.run(strategy)
     return tape, strategy
 
 
-def on_paper(tape: Tape, strategy: Busy, restarts: str, seed: int, *, remembers: bool = True) -> PaperDesk:
+def on_paper(
+    name: str, tape: Tape, strategy: Busy, restarts: str, seed: int, *, remembers: bool = True
+) -> PaperDesk:
     rng = random.Random(seed)
-    desk = PaperDesk(CONFIG, tape, remembers=remembers)
+    desk = PaperDesk(config(name), tape, remembers=remembers)
     for one in strategy.sent:
         if restarts and rng.random() < 0.15:
             if restarts == "in order":
@@ -70,10 +84,11 @@ def on_paper(tape: Tape, strategy: Busy, restarts: str, seed: int, *, remembers:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", [SPOT, USDM])
 @pytest.mark.parametrize("restarts", ["", "in order", "kill -9"])
-def test_paper_with_restarts_fills_as_a_backtest_does(restarts: str, seed: int) -> None:
-    tape, strategy = backtested(seed)
-    desk = on_paper(tape, strategy, restarts, seed)
+def test_paper_with_restarts_fills_as_a_backtest_does(restarts: str, name: str, seed: int) -> None:
+    tape, strategy = backtested(name, seed)
+    desk = on_paper(name, tape, strategy, restarts, seed)
     again = heard_in(desk.events())
     assert again == strategy.heard[: len(again)]
     assert len(again) > 100
@@ -83,8 +98,8 @@ def test_paper_with_restarts_fills_as_a_backtest_does(restarts: str, seed: int) 
 
 @pytest.mark.parametrize("restarts", ["in order", "kill -9"])
 def test_a_router_that_remembered_nothing_would_fill_otherwise(restarts: str) -> None:
-    tape, strategy = backtested(1)
-    again = heard_in(on_paper(tape, strategy, restarts, 1, remembers=False).events())
+    tape, strategy = backtested(SPOT, 1)
+    again = heard_in(on_paper(SPOT, tape, strategy, restarts, 1, remembers=False).events())
     assert again != strategy.heard[: len(again)]
 
 
