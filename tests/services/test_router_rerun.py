@@ -25,10 +25,13 @@ from libchronicle.protocol import (
     Gap,
     GapReason,
     NewOrder,
+    OpenOrder,
     OrderFlags,
     ReplaceOrder,
     RiskEvent,
+    SessionStart,
     Side,
+    StateChange,
     StateChunk,
     TimeInForce,
     TimerFired,
@@ -178,13 +181,17 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
 
 
 def forget_settings(path: Path) -> None:
-    """The journal as an older router has written it."""
+    """The journal as an older router has written it: without settings, and without what the venue remembers."""
     with Queue.open_subscriber(path, None, start="earliest") as reader:
         records = [(one.type_id, bytes(one), one.ts_ns) for one in reader.drain(1 << 20)]
     shutil.rmtree(path)
+    in_checkpoint = False
     with Queue.open_publisher(path, SMALL) as writer:
         for kind, payload, ts_ns in records:
-            if kind != StateChunk.TEMPLATE_ID:
+            if kind in (SessionStart.TEMPLATE_ID, StateChange.TEMPLATE_ID):  # READY ends it
+                in_checkpoint = kind == SessionStart.TEMPLATE_ID
+            is_note = kind == OpenOrder.TEMPLATE_ID and not in_checkpoint
+            if kind != StateChunk.TEMPLATE_ID and not is_note:
                 writer.append(kind, payload, ts_ns)
 
 
