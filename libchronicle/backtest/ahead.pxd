@@ -2,6 +2,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from libchronicle.backtest.clearing cimport Clearing
 from libchronicle.native.hot cimport chr_frame
+from libchronicle.protocol.layout cimport CHR_TRADE, CHR_TRADE_BLOCK, chr_trade_t
+from libchronicle.protocol.sbe cimport chr_block
 from libchronicle.replay.merging cimport Merged
 from libchronicle.sim.latency cimport LatencyModel
 
@@ -10,6 +12,12 @@ cdef struct chr_shown:             # an instrument as the venue shows it
     uint64_t id
     void *book                     # a Book, borrowed
     int slot                       # -1: not defined yet
+
+
+cdef inline bint chr_could_be(const chr_frame *f) noexcept nogil:
+    """Whether a Trade can be read, and is not of less than nothing."""
+    cdef const chr_trade_t *trade = <const chr_trade_t *>chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK)
+    return trade != NULL and trade.qty >= 0
 
 
 cdef class Ahead:

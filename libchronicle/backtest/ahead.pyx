@@ -12,7 +12,7 @@ from libchronicle.book.books cimport chr_books
 from libchronicle.book.l2 cimport CHR_L2_APPLIED, chr_l2
 from libchronicle.native.core cimport CHR_TYPE_LOST
 from libchronicle.native.hot cimport chr_frame
-from libchronicle.protocol.layout cimport CHR_BOOK_DELTA, CHR_BOOK_MODE_L3, CHR_INSTRUMENT, CHR_ORDER_ADD, CHR_ORDER_EXECUTE
+from libchronicle.protocol.layout cimport CHR_BOOK_DELTA, CHR_BOOK_MODE_L3, CHR_BOOK_RESET, CHR_INSTRUMENT, CHR_ORDER_ADD, CHR_ORDER_EXECUTE, CHR_TRADE
 from libchronicle.protocol.sbe cimport chr_instrument_of
 from libchronicle.replay.merging cimport Merged
 from libchronicle.sim.latency cimport latency_model
@@ -106,7 +106,10 @@ cdef class Ahead:
         definition = Definition.decode(<bytes>f.payload[: f.size])
         if definition.book_mode == CHR_BOOK_MODE_L3:
             book.hold_orders()
+        cdef bint was_valid = book.b.valid
         book.apply(f)
+        if self.ignores and was_valid and not book.b.valid:
+            book.trust()
         self.shown[at].slot = self.venue.define(self.instruments[at], definition, book)
         return 0
 
@@ -118,7 +121,13 @@ cdef class Ahead:
             book.lose()
         if is_order and one.slot < 0 and book.b.applied == 0:
             book.hold_orders()  # nothing has defined it yet
+        if f.type_id == CHR_TRADE and not chr_could_be(f):
+            if not self.ignores:
+                book.lose()
+            return 0
         cdef int result = book.apply(f)
+        if self.ignores and was_valid and not book.b.valid and f.type_id != CHR_BOOK_RESET:
+            book.trust()
         if one.slot < 0 or f.ts_ns < self.start_ns:
             return 0
         if is_order and was_valid and not book.b.valid:

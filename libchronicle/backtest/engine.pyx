@@ -28,7 +28,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint3
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from libchronicle.backtest.ahead cimport Ahead
+from libchronicle.backtest.ahead cimport Ahead, chr_could_be
 from libchronicle.backtest.hashing cimport chr_fold
 from libchronicle.backtest.outbox cimport chr_report
 from libchronicle.backtest.sink cimport BacktestSink, chr_lanes_at, chr_lanes_due, chr_lanes_pop, chr_request
@@ -46,11 +46,9 @@ from libchronicle.protocol.layout cimport (
     CHR_ORDER_ADD,
     CHR_ORDER_EXECUTE,
     CHR_TRADE,
-    CHR_TRADE_BLOCK,
     CHR_VENUE_STATUS,
-    chr_trade_t,
 )
-from libchronicle.protocol.sbe cimport chr_block, chr_instrument_of
+from libchronicle.protocol.sbe cimport chr_instrument_of
 from libchronicle.replay.merging cimport Merged
 from libchronicle.sim.matcher cimport chr_sim_next_expiry
 from libchronicle.strategy.dispatch cimport Dispatcher
@@ -311,6 +309,7 @@ cdef class BacktestEngine:
             self.broken(listing, f, source, "update ids are missing before a delta")
             if listing.quarantined:
                 return 0
+            was_valid = listing.book.valid  # that gap has been told
         self.dispatcher.feed_name = <str>self.feeds[source]
         self.dispatcher.market(f, source + 1, muted)
         if listing.book.valid:
@@ -334,8 +333,7 @@ cdef class BacktestEngine:
 
     cdef bint trade_record(self, chr_listing *listing, const chr_frame *f, uint32_t source, bint muted) except -1:
         """False: it is no trade that there could be, so nobody hears of it."""
-        cdef const chr_trade_t *trade = <const chr_trade_t *>chr_block(f.payload, f.size, CHR_TRADE, CHR_TRADE_BLOCK)
-        if trade == NULL or trade.qty < 0:
+        if not chr_could_be(f):
             self.refused += 1
             self.dispatcher.feed_name = self.feeds[source]
             self.broken(listing, f, source, "a trade that cannot be read")

@@ -24,6 +24,7 @@ cdef class Book:
 
     cdef int hold_orders(self) except -1
     cdef int lose(self) noexcept
+    cdef int trust(self) noexcept
     cdef str reason(self, int result)
 
     cdef object _price(self, int side)

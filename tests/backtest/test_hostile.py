@@ -9,9 +9,18 @@ from typing import Any
 
 import pytest
 
-from libchronicle.backtest import BacktestRunner, Plan, sweep
+from libchronicle.backtest import BacktestResult, BacktestRunner, ConstantLatency, Plan, ProbQueue, sweep
 from libchronicle.errors import BacktestFailed, ReplayGap, StrategyFileError
-from libchronicle.protocol import Instrument, Trade, instrument_id
+from libchronicle.protocol import (
+    BookDelta,
+    Gap,
+    GapReason,
+    Instrument,
+    OrderAdd,
+    Side,
+    Trade,
+    instrument_id,
+)
 from libchronicle.strategy import Book, Context, FeedState, OrderState, Strategy
 from libchronicle.strategy import Trade as TradeView
 from libchronicle.strategy.loader import load_strategy_class
@@ -66,6 +75,51 @@ def test_a_record_that_cannot_be_is_a_gap_and_nobody_is_shown_it(record: Any, re
     passed = run(tape(broken_by(record)), ignored, gaps="ignore")
     assert ignored.trades == plain.trades
     assert len(passed.fills) == len(whole.fills) > 10
+
+
+def bad_records(of: list[Timed], at: int) -> dict[str, Any]:
+    known = max(getattr(one, "last_update_id", 0) for _, one in of[:at])
+    common = {"instrument_id": instrument_id(NAME), "prev_update_id": known}
+    one, later = known + 1, known + 6
+    return {
+        "less than nothing": BookDelta(
+            first_update_id=one, last_update_id=one, bids=[(99_000, -1)], asks=[], **common
+        ),
+        "a single order": OrderAdd(
+            instrument_id=instrument_id(NAME), order_id=5, side=Side.BUY, price=99_000, qty=1, venue_seq=1
+        ),
+        "an impossible trade": Trade(instrument_id=instrument_id(NAME), price=99_000, qty=-1, trade_id=1),
+        "a gap": Gap(instrument_id=instrument_id(NAME), reason=GapReason.SEQUENCE),
+        "missing ids": BookDelta(
+            first_update_id=later,
+            last_update_id=later,
+            bids=[],
+            asks=[],
+            **common | {"prev_update_id": later - 1},
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", bad_records(market(1), 2))
+@pytest.mark.parametrize(
+    "latency", [ConstantLatency(100, 100), ConstantLatency(100, 100, feed_us=300)], ids=repr
+)
+def test_ignored_means_that_the_venue_ignores_it_too_and_a_gap_is_one_gap(
+    name: str, latency: ConstantLatency
+) -> None:
+    plain = market(600, seed=5)
+    at = 300
+    broken = [*plain[:at], (plain[at][0], bad_records(plain, at)[name]), *plain[at:]]
+
+    def played(data: list[Timed], gaps: str) -> BacktestResult:
+        settings: dict[str, Any] = {"cash": 10**9, "leverage": 10, "latency": latency, "gaps": gaps}
+        return run(tape(data), Joiner(share=0.4), ProbQueue(2), **settings)
+
+    ignored = played(broken, "ignore")
+    assert "NO_MARKET" not in ignored.rejects
+    if name != "missing ids":  # whose record makes those after it old ones
+        assert len(ignored.fills) == len(played(plain, "resync").fills) > 20
+    assert played(broken, "resync").gaps == 1
 
 
 class Odd(BaseException):
