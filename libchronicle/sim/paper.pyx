@@ -112,6 +112,10 @@ cdef int book_in_ledger(
         return CHR_REJECT_CODE_NOTIONAL_LIMIT
 
 
+def _ends_at_once(order) -> bool:
+    return order.order_type == OrderType.MARKET or (order.time_in_force in _IMMEDIATE and order.order_type == OrderType.LIMIT)
+
+
 cdef class PaperGateway:
     """Matches orders of many owners against live books. Positions and open orders are booked in the ledger it is given."""
 
@@ -378,11 +382,14 @@ cdef class PaperGateway:
     def expire_immediate(self) -> list:
         """End open orders that should have ended when they came: power loss cut off what followed their ack."""
         for number, order in list(self.orders.items()):
-            if order.order_type == OrderType.MARKET or (
-                order.time_in_force in _IMMEDIATE and order.order_type == OrderType.LIMIT
-            ):
+            if _ends_at_once(order):
                 chr_sim_end_order(&self.sim, number, CHR_EXEC_TYPE_EXPIRED, RejectCode.LOST)
         return self.drain()
+
+    @property
+    def has_immediate(self) -> bool:
+        """Whether `expire_immediate` would end any."""
+        return any(map(_ends_at_once, self.orders.values()))
 
     def ahead(self, key) -> int:
         """What stands before an open order, as reckoned; AHEAD_UNKNOWN where the book is not there yet, or no such order is open."""

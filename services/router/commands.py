@@ -9,6 +9,7 @@ stop            as SIGTERM
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from libchronicle.bus.control import ControlReceiver, make_control_queue
 from libchronicle.bus.paths import BusPaths
@@ -61,7 +62,7 @@ class Commands:
         if command.command == Command.CANCEL_ALL:
             for client in targets:
                 cause = Parameter(now_ns=now_ns, name=f"cancel_all:{client.name}", value=command.user)
-                self._engine.on_event(self._engine.gateway.cancel_all(client.name), cause, now_ns)
+                self._engine.on_event(cause, now_ns, partial(self._engine.gateway.cancel_all, client.name))
             return True
         return False
 
@@ -69,9 +70,9 @@ class Commands:
         client.paused = paused
         if not paused:
             client.wires.resume()
-        events = self._engine.gateway.cancel_all(client.name, code=RejectCode.KILLED) if cancel else []
+        end = partial(self._engine.gateway.cancel_all, client.name, code=RejectCode.KILLED)
         cause = Parameter(now_ns=now_ns, name=pause_name(client.name), value=str(int(paused)))
-        self._engine.on_event(events, cause, now_ns)
+        self._engine.on_event(cause, now_ns, end if cancel else list)
 
     def close(self) -> None:
         self._receiver.close()

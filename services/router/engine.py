@@ -169,15 +169,21 @@ class Engine:
         self._finish(cause, now_ns)
 
     def on_event(
-        self, events: list[VenueEvent], cause: SbeMessage, now_ns: int, notes: Iterable[SbeMessage] = ()
-    ) -> None:
-        """A step that neither a request nor a market record caused: a timer, a kill, a lost market. `notes` come before all
-        else of it."""
+        self,
+        cause: SbeMessage,
+        now_ns: int,
+        act: Callable[[], list[VenueEvent]] = list,
+        notes: Iterable[SbeMessage] = (),
+    ) -> list[VenueEvent]:
+        """A step that neither a request nor a market record caused: a timer, a kill, a lost market; what it brought. The
+        gateway is to `act` only when the journal has heard of the records before. `notes` come before all else of the step."""
         self.commit_markets(now_ns)
         for note in notes:
             self.journal.note(note.TEMPLATE_ID, note.encode())
+        events = act()
         self._report(events, now_ns)
         self._finish(cause, now_ns)
+        return events
 
     def define(self, definition: Instrument) -> None:
         """An instrument's definition; the journal hears of it once, with the next step."""
@@ -443,7 +449,7 @@ class Engine:
     def permit(self, cause: Parameter, now_ns: int) -> None:
         """A step: the external risk gateway lets risk grow from now on, or no longer."""
         self.permitted = cause.value == "1"
-        self.on_event([], cause, now_ns)
+        self.on_event(cause, now_ns)
 
     def _measured(self, client: Client, instrument_id: int, breach: Breach | None, now_ns: int) -> None:
         """The journal hears what a restart must know."""

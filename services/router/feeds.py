@@ -15,10 +15,11 @@ its resting orders end. A feed that is absent from the start has its time to liv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from libchronicle.bus.feed_watch import why_lost
 from libchronicle.clock import monotonic_ns, now_ns
-from libchronicle.protocol import RejectCode, SessionSource, TimerFired, instrument_id
+from libchronicle.protocol import SessionSource, TimerFired, instrument_id
 from libchronicle.queue import Subscriber
 from libchronicle.runtime.config import HostConfig
 from libchronicle.runtime.logging import Log
@@ -26,7 +27,7 @@ from libchronicle.sim import paper_memory
 from services.router.attach import FeedAttachment
 from services.router.engine import Engine
 from services.router.journal import feed_path
-from services.router.market import Feed, MarketData, state_change
+from services.router.market import Feed, MarketData, end_markets, state_change
 from services.router.metrics import RouterMetrics
 from services.router.retry import Retry
 from services.router.state import FeedPlace
@@ -81,7 +82,7 @@ class Feeds:
             source=feed.rank,
             path=feed_path(name),
         )
-        self._engine.on_event([], source, now)
+        self._engine.on_event(source, now)
         self._markets.attach(feed, self._engine, found.definitions, now)
         self._log.info("feed attached", feed=name, applied=found.applied, books=len(found.reader.books))
         reason = lost.value if lost is not None and not feed.is_alive else "writer alive"
@@ -120,7 +121,7 @@ class Feeds:
             if not is_due or not goes_on():
                 return
             timer = TimerFired(deadline_ns=expiry, now_ns=expiry, name="gtd")
-            self._engine.on_event(self._engine.gateway.expire(expiry), timer, expiry)
+            self._engine.on_event(timer, expiry, partial(self._engine.gateway.expire, expiry))
 
     def watch(self) -> None:
         """Four times a second: who was lost, who is back, who must be opened again."""
@@ -157,11 +158,10 @@ class Feeds:
         if lost == (name in self._told):
             return
         (self._told.add if lost else self._told.discard)(name)
-        now, events = now_ns(), []
-        if lost and self._cancels:
-            for instrument in sorted(self._configured.get(name, set()).union(books)):
-                events += self._engine.gateway.cancel_all(None, instrument, code=RejectCode.NO_MARKET)
-        self._engine.on_event(events, state_change(name, now, is_alive=not lost), now)
+        now = now_ns()
+        gone = self._configured.get(name, set()).union(books) if lost and self._cancels else ()
+        change = state_change(name, now, is_alive=not lost)
+        events = self._engine.on_event(change, now, partial(end_markets, self._engine.gateway, gone))
         self._log.warning(
             "feed lost" if lost else "feed is back", feed=name, reason=reason, cancelled=len(events)
         )

@@ -3,19 +3,20 @@ it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from libchronicle.book import L2Book
 from libchronicle.bus.feed_watch import LEADS_NOWHERE, FeedState, why_lost
 from libchronicle.errors import Broken, ChronicleError
-from libchronicle.protocol import Dispatch, Instrument, StateChange
+from libchronicle.protocol import Dispatch, Instrument, RejectCode, StateChange
 from libchronicle.risk import MarketView
 from libchronicle.sim.paper import PaperGateway, VenueEvent
 from libchronicle.sim.paper_feed import DEFINITION, MATCHED, NOTHING, SYNC, MarketReader
 from services.router.engine import Engine
 from services.router.state import FeedPlace, State
 
-__all__ = ["FEED_MACHINE", "Feed", "MarketData"]
+__all__ = ["FEED_MACHINE", "Feed", "MarketData", "end_markets"]
 
 FEED_MACHINE = 1
 CONNECTED, DISCONNECTED = int(FeedState.CONNECTED), int(FeedState.DISCONNECTED)
@@ -180,6 +181,15 @@ class MarketData:
         first, last, epoch = unsaid
         self._reached(feed, FeedPlace(feed.reader.queue_id, epoch, last + 1))
         return Dispatch(first_seq=first, last_seq=last, now_ns=now_ns, epoch=epoch, source=feed.rank)
+
+
+def end_markets(gateway: PaperGateway, instruments: Iterable[int]) -> list[VenueEvent]:
+    """Their open orders are cancelled: there is no market."""
+    return [
+        event
+        for instrument_id in sorted(instruments)
+        for event in gateway.cancel_all(None, instrument_id, code=RejectCode.NO_MARKET)
+    ]
 
 
 def state_change(name: str, now_ns: int, *, is_alive: bool) -> StateChange:

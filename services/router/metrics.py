@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from libchronicle.bus.market_board import MarketBoardWriter
+from libchronicle.bus.paths import BusPaths
 from libchronicle.counters import Counter, CounterFile, ErrorLog
 from libchronicle.protocol import CancelAll, CancelOrder, NewOrder, RejectCode, ReplaceOrder
 from services.router.board import Board
@@ -27,11 +26,11 @@ LATENCY_BOUNDS_NS = tuple(
 class RouterMetrics:
     """`messages_total` counts market records and requests alike."""
 
-    def __init__(self, counters: Path, errors: Path, board: Path, daemon: str) -> None:
-        counters.parent.mkdir(parents=True, exist_ok=True)
-        self.file = CounterFile.create(counters, daemon)
-        self._board = Board(MarketBoardWriter(board))
-        self.errors = ErrorLog(errors)
+    def __init__(self, paths: BusPaths) -> None:
+        paths.services_dir.mkdir(parents=True, exist_ok=True)
+        self.file = CounterFile.create(paths.counters("router"), "router")
+        self._board = Board(MarketBoardWriter(paths.market_board))
+        self.errors = ErrorLog(paths.errors("router"))
         counter, gauge = self.file.counter, self.file.gauge
         self._messages = counter("messages_total", "market records and requests read")
         self._requests = {

@@ -17,7 +17,8 @@ journal. Limits, risk, fees and accounts are those that the session says it ran 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import blake2b
 from itertools import takewhile
 from typing import Any, Final
@@ -46,6 +47,7 @@ from libchronicle.replay.difference import Difference, Frame, Verdict, first_dif
 from libchronicle.replay.journal import RecordedSession, journal_records
 from libchronicle.replay.recorded import DAY_NS, Recorded, RecordedQueue
 from libchronicle.runtime.config import HostConfig
+from libchronicle.sim.paper import VenueEvent
 from libchronicle.sim.paper_terms import paper_accounts
 from libchronicle.sim.recorded_feed import RecordedMarket
 from libchronicle.storage.archive import Archive
@@ -61,7 +63,7 @@ from services.router.journal import (
     reports_path,
     write_checkpoint,
 )
-from services.router.market import CONNECTED, FEED_MACHINE, Feed, MarketData
+from services.router.market import CONNECTED, FEED_MACHINE, Feed, MarketData, end_markets
 from services.router.settings import (
     RouterSettings,
     StrategySettings,
@@ -227,14 +229,14 @@ class _Rerun:
                 self._source(cause, notes)
             case KillChange():
                 self.killed = bool(cause.killed)
-                events = self.engine.gateway.cancel_all(None, code=RejectCode.KILLED) if self.killed else []
-                self.engine.on_event(events, cause, now_ns)
+                end_all = partial(self.engine.gateway.cancel_all, None, code=RejectCode.KILLED)
+                self.engine.on_event(cause, now_ns, end_all if self.killed else list)
             case TimerFired() if cause.name == LOOK:
                 self.engine.look_at_risk(cause, now_ns)
             case TimerFired():
                 gateway = self.engine.gateway
-                events = gateway.expire(now_ns) if cause.name == "gtd" else gateway.expire_immediate()
-                self.engine.on_event(events, cause, now_ns)
+                expire = partial(gateway.expire, now_ns) if cause.name == "gtd" else gateway.expire_immediate
+                self.engine.on_event(cause, now_ns, expire)
             case StateChange():
                 self._market_changed(cause)
             case Parameter() if cause.name == PERMIT:
@@ -297,7 +299,7 @@ class _Rerun:
         reader.rebuild(self.settings.instruments(name))
         self._arrived = Feed(name, self._ranks[name], reader, is_alive=name not in self._lost)
         again = msgspec.structs.replace(told, source=self._ranks[name], start_seq=reader.stands_at)
-        self.engine.on_event([], again, 0)
+        self.engine.on_event(again, 0)
 
     def _attach_client(self, source: SessionSource, name: str, notes: list[Frame]) -> None:
         state = self.engine.state
@@ -324,7 +326,7 @@ class _Rerun:
             source=client.rank,
             path=orders_path(name),
         )
-        self.engine.on_event([], again, 0, chunks)
+        self.engine.on_event(again, 0, notes=chunks)
 
     def _take_up(self, client: Client, told: SessionSource, notes: list[Frame]) -> None:
         """Reports that orders_in had before the journal did."""
@@ -345,38 +347,36 @@ class _Rerun:
         if former is not None:
             reports.held = former.held
         client.reports = reports
-        self.engine.on_event([], told, 0)
+        self.engine.on_event(told, 0)
         self.engine.delivery.carry_over(client, reports.first_ts)
 
     def _market_changed(self, change: StateChange) -> None:
         if change.machine != FEED_MACHINE:
             raise CorruptSession(session=self.session.name, reason=f"machine {change.machine} is not known")
-        name, events = change.reason, []
+        name, gone = change.reason, set[int]()
         feed = self.markets.feeds.get(name)
         is_alive = change.to_state == CONNECTED
         (self._lost.discard if is_alive else self._lost.add)(name)
         if feed is not None:
             feed.is_alive = is_alive
         if not is_alive and self.settings.router.on_market_lost == "cancel":
-            configured = set(self.settings.instruments(name))
-            for instrument in sorted(configured.union(feed.reader.books if feed is not None else ())):
-                events += self.engine.gateway.cancel_all(None, instrument, code=RejectCode.NO_MARKET)
-        self.engine.on_event(events, change, change.now_ns)
+            gone.update(self.settings.instruments(name), feed.reader.books if feed is not None else ())
+        self.engine.on_event(change, change.now_ns, partial(end_markets, self.engine.gateway, gone))
 
     def _command(self, parameter: Parameter, *, cancelled: bool) -> None:
         """A person paused, killed or let go a strategy, or had its orders cancelled."""
         clients = self.engine.state.clients
         name = parameter.name.partition(":")[2]
-        events = []
+        act: Callable[[], list[VenueEvent]] = list
         if parameter.name.startswith(_CANCEL_ALL):
-            events = self.engine.gateway.cancel_all(name)
+            act = partial(self.engine.gateway.cancel_all, name)
         elif parameter.name == pause_name(name) and name in clients:
             clients[name].paused = parameter.value == "1"
             if not clients[name].paused:
                 clients[name].wires.resume()
             if cancelled:
-                events = self.engine.gateway.cancel_all(name, code=RejectCode.KILLED)
-        self.engine.on_event(events, parameter, parameter.now_ns)
+                act = partial(self.engine.gateway.cancel_all, name, code=RejectCode.KILLED)
+        self.engine.on_event(parameter, parameter.now_ns, act)
 
     def _queue(self, told: SessionSource) -> RecordedQueue:
         queue = RecordedQueue(self.archive, told.path, told.queue_id, self._since_ns)

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import time
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from types import TracebackType
 from typing import Self
@@ -83,10 +84,7 @@ class RouterService:
         self.settings = settings_of_host(config)
         self.log = log
         self.paths = BusPaths(config.bus.root_path, config.bus.hot_path)
-        paths = self.paths
-        self.metrics = RouterMetrics(
-            paths.counters("router"), paths.errors("router"), paths.market_board, "router"
-        )
+        self.metrics = RouterMetrics(self.paths)
         self.switch = KillSwitch(self.paths.kill_word)
         self.session: Publisher = Queue.open_publisher(self.paths.session("router"), SESSION)
         if self.session.mended:
@@ -196,9 +194,9 @@ class RouterService:
                 self.arrivals.ask_client(name)
             else:
                 self._attach_client(found)
-        cut_off = self.engine.gateway.expire_immediate()
-        if cut_off:
-            self.engine.on_event(cut_off, TimerFired(now_ns=now_ns(), name="recovery"), now_ns())
+        if self.engine.gateway.has_immediate:
+            timer = TimerFired(now_ns=now_ns(), name="recovery")
+            self.engine.on_event(timer, timer.now_ns, self.engine.gateway.expire_immediate)
         if self.switch.killed:
             self._kill_changed(now_ns())
         self.feeds.catch_up(now_ns(), goes_on)
@@ -238,9 +236,8 @@ class RouterService:
             self._drop_broken()
         expiry = self.engine.gateway.next_expiry_ns()
         if 0 < expiry <= now:
-            self.engine.on_event(
-                self.engine.gateway.expire(now), TimerFired(deadline_ns=expiry, now_ns=now, name="gtd"), now
-            )
+            timer = TimerFired(deadline_ns=expiry, now_ns=now, name="gtd")
+            self.engine.on_event(timer, now, partial(self.engine.gateway.expire, now))
             worked = True
         return worked
 
@@ -344,11 +341,11 @@ class RouterService:
     def _kill_changed(self, now: int) -> None:
         """Seen in the first turn after the word changed: every open order is cancelled in it."""
         self.was_killed = not self.was_killed
-        events = self.engine.gateway.cancel_all(None, code=RejectCode.KILLED) if self.was_killed else []
-        reason = self.switch.reason
-        self.engine.on_event(events, KillChange(now_ns=now, killed=self.was_killed, reason=reason), now)
+        change = KillChange(now_ns=now, killed=self.was_killed, reason=self.switch.reason)
+        end_all = partial(self.engine.gateway.cancel_all, None, code=RejectCode.KILLED)
+        events = self.engine.on_event(change, now, end_all if self.was_killed else list)
         self.log.warning(
-            "killed" if self.was_killed else "trading allowed", cancelled=len(events), reason=reason
+            "killed" if self.was_killed else "trading allowed", cancelled=len(events), reason=change.reason
         )
         self.metrics.state("killed" if self.was_killed else "trading")
 
@@ -407,7 +404,7 @@ class RouterService:
             source=client.rank,
             path=orders_path(client.name),
         )
-        self.engine.on_event([], source, now, chunks_of(settings))
+        self.engine.on_event(source, now, notes=chunks_of(settings))
         is_ahead = found.delivered > client.last_exec_id  # of the journal, after power loss
         if is_ahead:
             self.engine.gateway.note_places()
@@ -428,7 +425,7 @@ class RouterService:
             source=client.rank,
             path=reports_path(client.name),
         )
-        self.engine.on_event([], reports, now)
+        self.engine.on_event(reports, now)
         self.engine.delivery.carry_over(client, now)
         return moved
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -73,6 +74,9 @@ def fuzz(program: Path, inputs: Path, found: Path, seconds: int, workers: int) -
                 )
             )
     ends = [child.wait() for child in running]
+    for child in running:  # what became of the files' names the worker does not know
+        for base in ("/dev/shm", "/tmp"):
+            shutil.rmtree(f"{base}/chr-fuzz-{child.pid}", ignore_errors=True)
     bad = [f"{file.name}: {file.read_bytes().hex()}" for file in found.iterdir() if "slow" not in file.name]
     tried = 0
     for end, log in zip(ends, logs, strict=True):

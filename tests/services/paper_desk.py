@@ -107,7 +107,7 @@ class PaperDesk:
         source = SessionSource(
             queue_id=self.queue.queue_id, start_seq=self.at, epoch=1, source=99, path=feed_path("feed")
         )
-        self.engine.on_event([], source, 0)
+        self.engine.on_event(source, 0)
         self.markets.attach(self.feed, self.engine, {}, 0)
         self.engine.delivery.carry_over(self.client, 0)
         if self.router.paper.latency is not None:

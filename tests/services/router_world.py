@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -193,8 +194,8 @@ class World:
 
     def kill(self) -> None:
         self.killed = True
-        events = self.engine.gateway.cancel_all(None, code=RejectCode.KILLED)
-        self.engine.on_event(events, KillChange(now_ns=self.now, killed=1), self.now)
+        end_all = partial(self.engine.gateway.cancel_all, None, code=RejectCode.KILLED)
+        self.engine.on_event(KillChange(now_ns=self.now, killed=1), self.now, end_all)
 
     def reports(self, name: str) -> list[ExecutionReport]:
         return [m for m in self.orders_in[name].decoded() if isinstance(m, ExecutionReport)]

@@ -101,7 +101,7 @@ def test_an_immediate_order_that_power_loss_cut_in_two_does_not_rest(world: Worl
     del world.journal.records[6:]
     del world.orders_in["alpha"].records[2:]  # the ack and one fill are left
     world.start()
-    world.engine.on_event(world.engine.gateway.expire_immediate(), KillChange(), world.now)
+    world.engine.on_event(KillChange(), world.now, world.engine.gateway.expire_immediate)
     assert kinds(world.reports("alpha")) == ["ACK", "PARTIAL_FILL", "EXPIRED LOST"]
     assert not world.state.ledger.open_orders
 

@@ -8,13 +8,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from libchronicle.backtest import BacktestRunner, Tape
 from libchronicle.portfolio import MakerTaker
-from libchronicle.protocol import NewOrder, OrderType, TimeInForce
+from libchronicle.protocol import (
+    Dispatch,
+    ExecutionReport,
+    NewOrder,
+    OpenOrder,
+    OrderType,
+    TimeInForce,
+    TimerFired,
+    decode,
+    instrument_id,
+)
 from libchronicle.replay.journal import recorded_sessions
 from libchronicle.runtime.config import FeesConfig, PaperConfig, RouterConfig, load_host
+from libchronicle.sim.paper_memory import has_news
 from libchronicle.storage.archive import Archive
 from libchronicle.strategy import Side
 from libchronicle.testing import sample_market
@@ -101,6 +113,30 @@ def test_a_router_that_remembered_nothing_would_fill_otherwise(restarts: str) ->
     tape, strategy = backtested(SPOT, 1)
     again = heard_in(on_paper(SPOT, tape, strategy, restarts, 1, remembers=False).events())
     assert again != strategy.heard[: len(again)]
+
+
+def test_what_moved_an_order_stands_in_the_journal_before_what_ended_it() -> None:
+    """A timer or a person ends an order just after market records that no fill made a step: a rerun has them first."""
+    tape, _ = backtested(SPOT, 1)
+    desk = PaperDesk(config(SPOT), tape)
+    desk.until(desk.queue.records[len(desk.queue.records) // 4].ts_ns)
+    book = desk.markets.book(instrument_id(SPOT))
+    assert book is not None
+    qty, sent = desk.state.definitions[book.instrument_id].lot_size, 0
+    while not has_news(desk.engine.gateway):
+        if not desk.state.ledger.open_orders:  # the first, or the market went through the last one
+            resting = order(Side.BUY, qty, book.bid_price or 0)
+            desk.send(sent, msgspec.structs.replace(resting, instrument_id=book.instrument_id), desk.now)
+            sent += 1
+        desk.now = desk.queue.records[desk.at].ts_ns
+        desk.until(desk.now)
+    assert desk.state.ledger.open_orders
+    begun, now = len(desk.journal.records), desk.now
+    desk.engine.on_event(
+        TimerFired(now_ns=now, name="gtd"), now, functools.partial(desk.engine.gateway.cancel_all, "alpha")
+    )
+    kinds = [type(decode(kind, payload)) for kind, payload in desk.journal.records[begun:]]
+    assert kinds == [OpenOrder, Dispatch, ExecutionReport, TimerFired]
 
 
 def limit_behind_a_stop(side: Side, stop: int, price: int, qty: int) -> NewOrder:

@@ -94,7 +94,7 @@ def test_what_tripped_holds_over_a_restart_until_a_person_resumes(world: World, 
     limited(world, max_losses_in_a_row=1)
     assert kinds(world.send("alpha", order())) == ["REJECT LOSS_STREAK"]
     world.state.clients["alpha"].wires.resume()
-    world.engine.on_event([], Parameter(now_ns=world.now, name=pause_name("alpha"), value="0"), world.now)
+    world.engine.on_event(Parameter(now_ns=world.now, name=pause_name("alpha"), value="0"), world.now)
     assert kinds(world.send("alpha", order())) == ["ACK"]
     world.start()
     limited(world, max_losses_in_a_row=1)
