@@ -2,9 +2,6 @@
 # distutils: depends = libchronicle/native/chr_atomic.h libchronicle/bus/market_board.h
 """The market board's two sides. Layout and rules: market_board.h."""
 
-import contextlib
-import errno
-import mmap
 import os
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -14,7 +11,8 @@ from libc.string cimport memcpy
 from libchronicle.native.binding cimport Mapping, map_file
 
 from libchronicle.bus.market_snapshot import MarketSnapshot
-from libchronicle.errors import CorruptError, HostError, MisuseError, NoSpace, NotReady, UnsupportedVersion
+from libchronicle.counters.fresh import fresh_mapping
+from libchronicle.errors import CorruptError, HostError, MisuseError, NotReady, UnsupportedVersion
 
 cdef extern from "market_board.h" nogil:
     const uint64_t CHR_BOARD_MAGIC
@@ -55,13 +53,12 @@ cdef class MarketBoardWriter:
         self.path = os.fspath(path)
         self.places = {}
         size = sizeof(chr_board_header) + <size_t>cells * sizeof(chr_board_cell)
-        self.map = _made(self.path, size)
-        view = self.map
-        self.header = <chr_board_header *>&view[0]
-        self.cells = <chr_board_cell *>(&view[0] + sizeof(chr_board_header))
-        self.header.version, self.header.cells, self.header.pid = CHR_BOARD_VERSION, cells, os.getpid()
-        self.header.magic = CHR_BOARD_MAGIC
-        _publish(self.path)
+        with fresh_mapping(self.path, size, "market board") as self.map:
+            view = self.map
+            self.header = <chr_board_header *>&view[0]
+            self.cells = <chr_board_cell *>(&view[0] + sizeof(chr_board_header))
+            self.header.version, self.header.cells, self.header.pid = CHR_BOARD_VERSION, cells, os.getpid()
+            self.header.magic = CHR_BOARD_MAGIC
 
     def claim(self, uint64_t instrument_id, str name not None, int price_exponent, int qty_exponent):
         cdef uint32_t place
@@ -95,30 +92,6 @@ cdef class MarketBoardWriter:
         self.header = NULL
         self.cells = NULL
         self.map = None
-
-
-cdef _made(str path, size_t size):
-    beside = f"{path}.{os.getpid()}.tmp"
-    try:
-        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            os.posix_fallocate(fd, 0, size)
-            return mmap.mmap(fd, size)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(path=path, size=size) from error
-        raise HostError(path=path, reason=f"cannot create the market board: {error.strerror}") from error
-
-
-cdef _publish(str path):
-    try:
-        os.rename(f"{path}.{os.getpid()}.tmp", path)
-    except OSError as error:
-        raise HostError(path=path, reason=f"cannot create the market board: {error.strerror}") from error
 
 
 cdef class MarketBoard:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from libchronicle.queue import QueueConfig
+from libchronicle.protocol import ExecutionReport, NewOrder
+from libchronicle.queue import QueueConfig, Subscriber
 
 __all__ = [
     "ARCHIVE_READER",
     "ROUTER_READER",
     "STRATEGY_READER",
     "orders_config",
+    "request_of",
 ]
 
 ROUTER_READER: Final = "router"
@@ -30,3 +32,14 @@ ARCHIVE_READER: Final = "archive-tier"
 def orders_config(peer: str) -> QueueConfig:
     """Of the queue that `peer` reads. It fails when full: an order is never dropped and never waits for disk."""
     return QueueConfig(segment_size=16 << 20, on_full="fail", durable=(peer, ARCHIVE_READER), prefault=False)
+
+
+def request_of(requests: Subscriber, report: ExecutionReport) -> NewOrder | None:
+    """The record of orders_out that an order came with, if it is still there; moves the reader. Raises what seeking raises."""
+    if not requests.oldest_seq <= report.order_seq < requests.head_seq:
+        return None
+    requests.seek_seq(report.order_seq)
+    message = requests.next()
+    if message is None or message.type_id != NewOrder.TEMPLATE_ID or message.epoch != report.order_epoch:
+        return None
+    return NewOrder.decode(message)

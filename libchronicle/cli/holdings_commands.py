@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from libchronicle.cli.arguments import ConfigOption, JsonOption, RunOption
+from libchronicle.cli.plain import plain
 
 if TYPE_CHECKING:
     from libchronicle.cli.holdings import Balance, Held, Holdings
@@ -129,7 +130,7 @@ def _complain(found: Holdings | OpenOrders) -> None:
 
 
 def _position(one: Held) -> tuple[str, ...]:
-    mark = _plain(one.mark)
+    mark = plain(one.mark)
     if one.mark_age_s is not None and one.mark_age_s > _STALE_S:
         from libchronicle.cli.tables import seconds
 
@@ -138,12 +139,12 @@ def _position(one: Held) -> tuple[str, ...]:
         one.venue,
         one.symbol,
         one.strategy,
-        _plain(one.position),
-        _plain(one.average) if one.position else "-",
+        plain(one.position),
+        plain(one.average) if one.position else "-",
         mark,
-        _plain(one.unrealised),
-        _plain(one.realised),
-        _plain(one.fees),
+        plain(one.unrealised),
+        plain(one.realised),
+        plain(one.fees),
         one.currency,
         _utc(one.told_ns),
     )
@@ -160,28 +161,20 @@ def _totals(held: Sequence[Held]) -> list[tuple[str, ...]]:
         unrealised = sum(marked, Decimal(0)) if len(marked) == len(those) else None
         realised = sum((one.realised for one in those), Decimal(0))
         fees = sum((one.fees for one in those), Decimal(0))
-        told = (_plain(unrealised), _plain(realised), _plain(fees), currency, "")
+        told = (plain(unrealised), plain(realised), plain(fees), currency, "")
         rows.append(("total", "", "", "", "", "", *told))
     return rows
 
 
 def _balance(one: Balance) -> tuple[str, ...]:
-    figures = (_plain(each) for each in (one.total, one.available, one.locked, one.equity))
+    figures = (plain(each) for each in (one.total, one.available, one.locked, one.equity))
     return (one.account, one.strategy, one.currency, *figures, _utc(one.told_ns))
 
 
 def _order(one: Listed) -> tuple[str, ...]:
-    figures = (_plain(each) for each in (one.qty, one.filled, one.price, one.stop))
+    figures = (plain(each) for each in (one.qty, one.filled, one.price, one.stop))
     told = (one.venue, one.symbol, one.strategy, one.side, one.type or "-", one.tif or "-")
     return (*told, *figures, _utc(one.sent_ns), one.id)
-
-
-def _plain(value: Decimal | None) -> str:
-    """Without an exponent or zeros that say nothing; `-` for what is not known."""
-    if value is None:
-        return "-"
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _utc(ns: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from libchronicle.bus.market_board import MarketBoard
 from libchronicle.bus.market_snapshot import MarketSnapshot
 from libchronicle.cli.context import find_run, print_json
+from libchronicle.cli.plain import plain
 from libchronicle.cli.tables import render_table, seconds
 from libchronicle.counters import read_counters
 from libchronicle.errors import ChronicleError, ConfigError, NotReady
@@ -56,7 +57,7 @@ def _state(one: MarketSnapshot, lives: bool) -> str:
 
 def _row(one: MarketSnapshot, now_ns: int, lives: bool) -> dict[str, object]:
     def text(value: Decimal | None) -> str | None:
-        return None if value is None else _plain(value)
+        return None if value is None else plain(value)
 
     return {
         "instrument": one.name,
@@ -76,7 +77,7 @@ def _cells(one: MarketSnapshot, now_ns: int, lives: bool) -> tuple[str, ...]:
     spread = one.spread_bps
     return (
         one.name,
-        *("-" if value is None else _plain(value) for value in prices),
+        *map(plain, prices),
         "-" if spread is None else f"{spread:.2f} bps",
         seconds(_age_s(one, now_ns)),
         _state(one, lives),
@@ -85,8 +86,3 @@ def _cells(one: MarketSnapshot, now_ns: int, lives: bool) -> tuple[str, ...]:
 
 def _age_s(one: MarketSnapshot, now_ns: int) -> float:
     return max(0.0, (now_ns - one.recv_ts) / 1e9)
-
-
-def _plain(value: Decimal) -> str:
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

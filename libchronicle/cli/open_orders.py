@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
+from libchronicle.bus.orders import request_of
 from libchronicle.bus.paths import BusPaths
 from libchronicle.cli.marks import Marks
 from libchronicle.cli.newest import newest_first
@@ -131,13 +132,4 @@ def _request(paths: BusPaths, strategy: str, told: ExecutionReport) -> NewOrder 
     except NotReadyError:
         return None
     with reader:
-        if (
-            reader.queue_id != told.order_queue_id
-            or not reader.oldest_seq <= told.order_seq < reader.head_seq
-        ):
-            return None
-        reader.seek_seq(told.order_seq)
-        record = reader.next()
-        if record is None or record.type_id != NewOrder.TEMPLATE_ID or record.epoch != told.order_epoch:
-            return None
-        return NewOrder.decode(record)
+        return request_of(reader, told) if reader.queue_id == told.order_queue_id else None

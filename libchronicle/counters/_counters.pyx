@@ -1,16 +1,14 @@
 """The writing side of a counters file: one store per update. Layout and rules: layout.py."""
 
-import contextlib
-import errno
-import mmap
 import os
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from libchronicle.counters import layout
+from libchronicle.counters.fresh import fresh_mapping
 from libchronicle.counters.reader import read_counters
-from libchronicle.errors import AlreadyRunning, ChronicleError, HostError, MisuseError, NoSpace
+from libchronicle.errors import AlreadyRunning, ChronicleError, MisuseError
 
 cdef extern from *:
     """
@@ -155,14 +153,7 @@ cdef _create(str path, str name, int capacity):
     cdef unsigned char[:] view
     _refuse_if_owned(path)
     size = layout.file_size(capacity)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            os.posix_fallocate(fd, 0, size)
-            self._map = mmap.mmap(fd, size)
-        finally:
-            os.close(fd)
+    with fresh_mapping(path, size, "counters file") as self._map:
         header = layout.header(name, capacity)
         self._map[:len(header)] = header
         view = self._map
@@ -170,11 +161,4 @@ cdef _create(str path, str name, int capacity):
         self.beat = <int64_t *> (self.base + HEARTBEAT)
         self.path, self.name, self.capacity, self.used = path, name, capacity, 0
         self.heartbeat()
-        os.rename(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(path=path, size=size) from error
-        raise HostError(path=path, reason=f"cannot create the counters file: {error.strerror}") from error
     return self

@@ -396,12 +396,6 @@ cdef class PaperGateway:
         cdef uint32_t place = chr_sim_order_at(&self.sim, self.keys.get(key, 0))
         return self.sim.orders[place].ahead if place else CHR_SIM_AHEAD_UNKNOWN
 
-    def note_places(self) -> None:
-        """Write into every open order what stands before it: for whoever is about to write the orders down."""
-        cdef uint64_t number
-        for number, order in self.orders.items():
-            order.ahead = self.sim.orders[chr_sim_order_at(&self.sim, number)].ahead
-
     # ------------------------------------------------------------ inside
 
     cdef int slot_of(self, uint64_t instrument_id, L2Book book) except -1:

@@ -27,7 +27,7 @@ from libchronicle.sim.paper cimport PaperGateway
 
 from libchronicle.protocol import OrderType
 
-__all__ = ["VenueMemory", "has_news", "is_idle", "memory", "news", "recall", "take_up"]
+__all__ = ["VenueMemory", "has_news", "is_idle", "memory", "news", "note_places", "recall", "take_up"]
 
 VenueMemory = dict[str, tuple[int | None, list[int], list[int]]]
 
@@ -57,13 +57,20 @@ def news(PaperGateway gateway not None, of=None) -> tuple:
 def memory(PaperGateway gateway not None) -> dict:
     """All of it; every open order has its place. There is no other news then."""
     news(gateway)
-    gateway.note_places()
+    note_places(gateway)
     found = {}
     for instrument_id, slot in sorted(gateway.slots.items()):
         told = remembered(gateway, slot)
         if told != [None, [], []]:
             found[str(instrument_id)] = told
     return found
+
+
+def note_places(PaperGateway gateway not None) -> None:
+    """Write into every open order what stands before it: for whoever is about to write the orders down."""
+    cdef uint64_t number
+    for number, order in gateway.orders.items():
+        order.ahead = gateway.sim.orders[chr_sim_order_at(&gateway.sim, number)].ahead
 
 
 def recall(PaperGateway gateway not None, memory) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from libchronicle.bus.discovery import Added, DiscoveryEvent
 from libchronicle.bus.killswitch import KillSwitch
-from libchronicle.bus.orders import ROUTER_READER, STRATEGY_READER, orders_config
+from libchronicle.bus.orders import ROUTER_READER, STRATEGY_READER, orders_config, request_of
 from libchronicle.bus.paths import BusPaths
 from libchronicle.bus.permit import PermitWatch
 from libchronicle.bus.scanner import RemoteDiscovery
@@ -154,7 +154,7 @@ class Opener:
                 newer.append(report)
         with Queue.open_subscriber(self._paths.orders_out(name), None, start="earliest") as requests:
             for report in reversed(newer):
-                yield report, _request(requests, report) if report.exec_type == ExecType.ACK else None
+                yield report, request_of(requests, report) if report.exec_type == ExecType.ACK else None
 
     @staticmethod
     def _seek(requests: Subscriber, queue_id: int, handled: tuple[int, int]) -> None:
@@ -194,17 +194,6 @@ def _is_there(reader: Subscriber, place: FeedPlace) -> bool:
     except Corrupt:
         return False
     return message is not None and message.seq == last and message.epoch == place.epoch
-
-
-def _request(requests: Subscriber, report: ExecutionReport) -> NewOrder | None:
-    """The record of orders_out that an ack acknowledges, if it is still there."""
-    if not requests.oldest_seq <= report.order_seq < requests.head_seq:
-        return None
-    requests.seek_seq(report.order_seq)
-    message = requests.next()
-    if message is None or message.type_id != NewOrder.TEMPLATE_ID or message.epoch != report.order_epoch:
-        return None
-    return NewOrder.decode(message)
 
 
 class Arrivals:

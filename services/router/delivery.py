@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from libchronicle.errors import ChronicleError
 from libchronicle.protocol import ExecutionReport, ReportFlags
+from libchronicle.sim import paper_memory
 from libchronicle.sim.paper import PaperGateway
 from services.router.reports import account_reports, balance_reports, open_order, position_report
 from services.router.state import Client, State
@@ -62,7 +63,7 @@ class Delivery:
         self._late.pop(client.name, None)
         self._last_due.pop(client.name, None)
         ledger = self._state.ledger
-        self._gateway.note_places()
+        paper_memory.note_places(self._gateway)
         for balance in balance_reports(client, ledger, now_ns):
             self._append(client, balance.TEMPLATE_ID, balance.encode())
         for owner, instrument_id in list(ledger.holdings):

@@ -343,7 +343,7 @@ class Engine:
         if self.gateway.remembers:
             self.state.venue = paper_memory.memory(self.gateway)
         else:
-            self.gateway.note_places()
+            paper_memory.note_places(self.gateway)
 
     def take_up(self, client: Client) -> None:
         """Reports were found in a strategy's orders_in that the journal had lost: the venue stands as they say."""

@@ -47,6 +47,7 @@ from libchronicle.replay.difference import Difference, Frame, Verdict, first_dif
 from libchronicle.replay.journal import RecordedSession, journal_records
 from libchronicle.replay.recorded import DAY_NS, Recorded, RecordedQueue
 from libchronicle.runtime.config import HostConfig
+from libchronicle.sim import paper_memory
 from libchronicle.sim.paper import VenueEvent
 from libchronicle.sim.paper_terms import paper_accounts
 from libchronicle.sim.recorded_feed import RecordedMarket
@@ -314,7 +315,7 @@ class _Rerun:
         if client.queue_id != source.queue_id:
             state.attach_queue(client, source.queue_id, (0, -1))
         if told is None and notes:
-            self.engine.gateway.note_places()
+            paper_memory.note_places(self.engine.gateway)
             self._take_up(client, source, notes)
             if any(kind == ExecutionReport.TEMPLATE_ID for kind, _ in notes):
                 self.engine.take_up(client)

@@ -407,7 +407,7 @@ class RouterService:
         self.engine.on_event(source, now, notes=chunks_of(settings))
         is_ahead = found.delivered > client.last_exec_id  # of the journal, after power loss
         if is_ahead:
-            self.engine.gateway.note_places()
+            paper_memory.note_places(self.engine.gateway)
         moved = bring_level(
             state,
             journal,

@@ -210,7 +210,7 @@ def test_a_strategy_whose_queues_were_replaced_is_attached_anew(
     other = Strategy(router.paths, "alpha")
     try:
         assert other.answer(other.send(order())).exec_type == ExecType.ACK
-        position = next(m for m in other.poll() if isinstance(m, PositionReport))
+        position = until(lambda: next((m for m in other.poll() if isinstance(m, PositionReport)), None))
         assert position.qty == 7
     finally:
         other.close()

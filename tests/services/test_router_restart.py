@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libchronicle.protocol import CancelAll, KillChange, NewOrder, ReplaceOrder, Side, StateChunk, Submitted
+from libchronicle.sim import paper_memory
 from services.router.journal import Journal, write_checkpoint
 from services.router.recovery import bring_level, last_delivered, recover
 from tests.services.router_world import BTC, START, Crash, Memory, World, audit, kinds, order
@@ -122,7 +123,7 @@ def test_checkpoints_that_were_cut_off_in_the_middle_leave_the_next_one_whole(wo
 
 def place(world: World, seq: int) -> int:
     """What is ahead of alpha's order."""
-    world.engine.gateway.note_places()
+    paper_memory.note_places(world.engine.gateway)
     return next(o.ahead for o in world.state.ledger.open_orders.values() if o.key.seq == seq)
 
 
