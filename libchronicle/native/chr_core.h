@@ -121,6 +121,7 @@ void chr_map_collect(void);               /* unmap what was released */
 /* ---------------------------------------------------------------- segment.c */
 
 void chr_segment_name(char out[32], uint64_t number, const char *suffix);
+bool chr_segment_there(const char *dir, uint64_t number);
 chr_map *chr_segment_map(const char *dir, uint64_t number, uint32_t size, bool writable, chr_error *e); /* whatever its header says */
 chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e);
 chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, chr_error *e);

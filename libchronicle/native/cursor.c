@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static chr_subscriber *subscriber(const chr_reader *r) { return (chr_subscriber *)r; }
 
@@ -207,10 +206,10 @@ int chr_reader_cross(chr_subscriber *s)
 }
 
 /* Retention has passed the cursor, and what the page says too: this reader was taken for dead. One that has gone back, or has not committed yet, is not
- * waited for where it stands, but it lives. */
+ * waited for where it stands, but it lives. While the file is there the mark may be one that retention is about to take back. */
 static bool forgotten(const chr_subscriber *s)
 {
-    return s->name[0] && !s->durable && chr_reader_passed(s, s->hot.map->number) && chr_reader_passed(s, s->holds);
+    return s->name[0] && !s->durable && chr_reader_passed(s, s->hot.map->number) && chr_reader_passed(s, s->holds) && !chr_segment_there(s->dir, s->holds);
 }
 
 /* Retention has passed the cursor. */

@@ -8,15 +8,6 @@
 #include "chr_core.h"
 
 #include <string.h>
-#include <unistd.h>
-
-static bool present(const chr_subscriber *s, uint64_t number)
-{
-    char name[32], path[640];
-    chr_segment_name(name, number, "q");
-    chr_join(path, sizeof path, s->dir, name);
-    return access(path, F_OK) == 0;
-}
 
 /* One that was never made, is of another boot, or lies in the future (a damaged page, or a stranger's) says nothing: it must neither keep a writer alive
  * nor hold back retention for ever. */
@@ -43,7 +34,7 @@ int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns)
     if (!chr_same_file(s->pages.fd, path))
         return CHR_GONE_REPLACED;
     uint64_t head = chr_load_acquire64(&c->head) / s->segment_size, oldest = chr_load_acquire64(&c->oldest);
-    if (!present(s, head) || (s->hot.map->number >= oldest && !present(s, s->hot.map->number) && chr_load_acquire64(&c->oldest) <= s->hot.map->number))
+    if (!chr_segment_there(s->dir, head) || (s->hot.map->number >= oldest && !chr_segment_there(s->dir, s->hot.map->number) && chr_load_acquire64(&c->oldest) <= s->hot.map->number))
         return CHR_GONE_SEGMENT;
     if (!chr_lock_probe(s->pages.fd))
         return CHR_GONE_LOCK;

@@ -21,7 +21,6 @@
 #include "chr_core.h"
 
 #include <string.h>
-#include <unistd.h>
 
 typedef struct {
     const char *dir;
@@ -46,21 +45,13 @@ const char *chr_verdict_text(int verdict)
     }
 }
 
-static bool exists(const walk *w, uint64_t number)
-{
-    char name[32], path[640];
-    chr_segment_name(name, number, "q");
-    chr_join(path, sizeof path, w->dir, name);
-    return access(path, F_OK) == 0;
-}
-
 /* 1 opened and begun, 0 absent or only prepared, < 0 error. */
 static int enter(walk *w, uint64_t number)
 {
     if (w->map != NULL)
         chr_map_release_now(w->map);
     w->map = NULL;
-    if (!exists(w, number))
+    if (!chr_segment_there(w->dir, number))
         return 0;
     w->map = chr_segment_open(w->dir, number, w->size, w->control->queue_id, true, w->error);
     if (w->map == NULL) {
@@ -276,7 +267,7 @@ static bool mark_holds(const walk *w)
 /* The last segment before `number` that exists, over a gap too; one from `lowest` on does. */
 static uint64_t existing_before(const walk *w, uint64_t lowest, uint64_t number)
 {
-    if (exists(w, number - 1))
+    if (chr_segment_there(w->dir, number - 1))
         return number - 1;
     for (uint64_t next = lowest; next < number; next = chr_segment_after(w->dir, next))
         lowest = next;
@@ -327,7 +318,7 @@ static void skip_removed(walk *w)
 static int ask_the_one_before(walk *w)
 {
     chr_tail *t = w->tail;
-    if (w->same_boot || t->offset != CHR_SEGMENT_DATA || t->number <= w->control->oldest || !exists(w, t->number - 1) || bears_out(w))
+    if (w->same_boot || t->offset != CHR_SEGMENT_DATA || t->number <= w->control->oldest || !chr_segment_there(w->dir, t->number - 1) || bears_out(w))
         return 1;
     int entered = enter(w, t->number - 1);
     if (entered == 0)
@@ -347,7 +338,7 @@ static int start_of_walk(walk *w)
     t->last_ts = c->last_ts;
     skip_removed(w);
     int entered = enter(w, t->number);
-    if (entered == 0 && t->number > 0 && exists(w, t->number - 1)) {
+    if (entered == 0 && t->number > 0 && chr_segment_there(w->dir, t->number - 1)) {
         t->offset = CHR_SEGMENT_DATA;
         entered = enter(w, --t->number);
     }

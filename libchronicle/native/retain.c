@@ -46,10 +46,12 @@ static int read_page(const char *dir, const char *file, chr_reader_page *page)
     return n == (ssize_t)sizeof *page && page->magic == CHR_MAGIC_READER ? 0 : -1;
 }
 
-static bool alive(const chr_publisher *p, const chr_reader_page *page, const chr_slot *slot, const uint8_t boot[16])
+/* `looked_ns` is when the page was read: were this thread stopped since, that would age no reader. */
+static bool alive(const chr_publisher *p, const chr_reader_page *page, const chr_slot *slot, const uint8_t boot[16], int64_t looked_ns)
 {
     uint64_t head = chr_load_acquire64(&p->hot.control->head);
-    if (chr_beat_age(page->boot_id, boot, page->heartbeat_ns) > p->config.reader_ttl_ns)
+    int64_t age = chr_beat_age(page->boot_id, boot, page->heartbeat_ns);
+    if (age == INT64_MAX || age - (chr_monotonic_ns() - looked_ns) > p->config.reader_ttl_ns)
         return false;
     return p->config.max_lag_bytes == 0 || slot->position >= head || head - slot->position <= p->config.max_lag_bytes;
 }
@@ -75,6 +77,7 @@ static uint64_t hindmost(chr_publisher *p, uint32_t *ignored, uint64_t ignored_a
             continue;
         snprintf(name, sizeof name, "%.*s", (int)(length - 5), entry->d_name);
         bool durable = durable_name(&p->config, name);
+        int64_t looked_ns = chr_monotonic_ns();
         int have = read_page(dir, entry->d_name, &page) < 0 ? -2 : chr_page_read(&page, &slot, &generation);
         if (have >= 0 && slot.queue_id != p->queue_id)
             have = -1;
@@ -82,7 +85,7 @@ static uint64_t hindmost(chr_publisher *p, uint32_t *ignored, uint64_t ignored_a
         if (have < 0)
             continue; /* a durable one without a sound position holds everything: it is missing from durable_seen */
         uint64_t number = slot.position / p->segment_size;
-        if (!durable && !alive(p, &page, &slot, boot)) {
+        if (!durable && !alive(p, &page, &slot, boot, looked_ns)) {
             if (*ignored < 64)
                 ignored_at[(*ignored)++] = number;
             continue;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define CHR_FIRSTS 1024u /* segments whose beginnings a reader remembers */
 
@@ -69,14 +68,6 @@ static int first_of(chr_subscriber *s, uint64_t number, chr_first *out)
 /* May the target lie in an earlier segment than this one? A header's first_ts is the last time before it, so equality means: look earlier. */
 static bool starts_after(const target *t, const chr_first *first) { return t->by_time ? first->ts_ns >= t->ts_ns : first->seq > t->seq; }
 
-static bool is_there(const chr_subscriber *s, uint64_t number)
-{
-    char name[32], path[640];
-    chr_segment_name(name, number, "q");
-    chr_join(path, sizeof path, s->dir, name);
-    return access(path, F_OK) == 0;
-}
-
 /* chr_reader_oldest, from what is remembered if that bears it out. */
 static uint64_t oldest_of(chr_subscriber *s)
 {
@@ -92,7 +83,7 @@ static void span(chr_subscriber *s, uint64_t *low, uint64_t *high)
     uint64_t lowest, highest;
     *low = oldest_of(s);
     *high = chr_load_acquire64(&control_of(s)->head) / s->segment_size;
-    if ((*low <= *high && is_there(s, *high)) || !chr_segment_range(s->dir, &lowest, &highest))
+    if ((*low <= *high && chr_segment_there(s->dir, *high)) || !chr_segment_range(s->dir, &lowest, &highest))
         return;
     *high = *high < highest ? *high : highest;
     *low = *low <= *high ? *low : lowest;

@@ -21,6 +21,14 @@ void chr_segment_name(char out[32], uint64_t number, const char *suffix)
     snprintf(out, 32, "%09llu.%s", (unsigned long long)number, suffix);
 }
 
+bool chr_segment_there(const char *dir, uint64_t number)
+{
+    char name[32], path[640];
+    chr_segment_name(name, number, "q");
+    chr_join(path, sizeof path, dir, name);
+    return access(path, F_OK) == 0;
+}
+
 bool chr_segment_header_valid(const chr_map *map, uint64_t queue_id)
 {
     const chr_segment_header *h = (const chr_segment_header *)map->base;

@@ -256,6 +256,67 @@ def test_a_reader_whose_open_is_slow_begins_where_retention_has_come_to(tmp_path
     assert inspect(path).oldest_seq > 0, "retention was at work"
 
 
+SLOW_LOOK = """
+    #define _GNU_SOURCE
+    #include <dirent.h>
+    #include <dlfcn.h>
+    #include <unistd.h>
+    int closedir(DIR *d)
+    {
+        int (*real)(DIR *) = dlsym(RTLD_NEXT, "closedir");
+        int rc = real(d);
+        usleep(20000);
+        return rc;
+    }
+"""
+
+
+def test_a_mark_that_retention_takes_back_makes_nobody_dead(tmp_path, under, spawn):
+    """The writer looks who stands where, marks, looks again and finds who has come meanwhile. Each look takes long here."""
+    path = tmp_path / "q"
+    reader = spawn(
+        """
+        import sys, time
+        from libchronicle.queue import Queue, QueueConfig
+        config, opened = QueueConfig(reader_ttl_s=0.004), 0  # its own: beats each millisecond
+        while (far := Queue.try_open_subscriber(sys.argv[1], "first", config, "earliest")) is None:
+            time.sleep(0.005)
+        print("open", flush=True)
+        until = time.monotonic() + 6
+        while time.monotonic() < until:
+            far.close()
+            time.sleep(0.08)  # what it held may go
+            opened += 1
+            far = Queue.open_subscriber(sys.argv[1], f"x{opened}", config, "earliest")
+            for _ in range(30):
+                assert far.next() is not None
+                time.sleep(0.001)
+        print(opened, flush=True)
+        """,
+        path,
+    )
+    writer = """
+        import sys, time
+        from libchronicle.queue import Queue, QueueConfig
+        config = QueueConfig(segment_size=1 << 16, retain_segments=0, reader_ttl_s=0.05)
+        with Queue.open_publisher(sys.argv[1], config) as writer, Queue.open_subscriber(sys.argv[1], "near") as near:
+            until = time.monotonic() + 8
+            while time.monotonic() < until:
+                writer.append_many(1, [bytes(400)] * 160)
+                near.drain()
+                near.commit()
+                writer.heartbeat()
+                time.sleep(0.02)
+            print(writer.metrics()["unlinked"])
+    """
+    done = under(SLOW_LOOK, writer, path)
+    assert reader.stdout.readline() == "open\n"
+    told = reader.stdout.readline()
+    assert told, "a reader that lived was taken for dead"
+    assert int(told) > 20
+    assert int(done.stdout) > 20, "retention was at work"
+
+
 SLOW_PROC = """
     #define _GNU_SOURCE
     #include <dlfcn.h>
