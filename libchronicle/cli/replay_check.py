@@ -13,11 +13,13 @@ import typer
 from libchronicle.cli.archive_books import utc
 from libchronicle.cli.context import Run, find_run, print_json
 from libchronicle.cli.tables import render_table
-from libchronicle.errors import CannotRerun, ConfigError, UnknownSession
+from libchronicle.errors import CannotRerun, ConfigError
 from libchronicle.replay.difference import Verdict
 from libchronicle.replay.journal import RecordedSession, find_session, recorded_sessions
 from libchronicle.runtime.config import HostConfig, StrategyConfig, load_strategy, strategy_files
 from libchronicle.storage.archive import Archive
+from libchronicle.storage.layout import SESSIONS_VENUE
+from libchronicle.storage.recorded import require_recorded
 
 __all__ = ["run_replay_check"]
 
@@ -39,12 +41,11 @@ def run_replay_check(
 ) -> None:
     found = find_run(run, config)
     with Archive(found.suite.paths) as archive:
+        require_recorded(archive, SESSIONS_VENUE, name, ["session"])
         if listed:
             _list(recorded_sessions(archive, name), as_json=as_json)
             return
         chosen = recorded_sessions(archive, name) if every else [find_session(archive, name, session)]
-        if not chosen:
-            raise UnknownSession(name=name, known="none")
         verdicts = [] if name == ROUTER else [_check(archive, one, found) for one in chosen]
         routed = chosen if name == ROUTER else _overlapping(recorded_sessions(archive, ROUTER), chosen)
     if routed:

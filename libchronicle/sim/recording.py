@@ -76,7 +76,11 @@ def parse_line(line: bytes, number: int = 0, path: str = "recording") -> Recorde
         return RecordedLine(int(stamp), key.partition("@")[2] if key else "", stream, text)
     if b'"lastUpdateId"' in text[:40]:
         return RecordedLine(int(stamp), SNAPSHOT, "", text)
-    raise RecordingCorrupt(path=path, line=number, reason="it is neither a stream message nor a snapshot")
+    raise RecordingCorrupt(
+        path=path,
+        line=number,
+        reason="it is neither a stream message nor a snapshot, as the venue sends them, without spaces",
+    )
 
 
 class _DepthHead(msgspec.Struct):

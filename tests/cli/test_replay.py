@@ -94,6 +94,16 @@ def test_a_feed_is_replayed_raw_with_all_it_holds_or_some_of_it(root):
     assert "made-up" not in str(unknown.exception)  # a market is near no session
 
 
+def test_a_session_that_is_none_is_told_with_those_that_are_near(root):
+    path = BusPaths(root).session("mine")
+    path.mkdir(parents=True)
+    with Queue.open_publisher(path, QueueConfig(segment_size=1 << 15)) as writer:
+        writer.append(1, b"")
+    unknown = CliRunner().invoke(app, ["replay-check", "moin", "--run", str(root)])
+    assert unknown.exit_code != 0
+    assert "_sessions:mine" in str(unknown.exception)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -1,6 +1,7 @@
 """The recording player: bytes, order, the book at the play position, the seam of a loop."""
 
 import json
+import re
 from bisect import bisect_right
 from collections import Counter
 from pathlib import Path
@@ -197,3 +198,13 @@ def test_a_recording_without_a_snapshot_is_refused() -> None:
     lines = [line for line in generated_lines(SPOT) if b"lastUpdateId" not in line[:60]]
     with pytest.raises(RecordingUnusable, match="snapshot"):
         describe(lines)
+
+
+def test_the_lines_that_the_docs_show_are_a_recording(project_root: Path) -> None:
+    page = (project_root / "docs" / "exchange.md").read_text()
+    lines = [line.encode() + b"\n" for line in page.splitlines() if re.match(r"\d{19} \{", line)]
+    assert len(lines) == 3
+    info = describe(lines)
+    assert (info.instrument.symbol, info.instrument.tick, info.instrument.lot) == ("BTCUSDT", 1, 1)
+    with pytest.raises(RecordingCorrupt, match="without spaces"):
+        describe([lines[0].replace(b'":', b'": ')])
