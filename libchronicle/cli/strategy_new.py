@@ -59,7 +59,7 @@ def run_new(name: str, instrument: str | None, directory: str | None, config: st
         return
     test, up = f"python {shown / f'test_{name}.py'}", "chronicle up"
     print(f"wrote {shown / f'{name}.py'}, {name}.toml and test_{name}.py")
-    print(f"  {test}   a backtest of it, on a made-up minute; with pytest, if installed, its tests")
+    print(f"  {test}   a backtest of it, on a made-up minute; it is a test for pytest too")
     if host is not None and home == host.strategies.path:
         print(f"  {up:{len(test)}}   starts it, on paper")
     else:
