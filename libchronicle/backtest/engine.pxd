@@ -34,6 +34,7 @@ cdef class BacktestEngine:
     cdef list aheads               # sights that venues have of their own, by feed latency
     cdef Ahead ahead               # the one of them whose next record comes first, or None
     cdef list feeds
+    cdef dict told_gaps            # (feed, instrument's id or 0) -> time and bytes of its last Gap record
     cdef readonly list instruments
     cdef chr_listing *listings
     cdef uint32_t listed, last_listed

@@ -81,6 +81,7 @@ cdef class BacktestEngine:
         self.venue = venue
         self.lifecycle = lifecycle
         self.feeds = feeds
+        self.told_gaps = {}
         self.policy = policy
         self.start_ns, self.end_ns = start_ns, end_ns
         self.merged = Merged(sources)
@@ -253,6 +254,8 @@ cdef class BacktestEngine:
             self.lose_feed(source, "records that the queue lost")
             return 0
         id = chr_instrument_of(f.type_id, f.payload, f.size)
+        if f.type_id == CHR_GAP and self.told_before(source, id, f.ts_ns, <bytes>f.payload[: f.size]):
+            return 0
         listing = self.listing(id) if id else NULL
         if listing == NULL:
             if id == 0 and (f.type_id == CHR_GAP or f.type_id == CHR_VENUE_STATUS):
@@ -394,6 +397,12 @@ cdef class BacktestEngine:
             self.gaps += 1
             if self.policy == CHR_GAP_STOP:
                 self.lose_feed(source, "a Gap record of the whole feed")
+
+    def told_before(self, uint32_t source, uint64_t id, int64_t ts_ns, bytes gap):
+        """Refined, one Gap stands in every stream of its instrument, or of its feed: it counts once, and the copy behind a snapshot breaks no book."""
+        told = self.told_gaps.get((self.feeds[source], id))
+        self.told_gaps[self.feeds[source], id] = (ts_ns, gap)
+        return told == (ts_ns, gap)
 
     # ------------------------------------------------------------ for the runner
 

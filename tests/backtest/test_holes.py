@@ -10,6 +10,7 @@ import pytest
 
 from libchronicle.backtest import BacktestRunner
 from libchronicle.errors import ReplayGap
+from libchronicle.protocol import BookSnapshot, Gap, GapReason, Trade, instrument_id
 from libchronicle.strategy import Context, FeedState, Side, Strategy
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -24,6 +25,10 @@ class Watches(Strategy):
         self.timers: list[int] = []
         self.states: list[tuple[int, FeedState]] = []
         self.sent = False
+        self.synced_at_end = False
+
+    def on_stop(self, ctx: Context) -> None:
+        self.synced_at_end = ctx.instrument(NAME).is_synced
 
     def on_start(self, ctx: Context) -> None:
         ctx.set_timer("beat", every_ms=1000)
@@ -91,3 +96,23 @@ def test_a_night_without_records_is_no_hole() -> None:
     strategy = Watches()
     BacktestRunner(tape(records), instruments=[NAME], gaps="ignore").run(strategy)
     assert len(strategy.timers) > 86_000
+
+
+def test_a_gap_that_stands_in_every_stream_counts_once_and_leaves_the_book_behind_it() -> None:
+    """As the refinery writes it, the copy of the later stream comes behind the snapshot of the same time."""
+    records = market(400)
+    at = records[200][0]
+    gaps: list[Timed] = [
+        (at, Gap(instrument_id=number, recv_ts=at, raw_seq=7, reason=GapReason.RECONNECT))
+        for number in (0, instrument_id(NAME))
+    ]
+    books = [timed for timed in records if not isinstance(timed[1], Trade)]
+    trades = [timed for timed in records if isinstance(timed[1], Trade)]
+    place = next(i for i, timed in enumerate(books) if timed[0] >= at)
+    snapshot = [(at, record) for _, record in records if isinstance(record, BookSnapshot)][:1]
+    strategy = Watches()
+    with_gaps = [*books[:place], *gaps, *snapshot]
+    later = sorted([*trades, *gaps], key=lambda timed: timed[0])
+    result = BacktestRunner([tape(with_gaps), tape(later)], instruments=[NAME]).run(strategy)
+    assert result.gaps == 2
+    assert strategy.synced_at_end
