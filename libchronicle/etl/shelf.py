@@ -21,6 +21,7 @@ from libchronicle.bus.paths import BusPaths
 from libchronicle.etl.cleanqueue import CleanQueue
 from libchronicle.native.binding import parse_segment
 from libchronicle.queue import Queue, QueueConfig
+from libchronicle.queue.segment_files import read_head
 
 __all__ = ["Origin", "Shelf", "clean_config", "first_seq_of", "read_origin"]
 
@@ -105,8 +106,8 @@ def read_origin(file: Path) -> Origin | None:
 def first_seq_of(queue: str, number: int) -> int | None:
     """Seq of a segment's first record; None: there is no such segment, or it has not begun."""
     try:
-        with open(Path(queue, f"{number:09d}.q"), "rb") as file:
-            facts = parse_segment(file.read(128))
+        head, _ = read_head(Path(queue, f"{number:09d}.q"))
     except FileNotFoundError:
         return None
-    return facts["first_seq"] if facts is not None and facts["begun"] else None
+    facts = parse_segment(head)
+    return facts["first_seq"] if facts is not None and facts["begun"] and facts["number"] == number else None

@@ -75,6 +75,8 @@ static void *agent_loop(void *argument)
         pthread_mutex_unlock(&agent->lock);
         if (agent == &agents[CHR_AGENT_CLEAN])
             chr_map_collect();
+        else if (task != NULL && chr_map_waits())
+            chr_agent_wake(CHR_AGENT_CLEAN); /* a reader that crosses leaves a segment: while it maps that, its writer cannot use it again */
         if (task != NULL)
             continue;
         chr_words_wait(&agent->word, seen, NULL, NULL, 0, sleep_ns);

@@ -91,6 +91,7 @@ mode_t chr_file_mode(const char *dir); /* 0640; with the directory's group write
 int chr_create_once(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e); /* 1 made, 0 was there */
 int chr_replace_text(const char *dir, const char *name, mode_t mode, const char *text, chr_error *e);
 int chr_replace_file(const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
+void chr_temp_name(char *out, size_t size, const char *name);
 int chr_write_temp(char *temp, size_t room, const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e);
 void chr_agent_ensure(chr_agent_kind kind);
 uint64_t chr_segment_number(const char *name); /* in a segment file's name; UINT64_MAX: it is none */
@@ -117,6 +118,7 @@ static inline void chr_touch(const void *from, uint64_t size)
     (void)p[size - 1];
 }
 void chr_map_collect(void);               /* unmap what was released */
+bool chr_map_waits(void);                 /* is there something to collect? */
 
 /* ---------------------------------------------------------------- segment.c */
 
@@ -191,7 +193,12 @@ void chr_sweep_leftovers(const char *dir); /* of the holder of the lock */
 typedef struct chr_spare {
     chr_map *segment, *index;
     uint32_t number;
+    bool warm;                    /* its pages are there and mapped already */
 } chr_spare;
+
+typedef struct chr_stocked chr_stocked;
+#define CHR_STOCK_MOST 4u
+#define CHR_HURRY_BYTES_S 100000000ull
 
 typedef struct chr_retired chr_retired;
 struct chr_retired {
@@ -225,8 +232,15 @@ struct chr_publisher {
     int32_t spare_asked;
     chr_task prepare, clean;
     chr_retired *retired;         /* lock-free stack, popped by the clean thread */
-    uint32_t left_count;          /* of those whose maps are still held: on the stack, or in the clean thread's hands */
+    chr_retired *leaving;         /* what of it waits longer, oldest first; under `cleaning` */
+    uint32_t left_count;          /* of those whose maps are still held: on the stack, or leaving */
     uint64_t behind_1;            /* number + 1 of the first that was left without them, 0 = none */
+    int32_t in_memory;            /* the queue lies on a file system that has no medium */
+    int64_t hurried_ns;           /* CLOCK_MONOTONIC of the last roll, if the segment left then was filled in a hurry; else 0 */
+    chr_stocked *stock[CHR_STOCK_MOST]; /* of stock.c: exchanged with NULL by who takes */
+    uint32_t hidden;              /* files that are removed from the queue and not from the disk */
+    uint32_t going;               /* segments below `oldest` that are not removed yet */
+    uint64_t used_again;
     chr_publisher *next_open;     /* of fork.c */
     uint64_t wakes;
     uint32_t mended;              /* what open found damaged and put right: CHR_MENDED_… */
@@ -259,10 +273,22 @@ void chr_writer_beat(chr_writer *w, int64_t ts_ns);
 #define CHR_LEFT_MOST 64u /* segments whose maps wait for the clean thread, two descriptors each */
 
 void chr_left_push(chr_publisher *p, chr_retired *left);          /* of the writer */
-chr_retired *chr_left_sealed(chr_publisher *p);                   /* all that wait, sealed */
-void chr_left_finish(chr_publisher *p, chr_retired *list);        /* to the medium, if asked for; unmapped, freed */
+void chr_left_take(chr_publisher *p);                             /* all that wait are `leaving` */
+void chr_left_seal(chr_publisher *p, uint32_t held);              /* all of these but the newest `held` */
+void chr_left_finish(chr_publisher *p, uint32_t held);            /* the same: to the medium, if asked for; unmapped, freed */
+chr_map *chr_left_removed(chr_publisher *p, uint32_t number);     /* the map of that one, which leaves no more; NULL: not among them */
 void chr_left_by_others(chr_publisher *p);                        /* at the beginning: what is still to do */
 bool chr_left_catch_up_some(chr_publisher *p, uint64_t live);     /* true: there is more */
+
+/* ---------------------------------------------------------------- stock.c */
+
+bool chr_stock_hurried(const chr_publisher *p);
+uint32_t chr_stock_held(const chr_publisher *p);               /* how many of the newest that were left stay mapped while the writer hurries */
+uint32_t chr_stock_files(const chr_publisher *p);              /* that are hidden */
+bool chr_stock_ready(const chr_publisher *p);                  /* is there one to use? */
+bool chr_stock_put(chr_publisher *p, chr_map *map);            /* true: removed from the queue, and the stock's now. Under `cleaning` */
+chr_map *chr_stock_use(chr_publisher *p, uint32_t number);     /* under its name, zero but for a header without first_seq; NULL: there is none */
+bool chr_stock_drop(chr_publisher *p);                         /* true: there was some */
 
 /* ---------------------------------------------------------------- retain.c */
 

@@ -6,6 +6,7 @@
  *   space                fallocate                            F_PREALLOCATE, else zeros are written
  *   prefault             MADV_POPULATE_*                      one read per page
  *   children             MADV_DONTFORK                        minherit, else the fork handler alone
+ *   who else has a file  a write lease                        not told: somebody may
  *   bell                 eventfd                              pipe
  *   medium               fdatasync                            F_FULLFSYNC, else fsync
  *   boot                 /proc/sys/kernel/random/boot_id      kern.bootsessionuuid
@@ -62,6 +63,13 @@ int chr_reserve_space(int fd, uint64_t size); /* 0 or errno. What is there stays
 int chr_sync_data(int fd);
 int chr_prefault(void *at, uint64_t size, bool write); /* 0 or errno; EINVAL: this host has no such call */
 void chr_keep_from_children(void *at, uint64_t size);
+
+bool chr_in_memory(int fd);         /* its file system keeps it in memory alone */
+
+/* 0: nobody else has the file open or mapped, by no other descriptor of any process; till chr_alone_end who opens it waits, or with O_NONBLOCK gets
+ * EWOULDBLOCK. Else an errno, and nothing is held. Called by an agent: a signal that the kernel sends for who waits stays blocked there. */
+int chr_alone_begin(int fd);
+bool chr_alone_end(int fd); /* was that so until now? */
 
 /* A descriptor that polls readable once rung. */
 int chr_bell_open(int fds[2]);      /* [0] to poll and clear, [1] to ring; the same one where it can. < 0: errno */

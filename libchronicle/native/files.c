@@ -126,10 +126,16 @@ static int write_all(int fd, const void *data, size_t size)
     return 0;
 }
 
+/* As leftovers.c knows them. */
+void chr_temp_name(char *out, size_t size, const char *name)
+{
+    snprintf(out, size, "%s.tmp-%d-%llx", name, (int)getpid(), (unsigned long long)chr_random64());
+}
+
 int chr_write_temp(char *temp, size_t room, const char *dir, const char *name, mode_t mode, const void *data, size_t size, chr_error *e)
 {
     char unique[160];
-    snprintf(unique, sizeof unique, "%s.tmp-%d-%llx", name, (int)getpid(), (unsigned long long)chr_random64());
+    chr_temp_name(unique, sizeof unique, name);
     chr_join(temp, room, dir, unique);
     int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)

@@ -205,6 +205,8 @@ void chr_map_release(chr_map *map)
         chr_agent_wake(CHR_AGENT_CLEAN); /* who seeks far and often leaves thousands a second */
 }
 
+bool chr_map_waits(void) { return __atomic_load_n(&pending, __ATOMIC_RELAXED) != NULL; }
+
 void chr_map_collect(void)
 {
     __atomic_store_n(&pending_count, 0, __ATOMIC_RELAXED);

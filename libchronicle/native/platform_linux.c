@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,6 +129,29 @@ int chr_prefault(void *at, uint64_t size, bool write)
 }
 
 void chr_keep_from_children(void *at, uint64_t size) { madvise(at, size, MADV_DONTFORK); }
+
+bool chr_in_memory(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+/* fcntl(2), "Leases": a write lease is granted to a file's only opener, and a map is an opener. The signal would be SIGIO, which ends the process: SIGURG is
+ * ignored, and goes to the calling thread. */
+int chr_alone_begin(int fd)
+{
+    struct f_owner_ex owner = {.type = F_OWNER_TID, .pid = (pid_t)syscall(SYS_gettid)};
+    if (fcntl(fd, F_SETSIG, SIGURG) != 0 || fcntl(fd, F_SETOWN_EX, &owner) != 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
+        return errno;
+    return 0;
+}
+
+bool chr_alone_end(int fd)
+{
+    bool held = fcntl(fd, F_GETLEASE) == F_WRLCK; /* who waits for more than fs.lease-break-time gets the file */
+    fcntl(fd, F_SETLEASE, F_UNLCK);
+    return held;
+}
 
 /* ---------------------------------------------------------------- bell */
 

@@ -187,6 +187,24 @@ int chr_prefault(void *at, uint64_t size, bool write)
     return EINVAL;
 }
 
+bool chr_in_memory(int fd)
+{
+    (void)fd;
+    return false;
+}
+
+int chr_alone_begin(int fd)
+{
+    (void)fd;
+    return ENOTSUP;
+}
+
+bool chr_alone_end(int fd)
+{
+    (void)fd;
+    return false;
+}
+
 void chr_keep_from_children(void *at, uint64_t size)
 {
 #ifdef __APPLE__

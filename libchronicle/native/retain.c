@@ -107,15 +107,18 @@ static uint64_t first_seq_of(const chr_publisher *p, uint64_t number)
     return chr_segment_read_header(p->dir, number, p->queue_id, &h) ? h.first_seq : CHR_SEQ_UNKNOWN;
 }
 
-static void unlink_pair(const chr_publisher *p, uint64_t number)
+static void unlink_one(const chr_publisher *p, uint64_t number, const char *suffix)
 {
     char name[32], path[640];
-    const char *suffixes[] = {"idx", "q"}; /* an index never outlives its segment */
-    for (int i = 0; i < 2; i++) {
-        chr_segment_name(name, number, suffixes[i]);
-        chr_join(path, sizeof path, p->dir, name);
-        unlink(path);
-    }
+    chr_segment_name(name, number, suffix);
+    chr_join(path, sizeof path, p->dir, name);
+    unlink(path);
+}
+
+static void unlink_pair(const chr_publisher *p, uint64_t number)
+{
+    unlink_one(p, number, "idx"); /* an index never outlives its segment */
+    unlink_one(p, number, "q");
 }
 
 static void mark_oldest(chr_publisher *p, uint64_t number, uint64_t seq)
@@ -137,11 +140,17 @@ static uint64_t readable_down(const chr_publisher *p, uint64_t number, uint64_t 
     return number;
 }
 
-/* Marked before it is gone: no reader begins where files are about to go. */
-static void remove_upto(chr_publisher *p, uint64_t from, uint64_t upto)
+/* Marked before it is gone: no reader begins where files are about to go. `again`: what can be used again is. */
+static void remove_upto(chr_publisher *p, uint64_t from, uint64_t upto, bool again)
 {
     for (uint64_t number = from; number < upto; number++) {
-        unlink_pair(p, number);
+        chr_map *map = again ? chr_left_removed(p, (uint32_t)number) : NULL;
+        unlink_one(p, number, "idx");
+        if (map == NULL || !chr_stock_put(p, map)) {
+            unlink_one(p, number, "q");
+            chr_map_release_now(map);
+        }
+        chr_store_release32(&p->going, (uint32_t)(upto - number - 1));
         chr_fetch_add64(&p->hot.control->unlinked, 1);
     }
 }
@@ -164,21 +173,24 @@ static uint64_t live_number(const chr_publisher *p) { return chr_load_acquire64(
 static void account(chr_publisher *p)
 {
     uint64_t segments = live_number(p) - chr_load_relaxed64(&p->hot.control->oldest) + 1 + (chr_load_acquire32(&p->spare_ready) ? 1 : 0);
+    segments += chr_stock_files(p);
     uint64_t bytes = segments * (p->segment_size + chr_index_bytes(p->segment_size));
     if (p->hot.control->bytes != bytes) /* an idle queue dirties no page */
         chr_store_relaxed64(&p->hot.control->bytes, bytes);
 }
 
-static void retain(chr_publisher *p)
+/* While the writer hurries it stays a segment behind, which the readers that have just left it are unmapping. */
+static void retain(chr_publisher *p, bool hurried)
 {
     chr_control *c = p->hot.control;
     uint64_t live = live_number(p), passed[64];
     uint32_t ignored;
-    if (c->oldest >= live)
-        return;
+    if (c->oldest >= live || chr_load_acquire32(&p->replaced))
+        return; /* what stands under these names now may be another's */
     uint64_t limit = hindmost(p, &ignored, passed);
     if (limit == CHR_NO_READER)
         return;
+    limit -= hurried && limit > 0;
     uint64_t newest = live > p->config.retain_segments ? live - p->config.retain_segments : 0;
     uint64_t before = c->oldest, before_seq = c->oldest_seq, keep = before, seq = before_seq;
     while (keep < limit && keep < newest && old_enough(p, keep))
@@ -186,6 +198,7 @@ static void retain(chr_publisher *p)
     keep = readable_down(p, keep, before, &seq);
     if (keep == before)
         return;
+    chr_store_release32(&p->going, (uint32_t)(keep - before));
     mark_oldest(p, keep, seq);
     chr_fence(); /* a reader that opens meanwhile sees the mark, or is seen here: it looks again once its page says where it stands */
     limit = hindmost(p, &ignored, passed);
@@ -193,8 +206,9 @@ static void retain(chr_publisher *p)
         seq = before_seq;
         keep = readable_down(p, limit > before ? limit : before, before, &seq);
         mark_oldest(p, keep, seq);
+        chr_store_release32(&p->going, (uint32_t)(keep - before));
     }
-    remove_upto(p, before, keep);
+    remove_upto(p, before, keep, hurried);
     for (uint32_t i = 0; i < ignored; i++)
         if (passed[i] >= before && passed[i] < c->oldest)
             chr_fetch_add64(&c->forgotten, 1);
@@ -286,12 +300,17 @@ static void watch_files(chr_publisher *p)
     pthread_mutex_unlock(&p->making);
 }
 
-/* Retention comes before the disk: what it removes need not reach it. */
-static void tidy(chr_publisher *p)
+/* Retention comes before the disk: what it removes need not reach it. `at_once`: space is wanted. */
+static void tidy(chr_publisher *p, bool at_once)
 {
-    chr_retired *left = chr_left_sealed(p);
-    retain(p);
-    chr_left_finish(p, left);
+    bool hurried = !at_once && chr_stock_hurried(p);
+    uint32_t held = hurried ? chr_stock_held(p) : 0;
+    chr_left_take(p);
+    chr_left_seal(p, held);
+    retain(p, hurried);
+    chr_left_finish(p, held);
+    if (!hurried)
+        chr_stock_drop(p);
 }
 
 bool chr_clean_run(chr_publisher *p)
@@ -303,7 +322,7 @@ bool chr_clean_run(chr_publisher *p)
         chr_oldest_adopt(p); /* again: a header may have been mended */
         chr_left_by_others(p);
     }
-    tidy(p);
+    tidy(p, false);
     bool more = chr_left_catch_up_some(p, live_number(p));
     account(p);
     pthread_mutex_unlock(&p->cleaning);
@@ -322,7 +341,10 @@ static bool fits(const chr_publisher *p)
 {
     struct statvfs fs;
     uint64_t one = p->segment_size + chr_index_bytes(p->segment_size);
-    uint64_t segments = (uint64_t)p->number + 2 - chr_load_relaxed64(&p->hot.control->oldest); /* with the one to be made; under `making` */
+    uint64_t segments = (uint64_t)p->number + 2 - chr_load_acquire64(&p->hot.control->oldest); /* with the one to be made; under `making` */
+    segments += chr_load_acquire32(&p->going); /* then what became of them: in that order none is missed */
+    segments += chr_stock_files(p);
+    segments -= chr_stock_ready(p); /* it is made of that */
     if (p->config.budget_bytes && segments * one > p->config.budget_bytes)
         return false;
     if (p->config.reserve_bytes && statvfs(p->dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < p->config.reserve_bytes + one)
@@ -338,8 +360,9 @@ static bool evict(chr_publisher *p)
     while ((seq = first_seq_of(p, next)) == CHR_SEQ_UNKNOWN)
         if (next++ == live)
             return false; /* none can be opened now */
+    chr_store_release32(&p->going, (uint32_t)(next - number));
     mark_oldest(p, next, seq);
-    remove_upto(p, number, next);
+    remove_upto(p, number, next, false);
     chr_fetch_add64(&p->hot.control->evicted, next - number);
     return true;
 }
@@ -348,9 +371,9 @@ static bool evict(chr_publisher *p)
 bool chr_budget_free_some(chr_publisher *p)
 {
     pthread_mutex_lock(&p->cleaning);
-    bool some = __atomic_load_n(&p->retired, __ATOMIC_ACQUIRE) != NULL;
+    bool some = __atomic_load_n(&p->retired, __ATOMIC_ACQUIRE) != NULL || p->leaving != NULL || chr_stock_files(p) > 0;
     uint64_t before = p->hot.control->oldest;
-    tidy(p);
+    tidy(p, true);
     some = some || p->hot.control->oldest != before || evict(p);
     pthread_mutex_unlock(&p->cleaning);
     return some;
@@ -361,7 +384,7 @@ int chr_budget_admit(chr_publisher *p, chr_error *e)
     if ((p->config.budget_bytes == 0 && p->config.reserve_bytes == 0) || fits(p))
         return 0;
     pthread_mutex_lock(&p->cleaning);
-    tidy(p);
+    tidy(p, true);
     while (!fits(p) && evict(p))
         ;
     account(p);

@@ -44,10 +44,14 @@ int chr_writer_gone(chr_publisher *p)
 
 static int make_spare(chr_publisher *p, chr_spare *spare, chr_error *e)
 {
-    do {
+    spare->segment = chr_stock_use(p, spare->number);
+    spare->warm = spare->segment != NULL;
+    while (spare->segment == NULL) {
         e->code = 0;
         spare->segment = chr_segment_make(p->dir, spare->number, p->segment_size, p->queue_id, e);
-    } while (spare->segment == NULL && e->code == CHR_E_NO_SPACE && chr_budget_free_some(p)); /* a full disk costs the oldest, not the newest */
+        if (e->code != CHR_E_NO_SPACE || !chr_budget_free_some(p)) /* a full disk costs the oldest, not the newest */
+            break;
+    }
     if (spare->segment == NULL)
         return -1;
     spare->index = chr_index_open(p->dir, spare->number, p->segment_size, p->queue_id, true, e);
@@ -62,7 +66,8 @@ static int make_spare(chr_publisher *p, chr_spare *spare, chr_error *e)
 int chr_spare_prefault(const chr_publisher *p, const chr_spare *spare, uint64_t from, chr_error *e)
 {
     if (p->config.prefault) {
-        chr_map_populate(spare->segment, from, p->segment_size, true);
+        if (!spare->warm)
+            chr_map_populate(spare->segment, from, p->segment_size, true);
         chr_map_populate(spare->index, 0, spare->index->size, true);
     }
     if (p->config.memlock && mlock(spare->segment->base, p->segment_size) != 0)
@@ -172,9 +177,18 @@ void chr_publish_head(chr_writer *w)
     chr_store_release64(&w->control->head, w->position_base + w->offset);
 }
 
+/* For chr_stock_hurried. */
+static void note_pace(chr_publisher *p, int64_t began_ns, uint64_t bytes)
+{
+    int64_t now = chr_monotonic_ns();
+    bool hurries = p->in_memory && began_ns != 0 && (uint64_t)(now - began_ns) < bytes * (1000000000ull / CHR_HURRY_BYTES_S);
+    chr_store_relaxed64((uint64_t *)&p->hurried_ns, hurries ? (uint64_t)now : 0);
+}
+
 static int roll(chr_publisher *p)
 {
     chr_writer *w = &p->hot;
+    int64_t began_ns = p->began_ns;
     chr_spare spare = {0};
     chr_retired *old = malloc(sizeof *old);
     if (old == NULL)
@@ -196,6 +210,7 @@ static int roll(chr_publisher *p)
     chr_store_release64(&w->control->touched, w->position_base + CHR_SEGMENT_DATA);
     chr_store_release64(&w->control->checked, w->position_base + CHR_SEGMENT_DATA);
     chr_publish_head(w);
+    note_pace(p, began_ns, old->end);
     chr_left_push(p, old);
     chr_store_relaxed64(&w->control->rolls, w->control->rolls + 1);
     chr_task_note(&p->clean);

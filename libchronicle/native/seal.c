@@ -1,7 +1,7 @@
 /* Segments the writer has left: sealed, put on the medium, unmapped. Runs in the clean thread, under `cleaning`.
  *
  *   left       a roll hands the maps of a segment and its index over, of CHR_LEFT_MOST segments at most: a disk slower than the writer neither delays
- *              it nor uses up the descriptors of its process
+ *              it nor uses up the descriptors of its process. In memory the newest of a writer in a hurry stay as they are for a while (stock.c)
  *   behind     beyond them the writer unmaps what it leaves. From the first such segment on (`behind_1`) each is opened again when its turn comes
  *   sealed     the checksum of the whole is written
  *   synced     on the medium, and the mark moved over it; not of a segment that retention has removed meanwhile
@@ -32,16 +32,42 @@ void chr_left_push(chr_publisher *p, chr_retired *left)
         ;
 }
 
-static chr_retired *take(chr_publisher *p)
+void chr_left_take(chr_publisher *p)
 {
-    chr_retired *stack = __atomic_exchange_n(&p->retired, NULL, __ATOMIC_ACQUIRE), *ordered = NULL;
+    chr_retired *stack = __atomic_exchange_n(&p->retired, NULL, __ATOMIC_ACQUIRE), *ordered = NULL, **end = &p->leaving;
     while (stack != NULL) { /* oldest first */
         chr_retired *next = stack->next;
         stack->next = ordered;
         ordered = stack;
         stack = next;
     }
-    return ordered;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = ordered;
+}
+
+/* How many of `leaving` are older than the newest `held`. */
+static uint32_t beyond(const chr_publisher *p, uint32_t held)
+{
+    uint32_t count = 0;
+    for (const chr_retired *r = p->leaving; r != NULL; r = r->next)
+        count++;
+    return count > held ? count - held : 0;
+}
+
+chr_map *chr_left_removed(chr_publisher *p, uint32_t number)
+{
+    for (chr_retired **at = &p->leaving, *r; (r = *at) != NULL; at = &r->next) {
+        if (r->segment->number != number)
+            continue;
+        chr_map *segment = r->segment;
+        *at = r->next;
+        chr_map_release_now(r->index);
+        free(r);
+        chr_fetch_add32(&p->left_count, (uint32_t)-1);
+        return segment;
+    }
+    return NULL;
 }
 
 static bool sync_pair(const chr_publisher *p, const chr_map *segment, const chr_map *index)
@@ -74,21 +100,23 @@ static void seal(const chr_publisher *p, chr_map *segment, uint32_t end)
     futimens(segment->fd, NULL); /* the age rule counts from here: stores into a map leave no trace in mtime */
 }
 
-chr_retired *chr_left_sealed(chr_publisher *p)
+void chr_left_seal(chr_publisher *p, uint32_t held)
 {
-    chr_retired *list = take(p);
-    for (chr_retired *r = list; r != NULL; r = r->next)
+    uint32_t count = beyond(p, held);
+    for (const chr_retired *r = p->leaving; count > 0; r = r->next, count--)
         seal(p, r->segment, r->end);
-    return list;
 }
 
-void chr_left_finish(chr_publisher *p, chr_retired *list)
+void chr_left_finish(chr_publisher *p, uint32_t held)
 {
     const chr_control *c = p->hot.control;
     uint64_t upto = c->synced / p->segment_size, next = upto;
-    for (chr_retired *r = list, *later; r != NULL; r = later) {
+    if (p->config.sync && p->in_memory && next < c->oldest)
+        next = c->oldest; /* those before were removed before their turn came */
+    for (uint32_t count = beyond(p, held); count > 0; count--) {
+        chr_retired *r = p->leaving;
         uint64_t number = r->segment->number;
-        later = r->next;
+        p->leaving = r->next;
         bool good = p->config.sync && (number < c->oldest || sync_pair(p, r->segment, r->index));
         if (good && next >= number)
             next = number + 1 > next ? number + 1 : next;
@@ -202,7 +230,9 @@ int chr_writer_flush(chr_writer *w, bool all)
     chr_publisher *p = (chr_publisher *)w;
     uint64_t head = w->position_base + w->offset;
     pthread_mutex_lock(&p->cleaning);
-    chr_left_finish(p, chr_left_sealed(p));
+    chr_left_take(p);
+    chr_left_seal(p, 0);
+    chr_left_finish(p, 0);
     int rc = catch_up_all(p, p->number) ? 0 : -1;
     if (rc == 0 && all)
         rc = chr_sync_data(p->segment->fd) == 0 && chr_sync_data(p->index->fd) == 0 ? mark_synced(p, head) : -1;

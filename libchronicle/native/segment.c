@@ -5,7 +5,8 @@
  *   left       its last frame is a padding, or recovery has quarantined it
  *   sealed     the seal is written, once; not one byte changes after it           (clean thread, or recovery)
  *
- * A published file is never truncated nor made anew: one that is there already is opened, one of another queue is moved aside.
+ * A published file is never truncated nor made anew: one that is there already is opened, one of another queue is moved aside. In memory its pages may serve
+ * another segment once it is removed and nobody has it (stock.c).
  */
 #include "chr_core.h"
 
@@ -72,6 +73,14 @@ static bool flipped(const chr_segment_header *h)
            __builtin_popcount(h->version ^ CHR_FORMAT_VERSION) + __builtin_popcount(h->features_incompat) == 1;
 }
 
+/* It bore this name when it was looked up, and was another segment by the time it was open. One that retention only removed meanwhile is as it was. */
+static bool of_another(int fd, uint32_t number, const char *path)
+{
+    chr_segment_header h;
+    bool same = pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h && h.magic == CHR_MAGIC_SEGMENT && h.number == number;
+    return !same && !chr_same_file(fd, path);
+}
+
 /* The file as it is, whatever its header says. Here as elsewhere: an open of a pipe in a file's place must not wait. */
 chr_map *chr_segment_map(const char *dir, uint64_t number, uint32_t size, bool writable, chr_error *e)
 {
@@ -81,12 +90,20 @@ chr_map *chr_segment_map(const char *dir, uint64_t number, uint32_t size, bool w
     chr_join(path, sizeof path, dir, name);
     int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
+        if (errno == EWOULDBLOCK && access(path, F_OK) == 0)
+            errno = EWOULDBLOCK; /* somebody's lease; the writer hides a file before it takes one */
         chr_fail_sys(e, path, "open", 0);
         return NULL;
     }
     if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < size) {
         close(fd);
         chr_fail(e, CHR_E_BROKEN, path, "shorter than its queue's segments", number, 0, 0);
+        return NULL;
+    }
+    if (of_another(fd, (uint32_t)number, path)) {
+        close(fd);
+        errno = ENOENT;
+        chr_fail_sys(e, path, "open", 0);
         return NULL;
     }
     chr_map *map = chr_map_fd(fd, size, writable, (uint32_t)number);
@@ -123,7 +140,7 @@ static void move_aside(const char *path)
 static int publish(const char *dir, const char *name, uint64_t size, const void *head, size_t head_size, chr_error *e)
 {
     char temp[640], path[640], unique[96];
-    snprintf(unique, sizeof unique, "%s.tmp-%d-%llx", name, (int)getpid(), (unsigned long long)chr_random64());
+    chr_temp_name(unique, sizeof unique, name);
     chr_join(temp, sizeof temp, dir, unique);
     chr_join(path, sizeof path, dir, name);
     mode_t mode = chr_file_mode(dir);

@@ -246,6 +246,7 @@ static int start(chr_publisher *p, chr_error *e)
     p->segment_size = w->control->segment_size;
     p->limit = p->segment_size - CHR_FRAME_HEADER;
     p->queue_id = w->control->queue_id;
+    p->in_memory = chr_in_memory(p->pages.fd);
     memcpy(p->geometry, w->control, sizeof p->geometry);
     w->crc_seed = chr_crc_seed(p->queue_id);
     chr_clock_init(&w->clock, p->config.tsc);
@@ -266,6 +267,7 @@ static void dispose(chr_publisher *p)
         chr_map_release(p->segment);
     if (p->index)
         chr_map_release(p->index);
+    chr_stock_drop(p);
     chr_map_collect();
     chr_pages_close(&p->pages);
     pthread_mutex_destroy(&p->making);
@@ -325,6 +327,7 @@ void chr_writer_close(chr_writer *w)
         chr_abort(w);
         chr_task_remove(CHR_AGENT_PREPARE, &p->prepare);
         chr_task_remove(CHR_AGENT_CLEAN, &p->clean);
+        p->hurried_ns = 0;  /* no hurry any more */
         p->config.sync = 0; /* leaving must not wait for a disk: the next writer catches up, flush() is for who cannot wait */
         while (chr_clean_run(p))
             ;

@@ -11,6 +11,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from libchronicle.errors import HostError
+
 __all__ = ["SEGMENT_HEAD", "is_file", "open_to_read", "read_head", "segment_numbers"]
 
 SEGMENT_HEAD: Final = 128
@@ -40,8 +42,18 @@ def is_file(file: Path) -> bool:
 
 
 def open_to_read(file: Path) -> int:
-    """A descriptor, at once: open() of a pipe would wait for its other end."""
-    return os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    """A descriptor, at once: open() of a pipe would wait for its other end.
+
+    Raises FileNotFoundError also for a segment that its writer is making into another one at this moment, HostError for
+    one on which a process that is no writer holds a lease.
+    """
+    try:
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except BlockingIOError:
+        os.stat(file)  # the writer hides a file before it takes a lease
+        raise HostError(
+            path=str(file), reason="another process holds a lease on it; `lslocks` tells which"
+        ) from None
 
 
 def read_head(file: Path) -> tuple[bytes, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ _KNOWN = re.compile(
     r"[0-9]{9}\.(q|idx)|control\.meta|notify\.meta|writer\.lock|READY|quarantine\.json|readers|quarantine"
 )
 _EVIDENCE = re.compile(r".*\.(stale|damaged)-\d+")
-_LEFTOVER = re.compile(r".*\.tmp-\d+-[0-9a-f]+")
+_LEFTOVER = re.compile(r".*\.tmp-(\d+)-[0-9a-f]+")
 
 
 def check_pages(subject: Subject, walk: SegmentWalk) -> None:
@@ -256,12 +257,24 @@ def _quarantine(subject: Subject, walk: SegmentWalk) -> None:
         )
 
 
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return pid > 0  # 0 is this process's group
+
+
 def _strays(subject: Subject) -> None:
     numbers = {f"{number:09d}" for number in subject.numbers()}
     for file in sorted(subject.path.iterdir()):
         if _EVIDENCE.fullmatch(file.name):
             subject.find(Severity.NOTE, "file", file, "kept as evidence; remove it when nobody needs it")
-        elif _LEFTOVER.fullmatch(file.name):
+        elif leftover := _LEFTOVER.fullmatch(file.name):
+            if _lives(int(leftover[1])):
+                continue  # it is about to become something, or is kept to become a segment
             subject.find(
                 Severity.NOTE,
                 "file",

@@ -103,7 +103,7 @@ _LINKED = ("-Wall", "-Wextra", "-Werror")
 _BASE = ("-std=gnu11", "-g", "-O1", "-msse4.2", "-mpclmul", "-pthread", f"-I{NATIVE}", f"-I{HARNESS}")
 _ANNOUNCED = ("-fsanitize=thread", "-Dmemcpy=steps_memcpy", "-Dmemset=steps_memset")
 _WRAPPED = (  # calls that change a file system, or make it durable, or take memory
-    "open,mkdir,link,rename,unlink,fallocate,posix_fallocate,write,pwrite,ftruncate,fsync,fdatasync,msync,mmap,munmap,pthread_create"
+    "open,mkdir,link,rename,unlink,fallocate,posix_fallocate,write,pwrite,ftruncate,fsync,fdatasync,msync,mmap,munmap,fstatfs,pthread_create,chr_stock_hurried"
 )
 
 

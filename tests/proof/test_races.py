@@ -37,7 +37,7 @@ def test_threads_of_the_core_do_not_race(linked, memory_dir, scale, report):
 def test_processes_find_nothing_torn_and_nobody_is_left_asleep(
     linked, memory_dir, scale, report, what, short, long, counted
 ):
-    program = linked("torture", flags=PLAIN, wraps="syscall")
+    program = linked("torture", flags=PLAIN, wraps="syscall chr_stock_hurried")
     wanted = scale(short, long)
     figures = json.loads(run(program, what, memory_dir / "q", wanted))
     report(**figures)
@@ -48,3 +48,4 @@ def test_processes_find_nothing_torn_and_nobody_is_left_asleep(
     if what == "races":
         assert figures["rolls"] > 0
         assert figures["unlinked"] > 0
+        assert figures["used_again"] > 0

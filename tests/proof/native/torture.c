@@ -30,7 +30,7 @@
 #define LATE_NS 500000000ll
 
 typedef struct {
-    uint64_t words, records, sleeps, lost_wakeups, wakes, rolls, unlinked;
+    uint64_t words, records, sleeps, lost_wakeups, wakes, rolls, unlinked, used_again;
     uint32_t stop, ready;
 } shared_facts;
 
@@ -40,6 +40,10 @@ static shared_facts *facts; /* of all processes */
 
 static _Thread_local int last_sleep; /* 0 woken, ETIMEDOUT, EAGAIN … */
 static _Thread_local uint64_t slept;
+
+/* However little a loaded machine lets it write. */
+bool __wrap_chr_stock_hurried(const chr_publisher *p);
+bool __wrap_chr_stock_hurried(const chr_publisher *p) { return p->in_memory && !p->closed; }
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -212,6 +216,7 @@ static void write_and_roll(const char *dir, int index)
     facts->rolls = w->control->rolls;
     facts->wakes = w->control->wakes;
     facts->unlinked = w->control->unlinked;
+    facts->used_again = ((const chr_publisher *)w)->used_again;
     chr_writer_close(w);
 }
 
@@ -334,6 +339,7 @@ int main(int argc, char **argv)
     say("words", facts->words, ", ");
     say("records", facts->records, ", ");
     say("rolls", facts->rolls, ", ");
+    say("used_again", facts->used_again, ", ");
     say("unlinked", facts->unlinked, ", ");
     say("sleeps", facts->sleeps, ", ");
     say("wakes", facts->wakes, ", ");

@@ -34,6 +34,7 @@ _SILENT_NS = 500_000_000  # a peer that loses messages ends its run by falling s
 # As timeit does, the adapter's own calls are put into the text of the loop, so that no peer pays for a wrapper:
 #   NOT_SENT   an expression that is true while `payload` found no room, built on `send`
 #   NOTHING    one that is true while nothing has come, built on `receive`
+#   LOOKED     what a receiver does when it has found nothing or has a batch behind it: the commit of a peer that has one
 #   POLL       one that is the number of messages a call of `receive` has handled, for peers that hand over several
 _LOOPS = """
 def ping(send, receive, payload, took, clock):
@@ -68,6 +69,7 @@ def take(receive, count, silence):
     while got < count:
         while not NOTHING:
             got += 1
+        LOOKED
         if got != seen:
             seen = got
             silence.broken()
@@ -79,6 +81,7 @@ def poll(receive, count, silence):
     got = seen = 0
     while got < count:
         got += POLL
+        LOOKED
         if got != seen:
             seen = got
             silence.broken()
@@ -125,6 +128,7 @@ def loops(adapter: Any, poll: str = "POLL") -> dict[str, Any]:
     for word, otherwise in (("NOT_SENT", "send(payload) is NEVER"), ("NOTHING", "receive() is None")):
         text = text.replace(word, f"({getattr(adapter, word, otherwise)})")
     text = text.replace("POLL", f"({getattr(adapter, poll, 'receive()')})")
+    text = text.replace("LOOKED", getattr(adapter, "LOOKED", "pass"))
     names: dict[str, Any] = {"NEVER": object(), "FULL": (), **vars(adapter)}
     exec(compile(text, adapter.__file__, "exec"), names)
     return names
