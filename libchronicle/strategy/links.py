@@ -12,7 +12,7 @@ from pathlib import Path
 from libchronicle.bus.feed_states import FeedState as Link
 from libchronicle.bus.feed_states import Observation
 from libchronicle.bus.feed_watch import FeedChange, FeedWatch
-from libchronicle.errors import NotReadyError
+from libchronicle.errors import Corrupt, NotReadyError
 from libchronicle.protocol import SessionSource
 from libchronicle.queue import Queue, QueueConfig, Subscriber
 from libchronicle.queue.face import Start
@@ -90,8 +90,12 @@ class FeedLink(_Link):
             elif change.reason != Observation.REOPENED.value:  # the records tell of a new epoch, at its place
                 self._lifecycle.feed_lost(feed, change.reason)
         if self._watch.state is Link.CONNECTED and self._lifecycle.awaits(feed):
-            self._catch_up()
-            self._lifecycle.feed_attached(feed)
+            try:
+                self._catch_up()
+            except Corrupt:  # with nothing whole behind it: the feed is as good as lost until there is
+                self._let_go()
+            else:
+                self._lifecycle.feed_attached(feed)
 
     def failed(self, reason: str) -> None:
         """Reading failed (evicted, forgotten, replaced): let go and start over at the head."""

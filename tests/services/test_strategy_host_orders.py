@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "strategy"))
 
+import pytest
 from host_harness import BTC, SENDER, FakeFeed, Scene, state_changes
 
 from libchronicle.counters import read_errors
@@ -154,7 +156,11 @@ def test_a_host_that_was_overrun_loses_its_place_says_so_and_trades_again(scene:
     assert len(scene.router.cancel_alls()) == 1
 
 
-def test_a_damaged_record_is_a_gap_and_the_host_trades_on_from_the_next_snapshot(scene: Scene) -> None:
+@pytest.mark.parametrize("silent_s", [0.0, 0.5])
+def test_a_damaged_record_is_a_gap_and_the_host_trades_on_from_the_next_snapshot(
+    scene: Scene, silent_s: float
+) -> None:
+    """For a while it is the feed's last record: there is nothing behind it to go on with."""
     scene.begin(SENDER)
     scene.until_trading()
     os.kill(scene.host.pid, signal.SIGSTOP)
@@ -167,6 +173,8 @@ def test_a_damaged_record_is_a_gap_and_the_host_trades_on_from_the_next_snapshot
     os.kill(scene.host.pid, signal.SIGCONT)
     scene.said("feed binance-spot DISCONNECTED")
     scene.until(scene.router.cancel_alls)
+    silent_until = time.monotonic() + silent_s
+    scene.until(lambda: time.monotonic() >= silent_until)
     scene.feed.snapshot()
     scene.said("feed binance-spot CONNECTED", 2)
     scene.feed.trade(5)
