@@ -24,7 +24,7 @@
 
 #define CHR_BOARD_MAGIC 0x4452414F42524843ull /* "CHRBOARD" */
 #define CHR_BOARD_VERSION 1u
-#define CHR_BOARD_TRIES 100000
+#define CHR_BOARD_TRIES 100000 /* a few milliseconds of a writer that makes no pause: a copy takes about as long as a put, where the two cores are far apart */
 
 enum { CHR_BOARD_VALID = 1, CHR_BOARD_WORDS = 7 };
 

@@ -33,7 +33,8 @@ def verify(path: str | os.PathLike[str]) -> list[Finding]:
 def check(path: str | os.PathLike[str]) -> Report:
     """Look at everything.
 
-    Raises NotReady if there is no queue, NoPermission, CorruptControl if nothing tells whose files these are.
+    Raises NotReady if there is no queue, NoPermission, CorruptControl if nothing tells whose files these are, HostError
+    where another process holds a lease on a segment.
     """
     began = time.monotonic()
     try:
