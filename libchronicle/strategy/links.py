@@ -7,6 +7,7 @@ no system call while the writer lives; files are only opened or compared while t
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from libchronicle.bus.feed_states import FeedState as Link
@@ -26,6 +27,8 @@ from libchronicle.strategy.source import Source
 __all__ = ["FeedLink", "RouterLink"]
 
 READER = QueueConfig(reader_ttl_s=10.0)
+RETRY_S = 0.25
+"""How long a feed that ends in a damaged record is left alone before it is looked at again."""
 
 
 class _Link:
@@ -81,9 +84,13 @@ class _Link:
 class FeedLink(_Link):
     """One feed: FeedState follows its queue's writer."""
 
+    _retry_at = 0.0  # time.monotonic(): each attach is noted in the session
+
     def watch(self) -> None:
         """Called by housekeeping."""
         feed = self.source.name
+        if time.monotonic() < self._retry_at:
+            return
         for change in self._look():
             if change.state is Link.CONNECTED:
                 self._lifecycle.forget_venue(feed)
@@ -92,8 +99,11 @@ class FeedLink(_Link):
         if self._watch.state is Link.CONNECTED and self._lifecycle.awaits(feed):
             try:
                 self._catch_up()
-            except Corrupt:  # with nothing whole behind it: the feed is as good as lost until there is
-                self._let_go()
+            except (
+                Corrupt
+            ) as error:  # with nothing whole behind it: the feed is as good as lost until there is
+                self.failed(type(error).__name__)
+                self._retry_at = time.monotonic() + RETRY_S
             else:
                 self._lifecycle.feed_attached(feed)
 
