@@ -288,7 +288,7 @@ uint32_t chr_stock_files(const chr_publisher *p);              /* that are hidde
 bool chr_stock_ready(const chr_publisher *p);                  /* is there one to use? */
 bool chr_stock_put(chr_publisher *p, chr_map *map);            /* true: removed from the queue, and the stock's now. Under `cleaning` */
 chr_map *chr_stock_use(chr_publisher *p, uint32_t number);     /* under its name, zero but for a header without first_seq; NULL: there is none */
-bool chr_stock_drop(chr_publisher *p);                         /* true: there was some */
+void chr_stock_drop(chr_publisher *p);
 
 /* ---------------------------------------------------------------- retain.c */
 

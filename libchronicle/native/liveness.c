@@ -34,7 +34,9 @@ int chr_reader_disconnect(chr_subscriber *s, int64_t ttl_ns)
     if (!chr_same_file(s->pages.fd, path))
         return CHR_GONE_REPLACED;
     uint64_t head = chr_load_acquire64(&c->head) / s->segment_size, oldest = chr_load_acquire64(&c->oldest);
-    if (!chr_segment_there(s->dir, head) || (s->hot.map->number >= oldest && !chr_segment_there(s->dir, s->hot.map->number) && chr_load_acquire64(&c->oldest) <= s->hot.map->number))
+    uint32_t here = s->hot.map->number;
+    bool removed = here >= oldest && !chr_segment_there(s->dir, here) && here >= chr_load_acquire64(&c->oldest);
+    if (removed || !chr_segment_there(s->dir, head))
         return CHR_GONE_SEGMENT;
     if (!chr_lock_probe(s->pages.fd))
         return CHR_GONE_LOCK;

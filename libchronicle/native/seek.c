@@ -139,7 +139,8 @@ static int place_from(chr_subscriber *s, const target *t, chr_error *e)
     span(s, &low, &last);
     uint64_t number = find_segment(s, t, low, last), found = number;
     while (chr_reader_place(s, number, CHR_SEGMENT_DATA, CHR_SEQ_UNKNOWN, e) < 0) /* the head may have moved on, and retention behind it */
-        if ((number = chr_segment_after(s->dir, number)) > chr_load_acquire64(&control_of(s)->head) / s->segment_size || (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT))
+        if ((number = chr_segment_after(s->dir, number)) > chr_load_acquire64(&control_of(s)->head) / s->segment_size ||
+            (e->sys != ENOENT && e->code != CHR_E_BROKEN && e->code != CHR_E_CORRUPT))
             return -1;
     if (number != found) {
         chr_slot from = beginning(s, t, found);

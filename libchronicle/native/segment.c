@@ -74,11 +74,11 @@ static bool flipped(const chr_segment_header *h)
 }
 
 /* It bore this name when it was looked up, and was another segment by the time it was open. One that retention only removed meanwhile is as it was. */
-static bool of_another(int fd, uint32_t number, const char *path)
+static bool of_another(const chr_map *map, const char *path)
 {
-    chr_segment_header h;
-    bool same = pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h && h.magic == CHR_MAGIC_SEGMENT && h.number == number;
-    return !same && !chr_same_file(fd, path);
+    const chr_segment_header *h = (const chr_segment_header *)map->base;
+    bool same = h->magic == CHR_MAGIC_SEGMENT && h->number == map->number;
+    return !same && !chr_same_file(map->fd, path);
 }
 
 /* The file as it is, whatever its header says. Here as elsewhere: an open of a pipe in a file's place must not wait. */
@@ -100,15 +100,17 @@ chr_map *chr_segment_map(const char *dir, uint64_t number, uint32_t size, bool w
         chr_fail(e, CHR_E_BROKEN, path, "shorter than its queue's segments", number, 0, 0);
         return NULL;
     }
-    if (of_another(fd, (uint32_t)number, path)) {
-        close(fd);
+    chr_map *map = chr_map_fd(fd, size, writable, (uint32_t)number);
+    if (map == NULL) {
+        chr_fail_sys(e, path, "map", size);
+        return NULL;
+    }
+    if (of_another(map, path)) {
+        chr_map_release_now(map);
         errno = ENOENT;
         chr_fail_sys(e, path, "open", 0);
         return NULL;
     }
-    chr_map *map = chr_map_fd(fd, size, writable, (uint32_t)number);
-    if (map == NULL)
-        chr_fail_sys(e, path, "map", size);
     return map;
 }
 

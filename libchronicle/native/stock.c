@@ -154,10 +154,8 @@ chr_map *chr_stock_use(chr_publisher *p, uint32_t number)
     return map;
 }
 
-bool chr_stock_drop(chr_publisher *p)
+void chr_stock_drop(chr_publisher *p)
 {
-    bool some = false;
-    for (chr_stocked *stocked; (stocked = take(p)) != NULL; some = true)
+    for (chr_stocked *stocked; (stocked = take(p)) != NULL;)
         let_go(p, stocked);
-    return some;
 }
