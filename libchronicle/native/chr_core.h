@@ -149,6 +149,7 @@ typedef struct {
 void chr_control_blank(chr_control *c, uint32_t segment_size, uint64_t queue_id);
 int chr_control_create(const char *dir, uint32_t segment_size, chr_error *e);
 int chr_control_check_file(int fd, const char *path, chr_error *e);
+uint64_t chr_control_queue(const char *dir); /* whose page stands there, damaged or not; 0 = none */
 int chr_control_open(const char *dir, bool writable, chr_pages *out, chr_error *e);
 void chr_pages_close(chr_pages *pages);
 uint64_t chr_control_tail(const chr_control *c, uint64_t *seq); /* head and the seq of the next frame, if none stands there */

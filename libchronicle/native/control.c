@@ -57,6 +57,18 @@ int chr_control_check_file(int fd, const char *path, chr_error *e)
     return check(&page, path, e);
 }
 
+uint64_t chr_control_queue(const char *dir)
+{
+    char path[640];
+    static _Thread_local chr_control page;
+    chr_join(path, sizeof path, dir, "control.meta");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : pread(fd, &page, sizeof page, 0);
+    if (fd >= 0)
+        close(fd);
+    return n == (ssize_t)sizeof page ? page.queue_id : 0;
+}
+
 static chr_map *open_page(const char *path, bool writable, int *keep_fd, chr_error *e)
 {
     struct stat st;

@@ -270,12 +270,7 @@ static bool taken_away(chr_publisher *p)
         return errno == ENOENT || errno == ENOTDIR;
     if (own.st_dev == there.st_dev && own.st_ino == there.st_ino)
         return false;
-    static _Thread_local chr_control now;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd >= 0 && pread(fd, &now, sizeof now, 0) == (ssize_t)sizeof now)
-        p->replaced_by = now.queue_id;
-    if (fd >= 0)
-        close(fd);
+    p->replaced_by = chr_control_queue(p->dir);
     return true;
 }
 

@@ -131,12 +131,17 @@ chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint6
     return NULL;
 }
 
-/* Leftovers of another queue, or of a crash before the header was written, must not be used and must not be destroyed. */
-static void move_aside(const char *path)
+/* Leftovers of another queue, or of a crash before the header was written, must not be used and must not be destroyed. Where another queue's control page
+ * stands they are no leftovers: the directory was replaced under this writer, which is about to find that out. */
+static int move_aside(const char *dir, const char *path, uint64_t queue_id, chr_error *e)
 {
     char aside[700];
+    uint64_t stands = chr_control_queue(dir);
+    if (stands != 0 && stands != queue_id)
+        return chr_fail(e, CHR_E_REPLACED, dir, NULL, stands, queue_id, 0);
     snprintf(aside, sizeof aside, "%s.stale-%lld", path, (long long)chr_realtime_ns());
     rename(path, aside);
+    return 0;
 }
 
 static int publish(const char *dir, const char *name, uint64_t size, const void *head, size_t head_size, chr_error *e)
@@ -186,9 +191,8 @@ chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint6
             chr_fail(e, CHR_E_CORRUPT, path, "a segment to come holds frames already", number, CHR_SEGMENT_DATA, 0);
             return NULL;
         }
-        if (e->code != CHR_E_CORRUPT && e->code != CHR_E_BROKEN)
+        if ((e->code != CHR_E_CORRUPT && e->code != CHR_E_BROKEN) || move_aside(dir, path, queue_id, e) < 0)
             return NULL;
-        move_aside(path);
     }
     chr_segment_write_header(header, queue_id, (uint32_t)number, size, CHR_SEQ_UNKNOWN, 0, 0);
     int fd = publish(dir, name, size, header, sizeof header, e);

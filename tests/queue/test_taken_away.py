@@ -122,6 +122,28 @@ def test_a_directory_moved_away_is_left_alone_by_its_writer(tmp_path, alive):
     assert verify(aside) == []
 
 
+def test_a_writer_whose_directory_was_replaced_leaves_the_other_queues_segments_where_they_are(tmp_path):
+    """Before it has noticed: its next segment bears a number that the other queue has used."""
+    path, other = tmp_path / "q", tmp_path / "other"
+    with Queue.open_publisher(other, SMALL) as successor:
+        for n in range(400):
+            successor.append(1, n.to_bytes(1000, "little"))
+        queue_id = successor.queue_id
+    with Queue.open_publisher(path, SMALL) as writer:
+        writer.append(1, b"x")
+        path.rename(tmp_path / "aside")
+        other.rename(path)
+        with pytest.raises(QueueReplaced) as caught:
+            for _ in range(4):
+                writer.append(1, b"x")
+                writer.roll()
+        assert (caught.value.queue_id, caught.value.expected) == (queue_id, writer.queue_id)
+    assert not list(path.glob("*.stale-*"))
+    with Queue.open_subscriber(path, None) as reader:
+        assert [int.from_bytes(m, "little") for m in reader] == list(range(400))
+    assert verify(path) == []
+
+
 def test_a_tmpfs_unmounted_and_mounted_anew_under_live_processes(tmp_path, alive):
     where = tmp_path / "hot"
     where.mkdir()
