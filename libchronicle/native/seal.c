@@ -189,13 +189,12 @@ static uint64_t at_least_oldest(const chr_publisher *p, uint64_t number)
     return number < p->hot.control->oldest ? p->hot.control->oldest : number;
 }
 
-/* Segments before the first of this writer that a crash left unsealed, or that are not on the medium yet. */
+/* Segments before the first of this writer that a crash left unsealed, or that are not on the medium yet. One that waited `behind` may be below sealed ones. */
 void chr_left_by_others(chr_publisher *p)
 {
-    uint64_t number = p->config.sync ? p->hot.control->synced / p->segment_size : p->first_number;
-    while (!p->config.sync && number > p->hot.control->oldest && !is_sealed(p, number - 1))
-        number--;
-    number = at_least_oldest(p, number);
+    uint64_t number = at_least_oldest(p, p->config.sync ? p->hot.control->synced / p->segment_size : 0);
+    while (!p->config.sync && number < p->first_number && is_sealed(p, number))
+        number++;
     if (number < p->first_number)
         chr_store_release64(&p->behind_1, number + 1);
 }

@@ -76,6 +76,24 @@ def test_what_a_killed_writer_left_unsealed_is_sealed_and_synced_by_the_next(tmp
         assert until(done)
 
 
+def test_one_left_unsealed_below_sealed_ones_is_sealed_by_the_next_writer(tmp_path):
+    """A writer faster than its clean thread leaves segments for later, seals others meanwhile, and is killed."""
+    path = tmp_path / "q"
+    config = QueueConfig(segment_size=SIZE, sync=False)
+    with Queue.open_publisher(path, config) as writer:
+        writer.append_many(1, [bytes(1000)] * 500)
+    with (path / "000000002.q").open("r+b") as file:
+        file.seek(64)
+        file.write(bytes(64))
+
+    def states():
+        return [s.state for s in inspect(path).segments[:7]]
+
+    assert states() == [*["sealed"] * 2, "left", *["sealed"] * 4]
+    with Queue.open_publisher(path, config):
+        assert until(lambda: states() == ["sealed"] * 7)
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_a_disk_that_cannot_sync_is_counted_and_stops_nobody(tmp_path, woken):
     code = """

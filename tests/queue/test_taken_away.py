@@ -133,10 +133,14 @@ def test_a_writer_whose_directory_was_replaced_leaves_the_other_queues_segments_
         writer.append(1, b"x")
         path.rename(tmp_path / "aside")
         other.rename(path)
-        with pytest.raises(QueueReplaced) as caught:
+
+        def on():
             for _ in range(4):
                 writer.append(1, b"x")
                 writer.roll()
+
+        with pytest.raises(QueueReplaced) as caught:
+            on()
         assert (caught.value.queue_id, caught.value.expected) == (queue_id, writer.queue_id)
     assert not list(path.glob("*.stale-*"))
     with Queue.open_subscriber(path, None) as reader:
