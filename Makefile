@@ -17,7 +17,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo "make down    stop the suite        make status  how it is"
 	@echo "make lint    ruff, import-linter, mypy, pyright"
-	@echo "make proof   the long versions of the proofs in tests/proof (about an hour on 2 cores)"
+	@echo "make proof   the long versions of the proofs in tests/proof (at most 75 minutes on 2 cores)"
 	@echo "make test-machine   the units on a machine that systemd boots (root)"
 	@echo "make native  the queues as a C library, in build/native"
 	@echo "make bench   all benchmarks        make clean   remove what was built"
@@ -30,7 +30,7 @@ $(VENV)/.created: deploy/requirements.lock
 	@touch $@
 
 dist/.built: $(VENV)/.created $(SOURCES)
-	@echo "building Chronicle; the first time takes a minute or two"
+	@echo "building Chronicle: some minutes without a word"
 	@mkdir -p dist; rm -f dist/*.whl
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@touch $@
@@ -92,3 +92,4 @@ bench: build
 
 clean:
 	rm -rf build dist $(VENV) *.egg-info
+	find libchronicle -name '*.so' -delete

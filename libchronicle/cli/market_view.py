@@ -74,15 +74,15 @@ def _row(one: MarketSnapshot, now_ns: int, lives: bool) -> dict[str, object]:
 
 def _cells(one: MarketSnapshot, now_ns: int, lives: bool) -> tuple[str, ...]:
     prices = (one.qty(one.bid), one.price(one.bid), one.price(one.ask), one.qty(one.ask))
-    spread = one.spread_bps
+    spread, age = one.spread_bps, _age_s(one, now_ns)
     return (
         one.name,
         *map(plain, prices),
         "-" if spread is None else f"{spread:.2f} bps",
-        seconds(_age_s(one, now_ns)),
+        "-" if age is None else seconds(age),
         _state(one, lives),
     )
 
 
-def _age_s(one: MarketSnapshot, now_ns: int) -> float:
-    return max(0.0, (now_ns - one.recv_ts) / 1e9)
+def _age_s(one: MarketSnapshot, now_ns: int) -> float | None:
+    return max(0.0, (now_ns - one.recv_ts) / 1e9) if one.recv_ts else None
