@@ -201,6 +201,15 @@ def test_readers_that_hold_back_lag_or_are_forgotten(paths: BusPaths) -> None:
     assert told(paths, "reader gone") == [("warning", "its page is damaged, its position lost")]
 
 
+def test_a_durable_reader_of_a_queue_that_nobody_writes_is_a_note(paths: BusPaths) -> None:
+    """As after every orderly `down`: what came last waits for the next `up`."""
+    with Queue.open_publisher(paths.raw("demo"), CONFIG) as writer:
+        Queue.open_subscriber(paths.raw("demo"), "etl").close()
+        append(writer, 3)
+        assert told(paths, "reader etl")[0][0] == "warning"
+    assert told(paths, "reader etl")[0][0] == "note"
+
+
 def test_a_budget_that_is_nearly_used_up(paths: BusPaths) -> None:
     config = QueueConfig(segment_size=1 << 16, budget_bytes=20 << 16, retain_segments=1000, durable=("etl",))
     with Queue.open_publisher(paths.raw("demo"), config) as writer:

@@ -198,10 +198,13 @@ def _reader(name: str, info: QueueInfo, reader: ReaderInfo) -> Iterator[Finding]
             f"pid {reader.pid} does not keep up",
         )
     elif reader.durable and not reader.active and reader.lag_records and not _visits(reader, info):
+        stopped = not info.writer_active and not behind  # a suite that is down: nothing grows
         yield Finding(
-            Level.WARNING, place, f"is durable, does not run, and holds back {size(reader.lag_bytes)}",
+            Level.NOTE if stopped else Level.WARNING,
+            place,
+            f"is durable, does not run, and holds back {size(reader.lag_bytes)}",
             "start its daemon, or take the name out of the writer's `durable`",
-        )  # fmt: skip
+        )
     elif not reader.active and not reader.durable:
         ended = "before the last boot" if age is None else f"{age:.0f} s ago"
         yield Finding(
