@@ -131,17 +131,20 @@ chr_map *chr_segment_open(const char *dir, uint64_t number, uint32_t size, uint6
     return NULL;
 }
 
-/* Leftovers of another queue, or of a crash before the header was written, must not be used and must not be destroyed. Where another queue's control page
- * stands they are no leftovers: the directory was replaced under this writer, which is about to find that out. */
-static int move_aside(const char *dir, const char *path, uint64_t queue_id, chr_error *e)
+/* What another queue has left lying about is moved aside or begun anew. Where its control page stands it is not left: the directory was replaced under
+ * this writer, which is about to find that out. */
+static int left_over(const char *dir, uint64_t queue_id, chr_error *e)
+{
+    uint64_t stands = chr_control_queue(dir);
+    return stands == 0 || stands == queue_id ? 0 : chr_fail(e, CHR_E_REPLACED, dir, NULL, stands, queue_id, 0);
+}
+
+/* Leftovers of another queue, or of a crash before the header was written, must not be used and must not be destroyed. */
+static void move_aside(const char *path)
 {
     char aside[700];
-    uint64_t stands = chr_control_queue(dir);
-    if (stands != 0 && stands != queue_id)
-        return chr_fail(e, CHR_E_REPLACED, dir, NULL, stands, queue_id, 0);
     snprintf(aside, sizeof aside, "%s.stale-%lld", path, (long long)chr_realtime_ns());
     rename(path, aside);
-    return 0;
 }
 
 static int publish(const char *dir, const char *name, uint64_t size, const void *head, size_t head_size, chr_error *e)
@@ -191,8 +194,9 @@ chr_map *chr_segment_make(const char *dir, uint64_t number, uint32_t size, uint6
             chr_fail(e, CHR_E_CORRUPT, path, "a segment to come holds frames already", number, CHR_SEGMENT_DATA, 0);
             return NULL;
         }
-        if ((e->code != CHR_E_CORRUPT && e->code != CHR_E_BROKEN) || move_aside(dir, path, queue_id, e) < 0)
+        if ((e->code != CHR_E_CORRUPT && e->code != CHR_E_BROKEN) || left_over(dir, queue_id, e) < 0)
             return NULL;
+        move_aside(path);
     }
     chr_segment_write_header(header, queue_id, (uint32_t)number, size, CHR_SEQ_UNKNOWN, 0, 0);
     int fd = publish(dir, name, size, header, sizeof header, e);
@@ -250,6 +254,12 @@ uint64_t chr_segment_next_good(const chr_map *map, uint32_t crc_seed, uint64_t f
 
 /* ---------------------------------------------------------------- index */
 
+static bool of_another_queue(int fd, uint64_t queue_id)
+{
+    chr_index_header is;
+    return pread(fd, &is, sizeof is, 0) == (ssize_t)sizeof is && is.magic == CHR_MAGIC_INDEX && is.queue_id != queue_id;
+}
+
 chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_t queue_id, bool writable, chr_error *e)
 {
     char name[32], path[640];
@@ -264,6 +274,10 @@ chr_map *chr_index_open(const char *dir, uint64_t number, uint32_t size, uint64_
         fd = publish(dir, name, bytes, &want, sizeof want, e);
         if (fd < 0)
             return NULL;
+    }
+    if (writable && fd >= 0 && of_another_queue(fd, queue_id) && left_over(dir, queue_id, e) < 0) {
+        close(fd);
+        return NULL;
     }
     bool there = fd >= 0 && fstat(fd, &st) == 0;
     if (there && (uint64_t)st.st_size < bytes) {
