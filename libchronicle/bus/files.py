@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from libchronicle.errors import HostError, NoPermission, NoSpace
 __all__ = [
     "DIRECTORY_MODE",
     "ENDPOINT_MODE",
+    "abandoned",
     "directory_lock",
     "host_error",
     "make_directory",
@@ -77,6 +79,26 @@ def publish_file(path: Path, content: bytes, mode: int = 0o640, *, keep_open: bo
         return descriptor
     os.close(descriptor)
     return -1
+
+
+_BESIDE = re.compile(r"\..+\.(\d{1,9})\.[0-9a-f]{8}")
+
+
+def abandoned(name: str) -> bool:
+    """Is that what a `publish_file` that was killed has left? Not while another process of its number lives."""
+    found = _BESIDE.fullmatch(name)
+    if found is None:
+        return False
+    pid = int(found[1])
+    if pid == os.getpid():  # a container gives each life the same
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 @contextlib.contextmanager

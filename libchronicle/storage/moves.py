@@ -29,7 +29,7 @@ from typing import Any, Final
 
 import msgspec
 
-from libchronicle.bus.files import host_error, make_directory, publish_file
+from libchronicle.bus.files import abandoned, host_error, make_directory, publish_file
 from libchronicle.errors import BadSegment, ForeignFile, HostError, NotSealed
 from libchronicle.storage.facts import SegmentFacts
 from libchronicle.storage.layout import ArchiveLayout, Partition, day_of, plain_stream
@@ -298,7 +298,7 @@ def sweep(layout: ArchiveLayout) -> int:
     removed = 0
     for where, _, names in os.walk(layout.root):
         for name in names:
-            if name.startswith(_TEMPORARY):
+            if name.startswith(_TEMPORARY) or abandoned(name):
                 with contextlib.suppress(FileNotFoundError):
                     Path(where, name).unlink()
                     removed += 1

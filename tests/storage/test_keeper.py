@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -287,6 +290,35 @@ def test_what_is_written_badly_is_written_again_and_the_good_file_stays(tmp_path
         assert keeper.compress_due(LATER) == 7
     assert tiers(paths) == ["cold"] * 7
     assert everything(paths) == expected(COUNT)
+
+
+def test_a_small_file_that_a_killed_process_left_half_made_is_swept_and_one_of_a_living_process_is_not(
+    tmp_path: Path,
+) -> None:
+    """Stubs and reasons are published by their own rule, not by that of segments."""
+    paths = world(tmp_path, COUNT)
+    where = paths.archive_dir / "v1" / "somewhere"
+    where.mkdir(parents=True)
+    code = """
+        import os, signal, sys
+        from pathlib import Path
+        from libchronicle.bus.files import publish_file
+        os.fsync = lambda descriptor: os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+        publish_file(Path(sys.argv[1]), b"{}")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(where / "a.remote")]
+    subprocess.run([*command, "SIGKILL"], check=False)
+    (killed,) = os.listdir(where)
+    with subprocess.Popen([*command, "SIGSTOP"]) as stopped:
+        os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
+        with quick(paths) as keeper:
+            assert keeper.tally.swept == 1
+        (left,) = os.listdir(where)
+        assert left != killed
+        stopped.kill()
+    with quick(paths) as keeper:
+        assert keeper.tally.swept == 1
+    assert os.listdir(where) == []
 
 
 @pytest.mark.parametrize("damaged", [0, 3])
