@@ -25,9 +25,7 @@ def measure(name: str, pythons: list[str]) -> dict[str, Any]:
     command = [str(Path(sys.executable).with_name("chronicle")), "bench", name, "--json"]
     if name == "backtest" and pythons:
         command += ["--peers", "--repeats", "15"]
-    if (
-        name == "peers"
-    ):  # where the host puts the two cores changes within seconds, and with it what a line between them costs
+    if name == "peers":  # see the page: rounds enough for every place the host puts the two cores
         command += ["--repeats", "9", "--seconds", "1"]
     if name in ("peers", "backtest"):
         command += [word for python in pythons for word in ("--python", python)]

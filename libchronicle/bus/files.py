@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from libchronicle.bus.process import ProcessId, boot_id, is_running
 from libchronicle.errors import HostError, NoPermission, NoSpace
 
 __all__ = [
@@ -89,16 +90,8 @@ def abandoned(name: str) -> bool:
     found = _BESIDE.fullmatch(name)
     if found is None:
         return False
-    pid = int(found[1])
-    if pid == os.getpid():  # a container gives each life the same
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    pid = int(found[1])  # our own: a container gives each life the same
+    return pid == os.getpid() or not is_running(ProcessId(pid=pid, start_time=0, boot_id=boot_id()))
 
 
 @contextlib.contextmanager

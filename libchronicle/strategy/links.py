@@ -99,9 +99,8 @@ class FeedLink(_Link):
         if self._watch.state is Link.CONNECTED and self._lifecycle.awaits(feed):
             try:
                 self._catch_up()
-            except (
-                Corrupt
-            ) as error:  # with nothing whole behind it: the feed is as good as lost until there is
+            except Corrupt as error:
+                # with nothing whole behind it: the feed is as good as lost until there is
                 self.failed(type(error).__name__)
                 self._retry_at = time.monotonic() + RETRY_S
             else:
