@@ -101,6 +101,7 @@ uint64_t chr_segment_after(const char *dir, uint64_t number); /* the next there 
 /* ---------------------------------------------------------------- map.c */
 
 chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number); /* takes fd, -1 = no file; NULL: errno */
+void chr_map_close_file(chr_map *map); /* the map alone; on SIGBUS all of it goes, for nobody can tell any more what is left */
 int chr_map_over(chr_map *map, int fd, bool writable); /* takes fd: another file at the same address, with no moment in between */
 chr_map *chr_map_lent(uint8_t *base, uint64_t size); /* over memory that is the caller's and outlives it; NULL: errno */
 void chr_map_hold(chr_map *map);
@@ -304,7 +305,7 @@ bool chr_budget_free_some(chr_publisher *p);          /* after NoSpace: false = 
 
 typedef struct chr_subscriber chr_subscriber;
 typedef struct chr_first chr_first;
-enum { CHR_INDEXES_KEPT = 32 }; /* each is a map and a descriptor */
+enum { CHR_INDEXES_KEPT = 128 }; /* each is a map of a few pages, without a descriptor */
 struct chr_subscriber {
     chr_reader hot;
     char dir[400], name[112];     /* name empty = anonymous */
@@ -318,7 +319,8 @@ struct chr_subscriber {
     uint64_t beat_period;         /* cycles */
     int64_t last_beat_ns;
     chr_map *ahead;               /* next segment, mapped by the prepare thread */
-    uint32_t ahead_number, pad;
+    uint32_t ahead_number;
+    uint32_t placed;              /* offset where the reader was put in this segment */
     pthread_mutex_t making;
     chr_task prepare;
     uint64_t crossings, gaps;

@@ -135,6 +135,7 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
     s->hot.base = map->base;
     s->hot.offset = offset;
     s->hot.back = 0;
+    s->placed = (uint32_t)offset;
     chr_reader_note_quarantine(s);
     chr_reader_set_step(s);
     chr_map_release(old);
@@ -340,6 +341,14 @@ static int slow_idle(chr_reader *r)
     return 0;
 }
 
+/* Is the next segment worth mapping ahead? Who was put somewhere and has taken a record or two may go elsewhere next, and 128 MiB of page tables, filled
+ * and emptied again, would hold up its seeks for tens of milliseconds. */
+static bool goes_on(const chr_subscriber *s, uint64_t offset)
+{
+    uint64_t step = s->segment_size < CHR_STEP ? s->segment_size : CHR_STEP;
+    return offset * 2 >= s->segment_size && offset - s->placed >= step / 4;
+}
+
 static int slow_next(chr_reader *r, chr_frame *out)
 {
     chr_subscriber *s = subscriber(r);
@@ -363,7 +372,7 @@ static int slow_next(chr_reader *r, chr_frame *out)
     if (next >= r->end) {
         chr_reader_set_step(s);
         chr_store_relaxed32(&r->map->worn, chr_load_relaxed32(&r->map->worn) + 1);
-        if (next * 2 >= (uint64_t)s->segment_size && chr_load_relaxed32(&s->ahead_number) != r->map->number + 1 && s->config.agents)
+        if (goes_on(s, next) && chr_load_relaxed32(&s->ahead_number) != r->map->number + 1 && s->config.agents)
             chr_task_want(CHR_AGENT_PREPARE, &s->prepare);
     }
     return 1;
@@ -411,6 +420,7 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
     }
     s->hot.offset = offset;
     s->hot.back = 0;
+    s->placed = (uint32_t)offset;
     s->hole_pending = 0;
     s->late.code = 0;
     s->told_1 = 0;

@@ -150,6 +150,12 @@ int chr_map_over(chr_map *map, int fd, bool writable)
     return 0;
 }
 
+void chr_map_close_file(chr_map *map)
+{
+    close(map->fd);
+    map->fd = -1;
+}
+
 int64_t chr_map_count(void) { return __atomic_load_n(&maps_alive, __ATOMIC_RELAXED); }
 
 /* ---------------------------------------------------------------- release */

@@ -47,7 +47,10 @@ static const chr_map *index_of(chr_subscriber *s, uint64_t number, chr_error *e)
     if (*kept != NULL && (*kept)->number == number && !(*kept)->broken)
         return *kept;
     chr_map_release_now(*kept);
-    return *kept = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
+    *kept = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
+    if (*kept != NULL)
+        chr_map_close_file(*kept);
+    return *kept;
 }
 
 static int first_of(chr_subscriber *s, uint64_t number, chr_first *out)
@@ -198,6 +201,7 @@ static void stride(chr_subscriber *s, const target *t)
         r->offset = next;
         r->next_seq++;
     }
+    s->placed = (uint32_t)r->offset;
     chr_reader_set_step(s);
 }
 

@@ -3,11 +3,14 @@
 import os
 import random
 import struct
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from libchronicle.native.binding import live_maps
 from libchronicle.queue import LOST_TYPE, Queue, QueueConfig
 
 CONFIG = QueueConfig(segment_size=1 << 18)
@@ -164,6 +167,58 @@ def test_seeks_with_a_short_index_keep_no_descriptor(tmp_path):
             for seq in range(100):
                 reader.seek_seq(seq)
             assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def test_indexes_are_kept_without_their_descriptors(tmp_path):
+    with Queue.open_publisher(tmp_path / "q", CONFIG) as writer:
+        for _ in range(40):
+            writer.append_many(1, [bytes(100)] * 10)
+            writer.roll()
+        with Queue.open_subscriber(tmp_path / "q", "a", start="earliest") as reader:
+            before, maps = len(os.listdir("/proc/self/fd")), live_maps()
+            for seq in range(0, 400, 10):
+                reader.seek_seq(seq)
+                assert reader.next().seq == seq
+            assert len(os.listdir("/proc/self/fd")) <= before
+            assert live_maps() >= maps + 40
+
+
+def test_an_index_cut_while_it_is_mapped_costs_time_only(tmp_path):
+    with Queue.open_publisher(tmp_path / "q", QueueConfig(segment_size=32 << 20)) as writer:
+        writer.append_many(1, bytes(24 << 20), item_size=4096)
+        writer.roll()
+        with Queue.open_subscriber(tmp_path / "q", "a", start="earliest") as reader:
+            seqs = range(0, writer.next_seq, 97)
+            whole = (tmp_path / "q" / "000000000.idx").read_bytes()
+            for present in (whole, b"", whole):
+                with open(tmp_path / "q" / "000000000.idx", "r+b") as index:
+                    index.truncate(len(present))
+                    index.write(present)
+                for seq in seqs:
+                    reader.seek_seq(seq)
+                    assert reader.next().seq == seq
+
+
+def mapped(file):
+    return any(line.rstrip().endswith(str(file)) for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+def test_only_who_reads_on_has_the_next_segment_mapped_ahead(tmp_path):
+    with Queue.open_publisher(tmp_path / "q", QueueConfig(segment_size=1 << 20)) as writer:
+        writer.append_many(1, [bytes(1000)] * 1500)
+    following = tmp_path / "q" / "000000001.q"
+    with Queue.open_subscriber(tmp_path / "q", "a", start="earliest") as reader:
+        for seq in range(990):  # one of them ends each step of the segment
+            reader.seek_seq(seq)
+            assert reader.next().seq == seq
+        time.sleep(0.2)
+        assert not mapped(following)
+        reader.seek_seq(600)
+        assert len(reader.drain(200)) == 200
+        until = time.monotonic() + 5
+        while not mapped(following) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert mapped(following)
 
 
 def test_a_reader_that_is_opened_in_a_missing_segment_is_told_so_and_again_after_a_crash(tmp_path):
