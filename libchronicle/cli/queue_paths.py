@@ -15,19 +15,28 @@ LISTED = 20
 
 
 def queues_of(suite: Suite) -> list[tuple[str, Path]]:
-    """(name as it can be typed, path) of every queue, in the order of the data flow."""
-    roots = [suite.root] if suite.hot is None else [suite.hot, suite.root]
-    found = []
-    for root in roots:
+    """(name as it can be typed, path) of every queue, in the order of the data flow.
+
+    One that was left below root when market data moved to the hot directory goes by its path: the name is its successor's.
+    """
+    found: dict[str, Path] = {}
+    for root in _roots(suite):
         for directory, names, files in os.walk(root):
-            names[:] = [name for name in names if name != "archive"]  # large, and no queues
+            here = Path(directory)  # an archive is large and holds no queues; a hot directory below root has been seen
+            names[:] = [name for name in names if name != "archive" and here / name != suite.hot]
             if is_queue(files):
                 names.clear()  # a queue holds no queue
-                found.append((str(Path(directory).relative_to(root)), Path(directory)))
+                name = str(here.relative_to(root))
+                found[directory if name in found else name] = here
     order = ("market_data", "orders", "sessions", "control")
     return sorted(
-        found, key=lambda item: (order.index(top) if (top := item[0].split("/")[0]) in order else 9, item[0])
+        found.items(),
+        key=lambda item: (order.index(top) if (top := item[0].split("/")[0]) in order else 9, item[0]),
     )
+
+
+def _roots(suite: Suite) -> list[Path]:
+    return [suite.root] if suite.hot is None or suite.hot == suite.root else [suite.hot, suite.root]
 
 
 def is_queue(files: list[str]) -> bool:
@@ -37,9 +46,7 @@ def is_queue(files: list[str]) -> bool:
 
 def resolve(queue: str, suite: Suite) -> Path:
     """A queue by path, by its path in the run directory, by a feed's name. Raises NotReadyError naming what there is."""
-    candidates = [Path(queue), suite.root / queue]
-    if suite.hot is not None:
-        candidates.append(suite.hot / queue)
+    candidates = [Path(queue), *(root / queue for root in _roots(suite))]
     with contextlib.suppress(InvalidName):  # then it can only be a path
         candidates.append(suite.paths.raw(queue))
     for candidate in candidates:

@@ -46,3 +46,17 @@ def test_a_damaged_queue_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "market_data/queue/bad/control.meta").write_bytes(b"junk")
     Queue.open_publisher(paths.raw("good"), QueueConfig(segment_size=1 << 16)).close()
     assert 'chronicle_queue_segments{queue="market_data/queue/good"}' in scrape(paths)
+
+
+def test_a_queue_left_behind_when_market_data_moved_does_not_stand_for_its_successor(tmp_path: Path) -> None:
+    before, after = BusPaths(tmp_path / "run"), BusPaths(tmp_path / "run", tmp_path / "run/hot")
+    for paths, records in ((before, 3), (after, 5)):
+        raw = paths.raw("binance-spot")
+        raw.parent.mkdir(parents=True)
+        with Queue.open_publisher(raw, QueueConfig(segment_size=1 << 16)) as writer:
+            for _ in range(records):
+                writer.append(1, b"x")
+    text = scrape(after)
+    assert 'chronicle_queue_records_total{queue="market_data/queue/binance-spot"} 5.0' in text
+    assert f'chronicle_queue_records_total{{queue="{before.raw("binance-spot")}"}} 3.0' in text
+    assert text.count("chronicle_queue_records_total{") == 2

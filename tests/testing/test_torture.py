@@ -84,8 +84,10 @@ def test_a_file_system_that_loses_or_alters_records_fails(tmp_path: Path, tamper
 
 
 def test_a_place_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HostError):
-        run_torture(tmp_path / "nowhere", TortureOptions(seed=1, rounds=1))
+    (tmp_path / "file").touch()
+    for name in ("nowhere", "file"):
+        with pytest.raises(HostError, match="no such directory"):
+            run_torture(tmp_path / name, TortureOptions(seed=1, rounds=1))
 
 
 def command(*arguments: object) -> list[str]:
