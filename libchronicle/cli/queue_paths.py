@@ -22,7 +22,9 @@ def queues_of(suite: Suite) -> list[tuple[str, Path]]:
     found: dict[str, Path] = {}
     for root in _roots(suite):
         for directory, names, files in os.walk(root):
-            here = Path(directory)  # an archive is large and holds no queues; a hot directory below root has been seen
+            here = Path(
+                directory
+            )  # an archive is large and holds no queues; a hot directory below root has been seen
             names[:] = [name for name in names if name != "archive" and here / name != suite.hot]
             if is_queue(files):
                 names.clear()  # a queue holds no queue

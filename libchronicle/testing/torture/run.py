@@ -73,7 +73,9 @@ def run_torture(
     try:
         home = Path(tempfile.mkdtemp(prefix="chronicle-torture-", dir=path))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise HostError(path=str(path), reason="no such directory; name one on the file system to try") from error
+        raise HostError(
+            path=str(path), reason="no such directory; name one on the file system to try"
+        ) from error
     except PermissionError as error:
         raise NoPermission(path=str(path), reason=f"mkdir: {error.strerror}") from error
     except OSError as error:
