@@ -20,16 +20,19 @@ def queues_of(suite: Suite) -> list[tuple[str, Path]]:
     One that was left below root when market data moved to the hot directory goes by its path: the name is its successor's.
     """
     found: dict[str, Path] = {}
-    for root in _roots(suite):
+    roots = _roots(suite)
+    walked = {os.path.realpath(root) for root in roots}
+    for root in roots:
         for directory, names, files in os.walk(root):
-            here = Path(
-                directory
-            )  # an archive is large and holds no queues; a hot directory below root has been seen
-            names[:] = [name for name in names if name != "archive" and here / name != suite.hot]
+            here = os.path.realpath(directory)
+            # an archive is large and holds no queues; a root within the other is walked for itself
+            names[:] = [
+                name for name in names if name != "archive" and os.path.join(here, name) not in walked
+            ]
             if is_queue(files):
                 names.clear()  # a queue holds no queue
-                name = str(here.relative_to(root))
-                found[directory if name in found else name] = here
+                name = str(Path(directory).relative_to(root))
+                found[directory if name in found else name] = Path(directory)
     order = ("market_data", "orders", "sessions", "control")
     return sorted(
         found.items(),
@@ -38,7 +41,10 @@ def queues_of(suite: Suite) -> list[tuple[str, Path]]:
 
 
 def _roots(suite: Suite) -> list[Path]:
-    return [suite.root] if suite.hot is None or suite.hot == suite.root else [suite.hot, suite.root]
+    """The hot directory, then root; one of them if they are the same."""
+    if suite.hot is None or os.path.realpath(suite.hot) == os.path.realpath(suite.root):
+        return [suite.root]
+    return [suite.hot, suite.root]
 
 
 def is_queue(files: list[str]) -> bool:
@@ -47,8 +53,12 @@ def is_queue(files: list[str]) -> bool:
 
 
 def resolve(queue: str, suite: Suite) -> Path:
-    """A queue by path, by its path in the run directory, by a feed's name. Raises NotReadyError naming what there is."""
-    candidates = [Path(queue), *(root / queue for root in _roots(suite))]
+    """A queue by its name in `queues_of`, by path, by a feed's name. Raises NotReadyError naming what there is."""
+    candidates = [*(root / queue for root in _roots(suite)), Path(queue)]
+    if queue.startswith(
+        "."
+    ):  # ./market_data/… is the one that stands there, whatever is called market_data/…
+        candidates.insert(0, Path(queue))
     with contextlib.suppress(InvalidName):  # then it can only be a path
         candidates.append(suite.paths.raw(queue))
     for candidate in candidates:

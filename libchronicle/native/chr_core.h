@@ -100,6 +100,7 @@ uint64_t chr_segment_after(const char *dir, uint64_t number); /* the next there 
 
 /* ---------------------------------------------------------------- map.c */
 
+#define CHR_MAPS_WATCHED 8192 /* by the SIGBUS handler, of one process */
 chr_map *chr_map_fd(int fd, uint64_t size, bool writable, uint32_t number); /* takes fd, -1 = no file; NULL: errno */
 void chr_map_close_file(chr_map *map); /* the map alone; on SIGBUS all of it goes, for nobody can tell any more what is left */
 int chr_map_over(chr_map *map, int fd, bool writable); /* takes fd: another file at the same address, with no moment in between */
@@ -320,7 +321,8 @@ struct chr_subscriber {
     int64_t last_beat_ns;
     chr_map *ahead;               /* next segment, mapped by the prepare thread */
     uint32_t ahead_number;
-    uint32_t placed;              /* offset where the reader was put in this segment */
+    uint32_t placed;              /* offset where the reader was put in this segment, */
+    uint64_t placed_seq;          /* and before which record; 0 if it came from the segment before */
     pthread_mutex_t making;
     chr_task prepare;
     uint64_t crossings, gaps;

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define CHR_GOES_ON 8u /* records */
+
 static chr_subscriber *subscriber(const chr_reader *r) { return (chr_subscriber *)r; }
 
 static const chr_control *control_of(const chr_subscriber *s) { return (const chr_control *)s->pages.control->base; }
@@ -136,6 +138,7 @@ static void enter_map(chr_subscriber *s, chr_map *map, uint64_t offset)
     s->hot.offset = offset;
     s->hot.back = 0;
     s->placed = (uint32_t)offset;
+    s->placed_seq = 0;
     chr_reader_note_quarantine(s);
     chr_reader_set_step(s);
     chr_map_release(old);
@@ -341,12 +344,13 @@ static int slow_idle(chr_reader *r)
     return 0;
 }
 
-/* Is the next segment worth mapping ahead? Who was put somewhere and has taken a record or two may go elsewhere next, and 128 MiB of page tables, filled
- * and emptied again, would hold up its seeks for tens of milliseconds. */
+/* Is the next segment worth mapping ahead? Who was put somewhere and has taken a few records, of whatever size, may go elsewhere next, and 128 MiB of page
+ * tables, filled and emptied again, would hold up its seeks for tens of milliseconds. Who goes on from there and meets the segment's end before the next
+ * step maps its successor itself, once. */
 static bool goes_on(const chr_subscriber *s, uint64_t offset)
 {
     uint64_t step = s->segment_size < CHR_STEP ? s->segment_size : CHR_STEP;
-    return offset * 2 >= s->segment_size && offset - s->placed >= step / 4;
+    return offset * 2 >= s->segment_size && offset - s->placed >= step / 4 && s->hot.next_seq - s->placed_seq >= CHR_GOES_ON;
 }
 
 static int slow_next(chr_reader *r, chr_frame *out)
@@ -430,6 +434,7 @@ int chr_reader_place(chr_subscriber *s, uint64_t number, uint64_t offset, uint64
         s->hot.next_seq = seq;
     else
         s->hot.next_seq = h->first_seq == CHR_SEQ_UNKNOWN ? chr_load_acquire64(&control_of(s)->next_seq) : h->first_seq;
+    s->placed_seq = s->hot.next_seq;
     s->hot.epoch = offset == CHR_SEGMENT_DATA ? h->prev_epoch : 0;
     return 0;
 }

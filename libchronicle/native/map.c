@@ -19,7 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHR_MAPS_WATCHED 8192
 #define CHR_CHUNK (2u << 20)
 #define CHR_PENDING_MANY 64u
 
@@ -152,8 +151,9 @@ int chr_map_over(chr_map *map, int fd, bool writable)
 
 void chr_map_close_file(chr_map *map)
 {
-    close(map->fd);
-    map->fd = -1;
+    int fd = map->fd;
+    map->fd = -1; /* first: a fork between the two must not leave the child a number that will be another file's */
+    close(fd);
 }
 
 int64_t chr_map_count(void) { return __atomic_load_n(&maps_alive, __ATOMIC_RELAXED); }

@@ -40,12 +40,15 @@ static int read_first(const chr_subscriber *s, uint64_t number, chr_first *out)
     return h.first_seq == CHR_SEQ_UNKNOWN ? FIRST_UNBEGUN : FIRST_KNOWN;
 }
 
-/* Mapping an index costs more than the search in it, so those looked into last stay mapped. NULL: there is none, or it cannot be read. */
+/* Mapping an index costs more than the search in it, so those looked into last stay mapped: as long as all readers of the process together leave the
+ * SIGBUS handler's table half empty, for the maps that matter more. NULL: there is none, or it cannot be read. */
 static const chr_map *index_of(chr_subscriber *s, uint64_t number, chr_error *e)
 {
     chr_map **kept = &s->indexes[number % CHR_INDEXES_KEPT];
     if (*kept != NULL && (*kept)->number == number && !(*kept)->broken)
         return *kept;
+    if (chr_map_count() >= CHR_MAPS_WATCHED / 2)
+        kept = &s->indexes[0];
     chr_map_release_now(*kept);
     *kept = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
     if (*kept != NULL)
@@ -202,6 +205,7 @@ static void stride(chr_subscriber *s, const target *t)
         r->next_seq++;
     }
     s->placed = (uint32_t)r->offset;
+    s->placed_seq = r->next_seq;
     chr_reader_set_step(s);
 }
 

@@ -49,7 +49,10 @@ class QueuesCollector(Collector):
     def _queues(self) -> Iterator[tuple[str, QueueInfo]]:
         for name, path in queues_of(self._suite):
             try:
-                yield name, inspect(path)
+                yield (
+                    name.encode(errors="replace").decode(),
+                    inspect(path),
+                )  # a directory may be called anything
             except (ChronicleError, OSError):
                 continue
 

@@ -1,5 +1,6 @@
 """Seek lands where a linear scan would, whatever the index says."""
 
+import contextlib
 import os
 import random
 import struct
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libchronicle.native.binding import live_maps
+from libchronicle.errors import Broken
 from libchronicle.queue import LOST_TYPE, Queue, QueueConfig
 
 CONFIG = QueueConfig(segment_size=1 << 18)
@@ -169,18 +170,47 @@ def test_seeks_with_a_short_index_keep_no_descriptor(tmp_path):
             assert len(os.listdir("/proc/self/fd")) <= before + 2
 
 
-def test_indexes_are_kept_without_their_descriptors(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", CONFIG) as writer:
-        for _ in range(40):
+def mapped(ending):
+    """How many files of that ending this process maps."""
+    return sum(line.rstrip().endswith(ending) for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+def in_segments(path, count, size):
+    with Queue.open_publisher(path, QueueConfig(segment_size=size)) as writer:
+        for _ in range(count):
             writer.append_many(1, [bytes(100)] * 10)
             writer.roll()
-        with Queue.open_subscriber(tmp_path / "q", "a", start="earliest") as reader:
-            before, maps = len(os.listdir("/proc/self/fd")), live_maps()
-            for seq in range(0, 400, 10):
+
+
+def test_indexes_are_kept_without_their_descriptors(tmp_path):
+    in_segments(tmp_path / "q", 40, 1 << 16)
+    with Queue.open_subscriber(tmp_path / "q", "a", start="earliest") as reader:
+        before = len(os.listdir("/proc/self/fd"))
+        for seq in range(0, 400, 10):
+            reader.seek_seq(seq)
+            assert reader.next().seq == seq
+        assert len(os.listdir("/proc/self/fd")) <= before + 1
+        assert mapped(".idx") == 40
+
+
+def test_readers_that_seek_everywhere_leave_the_bus_handler_room_for_others(tmp_path):
+    in_segments(tmp_path / "q", 130, 1 << 12)
+    with contextlib.ExitStack() as stack:
+        for _ in range(70):
+            reader = stack.enter_context(Queue.open_subscriber(tmp_path / "q", None, start="earliest"))
+            for seq in range(0, 1300, 10):
                 reader.seek_seq(seq)
-                assert reader.next().seq == seq
-            assert len(os.listdir("/proc/self/fd")) <= before
-            assert live_maps() >= maps + 40
+        assert 2000 < mapped(".idx") < 4500
+        writer = stack.enter_context(
+            Queue.open_publisher(tmp_path / "other", QueueConfig(segment_size=1 << 16))
+        )
+        writer.append_many(1, [bytes(1000)] * 40)
+        late = stack.enter_context(Queue.open_subscriber(tmp_path / "other", None, start="earliest"))
+        os.truncate(tmp_path / "other" / "000000000.q", 0)
+        with pytest.raises(Broken):
+            late.next()
+        reader.seek_seq(1234)
+        assert reader.next().seq == 1234
 
 
 def test_an_index_cut_while_it_is_mapped_costs_time_only(tmp_path):
@@ -199,22 +229,20 @@ def test_an_index_cut_while_it_is_mapped_costs_time_only(tmp_path):
                     assert reader.next().seq == seq
 
 
-def mapped(file):
-    return any(line.rstrip().endswith(str(file)) for line in Path("/proc/self/maps").read_text().splitlines())
-
-
-def test_only_who_reads_on_has_the_next_segment_mapped_ahead(tmp_path):
-    with Queue.open_publisher(tmp_path / "q", QueueConfig(segment_size=1 << 20)) as writer:
-        writer.append_many(1, [bytes(1000)] * 1500)
-    following = tmp_path / "q" / "000000001.q"
+@pytest.mark.parametrize("size", [1_000, 20_000, 100_000])
+def test_only_who_reads_on_has_the_next_segment_mapped_ahead(tmp_path, size):
+    per_segment = (4 << 20) // (size + 100)
+    with Queue.open_publisher(tmp_path / "q", QueueConfig(segment_size=4 << 20)) as writer:
+        writer.append_many(1, [bytes(size)] * (per_segment * 3 // 2))
+    following = "/q/000000001.q"
     with Queue.open_subscriber(tmp_path / "q", "a", start="earliest") as reader:
-        for seq in range(990):  # one of them ends each step of the segment
+        for seq in range(per_segment - 1):  # some of them end a step of the segment
             reader.seek_seq(seq)
             assert reader.next().seq == seq
         time.sleep(0.2)
         assert not mapped(following)
-        reader.seek_seq(600)
-        assert len(reader.drain(200)) == 200
+        reader.seek_seq(per_segment // 2)
+        assert reader.drain(per_segment // 4)
         until = time.monotonic() + 5
         while not mapped(following) and time.monotonic() < until:
             time.sleep(0.01)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from libchronicle.bus.paths import BusPaths
+from libchronicle.cli.queue_paths import queues_of, resolve
+from libchronicle.cli.suite import Suite
 from libchronicle.queue import Queue, QueueConfig
 from services.exporter.queues import QueuesCollector
 
@@ -48,15 +52,42 @@ def test_a_damaged_queue_does_not_hide_the_others(tmp_path: Path) -> None:
     assert 'chronicle_queue_segments{queue="market_data/queue/good"}' in scrape(paths)
 
 
-def test_a_queue_left_behind_when_market_data_moved_does_not_stand_for_its_successor(tmp_path: Path) -> None:
-    before, after = BusPaths(tmp_path / "run"), BusPaths(tmp_path / "run", tmp_path / "run/hot")
-    for paths, records in ((before, 3), (after, 5)):
-        raw = paths.raw("binance-spot")
-        raw.parent.mkdir(parents=True)
-        with Queue.open_publisher(raw, QueueConfig(segment_size=1 << 16)) as writer:
-            for _ in range(records):
-                writer.append(1, b"x")
-    text = scrape(after)
+def filled(paths: BusPaths, records: int) -> Path:
+    raw = paths.raw("binance-spot")
+    raw.parent.mkdir(parents=True)
+    with Queue.open_publisher(raw, QueueConfig(segment_size=1 << 16)) as writer:
+        for _ in range(records):
+            writer.append(1, b"x")
+    return raw
+
+
+@pytest.mark.parametrize("hot", ["run/hot", "elsewhere", "."])
+def test_a_queue_left_behind_when_market_data_moved_does_not_stand_for_its_successor(
+    tmp_path: Path, hot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    left = filled(BusPaths(root), 3)
+    moved = BusPaths(root, tmp_path / hot)
+    raw = filled(moved, 5)
+    text = scrape(moved)
     assert 'chronicle_queue_records_total{queue="market_data/queue/binance-spot"} 5.0' in text
-    assert f'chronicle_queue_records_total{{queue="{before.raw("binance-spot")}"}} 3.0' in text
+    assert f'chronicle_queue_records_total{{queue="{left}"}} 3.0' in text
     assert text.count("chronicle_queue_records_total{") == 2
+    monkeypatch.chdir(root)
+    suite = Suite(root, tmp_path / hot)
+    assert {path: resolve(name, suite) for name, path in queues_of(suite)} == {left: left, raw: raw}
+    assert resolve("./market_data/queue/binance-spot", suite).resolve() == left
+
+
+def test_one_directory_under_two_names_holds_each_queue_once(tmp_path: Path) -> None:
+    raw = filled(BusPaths(tmp_path / "run"), 3)
+    (tmp_path / "other").symlink_to("run")
+    for hot in (tmp_path / "other", tmp_path / "run/../run"):
+        assert queues_of(Suite(tmp_path / "run", hot)) == [("market_data/queue/binance-spot", raw)]
+
+
+def test_a_run_directory_of_any_name_can_be_scraped(tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"r\xffn")
+    filled(BusPaths(root), 3)
+    filled(BusPaths(root, tmp_path), 5)
+    assert "r?n/market_data/queue/binance-spot" in scrape(BusPaths(root, tmp_path))
