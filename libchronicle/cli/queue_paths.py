@@ -55,9 +55,7 @@ def is_queue(files: list[str]) -> bool:
 def resolve(queue: str, suite: Suite) -> Path:
     """A queue by its name in `queues_of`, by path, by a feed's name. Raises NotReadyError naming what there is."""
     candidates = [*(root / queue for root in _roots(suite)), Path(queue)]
-    if queue.startswith(
-        "."
-    ):  # ./market_data/… is the one that stands there, whatever is called market_data/…
+    if queue.startswith("."):  # ./NAME is what stands here, whatever else bears the name
         candidates.insert(0, Path(queue))
     with contextlib.suppress(InvalidName):  # then it can only be a path
         candidates.append(suite.paths.raw(queue))

@@ -45,10 +45,10 @@ static int read_first(const chr_subscriber *s, uint64_t number, chr_first *out)
 static const chr_map *index_of(chr_subscriber *s, uint64_t number, chr_error *e)
 {
     chr_map **kept = &s->indexes[number % CHR_INDEXES_KEPT];
+    if (*kept == NULL && chr_map_count() >= CHR_MAPS_WATCHED / 2)
+        kept = &s->indexes[0];
     if (*kept != NULL && (*kept)->number == number && !(*kept)->broken)
         return *kept;
-    if (chr_map_count() >= CHR_MAPS_WATCHED / 2)
-        kept = &s->indexes[0];
     chr_map_release_now(*kept);
     *kept = chr_index_open(s->dir, number, s->segment_size, s->queue_id, false, e);
     if (*kept != NULL)

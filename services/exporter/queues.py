@@ -49,10 +49,8 @@ class QueuesCollector(Collector):
     def _queues(self) -> Iterator[tuple[str, QueueInfo]]:
         for name, path in queues_of(self._suite):
             try:
-                yield (
-                    name.encode(errors="replace").decode(),
-                    inspect(path),
-                )  # a directory may be called anything
+                printable = name.encode(errors="replace").decode()  # a directory may be called anything
+                yield printable, inspect(path)
             except (ChronicleError, OSError):
                 continue
 
