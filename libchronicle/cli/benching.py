@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
+
 from libchronicle.cli.bench import BenchOptions, available, run_bench
+from libchronicle.cli.bench_comparison import read_baseline, worse_each_time
 from libchronicle.cli.context import print_ndjson
+from libchronicle.cli.tables import render_table
 from libchronicle.errors import ConfigError
 
 __all__ = ["run_benchmark"]
@@ -24,11 +28,17 @@ def run_benchmark(
     seconds: float,
     peers: tuple[str, ...],
     pythons: tuple[str, ...],
+    baseline: str | None = None,
+    tolerance: float = 0.0,
+    keys: tuple[str, ...] = (),
 ) -> None:
-    """Run one benchmark, or list them. Raises ConfigError."""
+    """Run one benchmark, or list them; with `baseline` exit 1 if it is worse than it was. Raises ConfigError."""
     if names:
         print("\n".join(available()))
         return
+    before = None if baseline is None else read_baseline(baseline, name)
+    if before is not None:
+        name = before["bench"]
     if name is None:
         raise ConfigError(file="bench", key="NAME", reason=f"is missing; there are: {', '.join(available())}")
     if medium not in ("shm", "disk"):
@@ -43,11 +53,42 @@ def run_benchmark(
         peers=peers,
         pythons=pythons,
     )
+    if before is not None:
+        _judge(name, before, options, tolerance, keys, as_json=as_json)
+        return
     figures = run_bench(name, options)
     if as_json:
         print_ndjson(figures)
     else:
         _show(figures)
+
+
+def _judge(
+    name: str,
+    before: dict[str, Any],
+    options: BenchOptions,
+    tolerance: float,
+    keys: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
+    changes, worse = worse_each_time(before, lambda: run_bench(name, options), tolerance=tolerance, keys=keys)
+    if as_json:
+        print_ndjson({"bench": name, "worse": worse, "changes": changes})
+    else:
+        rows = [
+            (
+                change.key,
+                f"{change.before:,}",
+                f"{change.now:,}",
+                "-" if change.factor is None else f"{change.factor:.2f}",
+                "WORSE" if change.key in worse else "",
+            )
+            for change in changes
+        ]
+        print(render_table(("FIGURE", "BEFORE", "NOW", "TIMES WORSE", ""), rows, right=(1, 2, 3)))
+    if worse:
+        raise typer.Exit(1)
 
 
 def _show(figures: dict[str, Any]) -> None:

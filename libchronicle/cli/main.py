@@ -275,6 +275,18 @@ def bench(
             metavar="PATH", help="peers: another interpreter that has peers' packages; may be repeated."
         ),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What --json printed before: exit 1 if it is worse now."),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0.0, help="With --baseline: how much worse is not yet worse."),
+    ] = 0.2,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="With --baseline: judge this figure only; may be repeated."),
+    ] = None,
 ) -> None:
     """Measure; prints one JSON object as the last line with --json.
 
@@ -282,6 +294,7 @@ def bench(
     Examples:
       chronicle bench --list
       chronicle bench latency --json
+      chronicle bench latency --baseline latency.json --tolerance 0.1
       chronicle bench peers --python /opt/peers/bin/python --json
       chronicle bench backtest --peers --python /opt/peers/bin/python --json
     """
@@ -299,6 +312,9 @@ def bench(
         seconds=seconds,
         peers=("all",) if peers and name == "backtest" else tuple(peer or ()),
         pythons=tuple(python or ()),
+        baseline=baseline,
+        tolerance=tolerance,
+        keys=tuple(key or ()),
     )
 
 

@@ -1,0 +1,110 @@
+"""`chronicle bench --baseline`: tells what became worse, by its exit code."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from libchronicle.cli.bench_comparison import compare, read_baseline, worse_each_time
+from libchronicle.cli.main import app
+from libchronicle.errors import ConfigError
+
+PLACE = {"python": "CPython 3.11", "cpu": "x", "medium": "shm"}
+
+
+def run(**figures: Any) -> dict[str, Any]:
+    return {"bench": "append", **figures, "n": 5, "hash": "ab", **PLACE}
+
+
+def factors(before: dict[str, Any], now: dict[str, Any], *keys: str) -> dict[str, float | None]:
+    return {change.key: change.factor for change in compare(before, now, keys)}
+
+
+def test_the_unit_says_which_way_is_worse() -> None:
+    before = run(msgs_per_s=100, ns_per_op=10.0, p50_ns_1m=4, rss_mb=8, cpu_percent=1.0)
+    now = run(msgs_per_s=50, ns_per_op=20.0, p50_ns_1m=2, rss_mb=8, cpu_percent=3.0)
+    assert factors(before, now) == {
+        "msgs_per_s": 2.0,
+        "ns_per_op": 2.0,
+        "p50_ns_1m": 0.5,
+        "rss_mb": 1.0,
+        "cpu_percent": 3.0,
+    }
+
+
+def test_tails_others_and_what_has_no_unit_are_judged_only_when_named() -> None:
+    figures = {"p99_ns": 1, "max_ns": 1, "socket_p50_ns": 1, "pipe_p50_ns": 1, "stops_per_s": 1, "orders": 1}
+    assert set(factors(run(**figures), run(**dict.fromkeys(figures, 9))).values()) == {None}
+    named = factors(run(p99_ns=1, p50_ns=1), run(p99_ns=9, p50_ns=9), "p99_ns")
+    assert named == {"p99_ns": 9.0, "p50_ns": None}
+    for key in ("orders", "nonsense"):
+        with pytest.raises(ConfigError, match="p99_ns"):
+            factors(run(**figures), run(**figures), key)
+
+
+def test_what_is_no_longer_measured_or_came_to_nothing_does_not_pass() -> None:
+    with pytest.raises(ConfigError, match="no longer measured"):
+        compare(run(ns_per_op=1, msgs_per_s=1), run(ns_per_op=1))
+    assert factors(run(msgs_per_s=1), run(msgs_per_s=0)) == {"msgs_per_s": math.inf}
+    for tolerance in (math.nan, math.inf, -0.1):
+        with pytest.raises(ConfigError, match="tolerance"):
+            worse_each_time(run(ns_per_op=1), lambda: run(ns_per_op=9), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("key", PLACE)
+def test_figures_of_another_place_are_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        compare(run(ns_per_op=1), run(ns_per_op=1) | {key: "another"})
+
+
+@pytest.mark.parametrize(
+    ("seen", "worse", "runs"),
+    [([13], [], 1), ([16, 14], [], 2), ([16, 30, 15.1], ["ns_per_op"], 3), ([16, 30, 14.9], [], 3)],
+)
+def test_what_is_worse_is_so_in_each_of_three_runs(seen: list[float], worse: list[str], runs: int) -> None:
+    left: Iterator[float] = iter(seen)
+    taken = []
+
+    def measure() -> dict[str, Any]:
+        taken.append(next(left))
+        return run(ns_per_op=taken[-1])
+
+    changes, found = worse_each_time(run(ns_per_op=10), measure, tolerance=0.5)
+    assert found == worse
+    assert len(taken) == runs
+    assert changes[0].now == taken[-1]
+
+
+def test_a_baseline_is_the_last_run_of_that_name(tmp_path: Path) -> None:
+    file = tmp_path / "before.json"
+    lines = [run(ns_per_op=1), run(ns_per_op=2), {**run(ns_per_op=3), "bench": "latency"}]
+    file.write_text("some words\n" + "\n".join(map(json.dumps, lines)) + "\n")
+    assert read_baseline(str(file), "append")["ns_per_op"] == 2
+    assert read_baseline(str(file), "latency")["ns_per_op"] == 3
+    for name, word in ((None, "several"), ("commit", "no run of commit")):
+        with pytest.raises(ConfigError, match=word):
+            read_baseline(str(file), name)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_baseline(str(tmp_path / "none"), "append")
+
+
+def test_the_command_runs_the_benchmark_and_exits_by_what_it_found(tmp_path: Path) -> None:
+    def bench(*arguments: str) -> Any:
+        return CliRunner().invoke(app, ["bench", *arguments, "--tiny", "--repeats", "1"])
+
+    file = tmp_path / "before.json"
+    file.write_text(bench("append", "--json").stdout)
+    figures = json.loads(file.read_text().splitlines()[-1])
+    good = bench("--baseline", str(file), "--tolerance", "1000")
+    assert good.exit_code == 0, good.output
+    assert "ns_per_op" in good.stdout
+    file.write_text(json.dumps(figures | {"ns_per_op": figures["ns_per_op"] / 1e4}))
+    bad = bench("append", "--baseline", str(file), "--tolerance", "1000", "--json")
+    assert bad.exit_code == 1
+    assert json.loads(bad.stdout.splitlines()[-1])["worse"] == ["ns_per_op"]
