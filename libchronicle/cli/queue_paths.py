@@ -21,13 +21,13 @@ def queues_of(suite: Suite) -> list[tuple[str, Path]]:
     """
     found: dict[str, Path] = {}
     roots = _roots(suite)
-    walked = {os.path.realpath(root) for root in roots}
     for root in roots:
+        # where the other root would be met on the way, which is walked for itself
+        other = {os.path.join(root, _relative(one, root)) for one in roots if one is not root}
         for directory, names, files in os.walk(root):
-            here = os.path.realpath(directory)
-            # an archive is large and holds no queues; a root within the other is walked for itself
+            # an archive is large and holds no queues
             names[:] = [
-                name for name in names if name != "archive" and os.path.join(here, name) not in walked
+                name for name in names if name != "archive" and os.path.join(directory, name) not in other
             ]
             if is_queue(files):
                 names.clear()  # a queue holds no queue
@@ -45,6 +45,10 @@ def _roots(suite: Suite) -> list[Path]:
     if suite.hot is None or os.path.realpath(suite.hot) == os.path.realpath(suite.root):
         return [suite.root]
     return [suite.hot, suite.root]
+
+
+def _relative(path: Path, root: Path) -> str:
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(root))
 
 
 def is_queue(files: list[str]) -> bool:

@@ -131,9 +131,7 @@ def test_a_writer_whose_directory_was_replaced_leaves_the_other_queues_segments_
         queue_id = successor.queue_id
     with Queue.open_publisher(path, SMALL) as writer:
         writer.append(1, b"x")
-        time.sleep(
-            0.3
-        )  # its first look is over, the next one some time away: it must not come between the two renames
+        time.sleep(0.3)  # its first look is over: none may come between the two renames
         path.rename(tmp_path / "aside")
         other.rename(path)
 

@@ -61,11 +61,12 @@ def filled(paths: BusPaths, records: int) -> Path:
     return raw
 
 
-@pytest.mark.parametrize("hot", ["run/hot", "elsewhere", "."])
+@pytest.mark.parametrize("hot", ["run/hot", "run/deep/hot", "alias/hot", "elsewhere", "."])
 def test_a_queue_left_behind_when_market_data_moved_does_not_stand_for_its_successor(
     tmp_path: Path, hot: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "run"
+    (tmp_path / "alias").symlink_to("run")
     left = filled(BusPaths(root), 3)
     moved = BusPaths(root, tmp_path / hot)
     raw = filled(moved, 5)
