@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-FIXED = {"bench", "n", "hash", "python", "cpu", "medium"}
+FIXED = {"bench", "n", "hash", "python", "cpu", "medium", "tiny"}
 
 
 def measure(name: str, pythons: list[str]) -> dict[str, Any]:

@@ -21,13 +21,13 @@ import msgspec
 
 from libchronicle.errors import ConfigError
 
-__all__ = ["Change", "compare", "read_baseline", "worse_each_time"]
+__all__ = ["Change", "compare", "judged", "read_baseline", "same_work", "worse_each_time"]
 
 _RATE: Final = re.compile(r"_per_s$")
 _COST: Final = re.compile(r"(^|_)(ns|us|ms|mb)(_\w+)?$|(^|_)cpu_percent$")
 _TAIL: Final = re.compile(r"(^|_)(max|p9\d*|stops|stalls)(_|$)")
+_LARGEST: Final = 1e300  # of what a figure may be: a quotient of two is a number, too
 _OTHERS: Final = re.compile(r"(^|_)(bare|hft|nautilus|picows|pipe|socket|websockets)_")
-_PLACE: Final = ("python", "cpu", "medium")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,15 +43,15 @@ def read_baseline(path: str, name: str | None) -> dict[str, Any]:
     """What `--json` printed of benchmark `name` (None: of the only one); the last line of several. Raises ConfigError."""
     try:
         lines = Path(path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(file=path, key="--baseline", reason=f"cannot be read: {error}") from error
     runs = []
     for line in lines:
         try:
             run = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             continue  # what a benchmark says before its last line
-        if "bench" in run and name in (None, run["bench"]):
+        if isinstance(run.get("bench"), str) and name in (None, run["bench"]):
             runs.append(run)
     if not runs:
         raise ConfigError(
@@ -64,35 +64,59 @@ def read_baseline(path: str, name: str | None) -> dict[str, Any]:
     return runs[-1]
 
 
+def judged(before: Mapping[str, Any], keys: Sequence[str] = ()) -> set[str]:
+    """The figures of a baseline that a run is judged by: `keys`, or all that their unit says something of.
+
+    Raises ConfigError: one of `keys` cannot be judged, or there is nothing to judge.
+    """
+    able = [key for key, value in before.items() if _number(value) and _sign(key) and value > 0]
+    for key in keys:
+        if key not in able:
+            reason = f"{key!r} cannot be judged; there are: {', '.join(able) or 'none'}"
+            raise ConfigError(file="bench", key="--key", reason=reason)
+    found = set(keys) or {key for key in able if not _TAIL.search(key) and not _OTHERS.search(key)}
+    if not found:
+        reason = f"has no figure to judge by itself; --key may name: {', '.join(able) or 'none'}"
+        raise ConfigError(file="bench", key="--baseline", reason=reason)
+    return found
+
+
+def same_work(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses figures of another interpreter, processor, medium, size or market: what a run says of itself in words.
+
+    Raises ConfigError.
+    """
+    for key, value in now.items():
+        if isinstance(value, str | bool) and key != "hash" and before.get(key) != value:
+            reason = (
+                f"is of {key} {before.get(key)!r}, this is {value!r}: figures of one cannot judge the other"
+            )
+            raise ConfigError(file="bench", key="--baseline", reason=reason)
+
+
 def compare(before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str] = ()) -> list[Change]:
     """Every figure that both have, in the order of `before`.
 
-    Raises ConfigError: figures of another place, a key that cannot be judged, a judged figure that is no longer measured.
+    Raises ConfigError: figures of another place or other work, a key that cannot be judged, nothing to judge, a judged
+    figure that is no longer measured.
     """
-    for key in _PLACE:
-        if before.get(key) != now.get(key):
-            reason = f"is of {key} {before.get(key)!r}, this is {now.get(key)!r}: figures of one cannot judge the other"
-            raise ConfigError(file="bench", key="--baseline", reason=reason)
-    figures = [key for key in before if _number(before[key]) and key != "n"]
-    judged = set(keys) or {key for key in figures if not _TAIL.search(key) and not _OTHERS.search(key)}
-    for key in keys:
-        if key not in figures or _sign(key) == 0:
-            able = ", ".join(key for key in figures if _sign(key))
-            raise ConfigError(
-                file="bench", key="--key", reason=f"{key!r} cannot be judged; there are: {able}"
-            )
-    for key in judged.difference(key for key in now if _number(now[key])):
-        if _sign(key):
+    same_work(before, now)
+    chosen = judged(before, keys)
+    for key in sorted(chosen):
+        if not _number(now.get(key)):
             raise ConfigError(
                 file="bench", key="--baseline", reason=f"has {key}, which is no longer measured"
             )
-    changes = []
-    for key in figures:
-        if not _number(now.get(key)):
-            continue
-        factor = _factor(before[key], now[key], _sign(key)) if key in judged else None
-        changes.append(Change(key=key, before=before[key], now=now[key], factor=factor))
-    return changes
+    return [
+        Change(
+            key=key,
+            before=before[key],
+            now=now[key],
+            factor=_factor(before[key], now[key], _sign(key)) if key in chosen else None,
+        )
+        for key in before
+        if key != "n" and _number(before[key]) and _number(now.get(key))
+    ]
 
 
 def worse_each_time(
@@ -111,6 +135,7 @@ def worse_each_time(
         raise ConfigError(
             file="bench", key="--tolerance", reason=f"expected a share from 0 on, got {tolerance}"
         )
+    judged(before, keys)
     worse: set[str] | None = None
     changes: list[Change] = []
     for _ in range(tries):
@@ -125,7 +150,7 @@ def worse_each_time(
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _sign(key: str) -> int:
@@ -133,9 +158,7 @@ def _sign(key: str) -> int:
     return 1 if _RATE.search(key) else -1 if _COST.search(key) else 0
 
 
-def _factor(before: float, now: float, sign: int) -> float | None:
-    if sign == 0 or before <= 0:
-        return None
+def _factor(before: float, now: float, sign: int) -> float:
     if sign < 0:
         return now / before
     return before / now if now > 0 else math.inf

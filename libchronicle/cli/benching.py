@@ -6,13 +6,15 @@ from typing import Any
 
 import typer
 
-from libchronicle.cli.bench import BenchOptions, available, run_bench
-from libchronicle.cli.bench_comparison import read_baseline, worse_each_time
+from libchronicle.cli.bench import BenchOptions, available, circumstances, run_bench
+from libchronicle.cli.bench_comparison import read_baseline, same_work, worse_each_time
 from libchronicle.cli.context import print_ndjson
 from libchronicle.cli.tables import render_table
 from libchronicle.errors import ConfigError
 
 __all__ = ["run_benchmark"]
+
+_TOLERANCE = 0.2
 
 
 def run_benchmark(
@@ -29,13 +31,17 @@ def run_benchmark(
     peers: tuple[str, ...],
     pythons: tuple[str, ...],
     baseline: str | None = None,
-    tolerance: float = 0.0,
+    tolerance: float | None = None,
     keys: tuple[str, ...] = (),
 ) -> None:
     """Run one benchmark, or list them; with `baseline` exit 1 if it is worse than it was. Raises ConfigError."""
     if names:
         print("\n".join(available()))
         return
+    if baseline is None and (tolerance is not None or keys):
+        raise ConfigError(
+            file="bench", key="--baseline", reason="is missing: --tolerance and --key are of a comparison"
+        )
     before = None if baseline is None else read_baseline(baseline, name)
     if before is not None:
         name = before["bench"]
@@ -54,7 +60,8 @@ def run_benchmark(
         pythons=pythons,
     )
     if before is not None:
-        _judge(name, before, options, tolerance, keys, as_json=as_json)
+        same_work(before, circumstances(options))
+        _judge(name, before, options, _TOLERANCE if tolerance is None else tolerance, keys, as_json=as_json)
         return
     figures = run_bench(name, options)
     if as_json:

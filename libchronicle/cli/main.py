@@ -280,9 +280,13 @@ def bench(
         typer.Option(metavar="FILE", help="What --json printed before: exit 1 if it is worse now."),
     ] = None,
     tolerance: Annotated[
-        float,
-        typer.Option(metavar="SHARE", min=0.0, help="With --baseline: how much worse is not yet worse."),
-    ] = 0.2,
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0.0,
+            help="With --baseline: how much worse is not yet worse; 0.2 unless given.",
+        ),
+    ] = None,
     key: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY", help="With --baseline: judge this figure only; may be repeated."),

@@ -15,7 +15,7 @@ from libchronicle.cli.bench_comparison import compare, read_baseline, worse_each
 from libchronicle.cli.main import app
 from libchronicle.errors import ConfigError
 
-PLACE = {"python": "CPython 3.11", "cpu": "x", "medium": "shm"}
+PLACE = {"python": "CPython 3.11", "cpu": "x", "medium": "shm", "tiny": False, "market": "made up"}
 
 
 def run(**figures: Any) -> dict[str, Any]:
@@ -40,7 +40,8 @@ def test_the_unit_says_which_way_is_worse() -> None:
 
 def test_tails_others_and_what_has_no_unit_are_judged_only_when_named() -> None:
     figures = {"p99_ns": 1, "max_ns": 1, "socket_p50_ns": 1, "pipe_p50_ns": 1, "stops_per_s": 1, "orders": 1}
-    assert set(factors(run(**figures), run(**dict.fromkeys(figures, 9))).values()) == {None}
+    now = run(**dict.fromkeys(figures, 9), p50_ns=1)
+    assert set(factors(run(**figures, p50_ns=0.5), now).values()) == {None, 2.0}
     named = factors(run(p99_ns=1, p50_ns=1), run(p99_ns=9, p50_ns=9), "p99_ns")
     assert named == {"p99_ns": 9.0, "p50_ns": None}
     for key in ("orders", "nonsense"):
@@ -58,9 +59,22 @@ def test_what_is_no_longer_measured_or_came_to_nothing_does_not_pass() -> None:
 
 
 @pytest.mark.parametrize("key", PLACE)
-def test_figures_of_another_place_are_refused(key: str) -> None:
+def test_figures_of_another_place_or_market_are_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=key):
         compare(run(ns_per_op=1), run(ns_per_op=1) | {key: "another"})
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [{}, {"orders": 3}, {"ns_per_op": 0}, {"ns_per_op": True}, {"msgs_per_s": 10**400}, {"p99_ns": 4}],
+)
+def test_a_baseline_that_judges_nothing_is_refused_before_anything_is_measured(
+    figures: dict[str, Any],
+) -> None:
+    with pytest.raises(ConfigError, match="no figure to judge"):
+        worse_each_time(run(**figures), lambda: pytest.fail("measured"), tolerance=0.2)
+    with pytest.raises(ConfigError, match="ns_per_op"):
+        worse_each_time(run(**figures), lambda: pytest.fail("measured"), tolerance=0.2, keys=["ns_per_op"])
 
 
 @pytest.mark.parametrize(
@@ -90,8 +104,13 @@ def test_a_baseline_is_the_last_run_of_that_name(tmp_path: Path) -> None:
     for name, word in ((None, "several"), ("commit", "no run of commit")):
         with pytest.raises(ConfigError, match=word):
             read_baseline(str(file), name)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_baseline(str(tmp_path / "none"), "append")
+    for path in (str(tmp_path / "none"), str(tmp_path), "a\0b", "\udcff"):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_baseline(path, "append")
+    for text in ("", '{"bench": ["append"]}', "[" * 100_000, "\x00", '{"bench": "append"', '"append"'):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match="no run of"):
+            read_baseline(str(file), None)
 
 
 def test_the_command_runs_the_benchmark_and_exits_by_what_it_found(tmp_path: Path) -> None:
@@ -108,3 +127,10 @@ def test_the_command_runs_the_benchmark_and_exits_by_what_it_found(tmp_path: Pat
     bad = bench("append", "--baseline", str(file), "--tolerance", "1000", "--json")
     assert bad.exit_code == 1
     assert json.loads(bad.stdout.splitlines()[-1])["worse"] == ["ns_per_op"]
+
+
+@pytest.mark.parametrize("options", [["--tolerance", "0.5"], ["--key", "ns_per_op"]])
+def test_a_comparison_with_nothing_is_refused(options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["bench", "append", "--tiny", *options])
+    assert isinstance(result.exception, ConfigError)
+    assert "--baseline" in str(result.exception)

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ def pair(path):
 
 
 PAIRS = 100_000
+PAYLOAD = bytes(64)
 PROGRAM = """
     import gc, os, sys
     from libchronicle.queue import Queue, QueueConfig
@@ -55,26 +58,74 @@ def memory(tmp_path):
         yield Path(where)
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_append_next_and_commit_make_no_system_call(tmp_path, memory):
-    log = tmp_path / "trace"
-    command = [
-        "strace",
-        "-o",
-        str(log),
-        sys.executable,
-        "-c",
-        textwrap.dedent(PROGRAM),
-        str(memory / "q"),
-        str(PAIRS),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+RETENTION = """
+    import os, sys, time
+    from libchronicle.queue import Queue, QueueConfig
+    SIZE, COUNT = 1 << 14, int(sys.argv[2])
+    with Queue.open_publisher(sys.argv[1], QueueConfig(segment_size=SIZE, durable=("etl",))) as writer:
+        with Queue.open_subscriber(sys.argv[1], "etl") as reader:
+            while writer.metrics()["rolls"] <= COUNT:
+                writer.append_many(1, [bytes(4000)] * 100)
+            reader.drain()
+            os.getppid()  # the trace counts between the two of these
+            reader.commit()
+            while writer.metrics()["unlinked"] < COUNT:
+                writer.append(1, b"")
+                time.sleep(0.001)  # slower than segments are made: else it makes its own
+            os.getppid()
+"""
+
+
+def traced(log: Path, program: str, *arguments: object) -> list[tuple[bool, str]]:
+    """Of each system call: whether the program's main thread made it, and its name."""
+    command = ["strace", "-f", "-o", str(log), sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
     if "ptrace" in done.stderr and done.returncode:
         pytest.skip(f"may not trace here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    calls = [m.group(1) for m in map(re.compile(r"(\w+)\(").match, log.read_text().splitlines()) if m]
+    calls = re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE)
+    main = calls[0][0]
+    return [(thread == main, call) for thread, call in calls]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_append_next_and_commit_make_no_system_call(tmp_path, memory):
+    calls = [call for main, call in traced(tmp_path / "trace", PROGRAM, memory / "q", PAIRS) if main]
     marks = [i for i, call in enumerate(calls) if call == "getppid"]
     assert calls[marks[-2] + 1 : marks[-1]] == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_the_appending_thread_removes_no_segment_while_a_thousand_go(tmp_path, memory):
+    calls = traced(tmp_path / "trace", RETENTION, memory / "q", 1000)
+    marks = [i for i, call in enumerate(calls) if call == (True, "getppid")]
+    calls = calls[marks[-2] + 1 : marks[-1]]
+    assert sum(call == "unlink" for main, call in calls if not main) >= 1000
+    own = {call for main, call in calls if main}
+    assert own <= {"clock_nanosleep", "futex"}
+
+
+def test_pages_are_there_before_they_are_written(tmp_path):
+    """A page fault of the appending thread is a stall; without `prefault` there is one a page."""
+
+    def faults(prefault: bool) -> tuple[int, int]:
+        config = QueueConfig(segment_size=4 << 20, prefault=prefault)
+        with Queue.open_publisher(tmp_path / str(prefault), config) as writer:
+            writer.append(1, b"")
+            before = resource.getrusage(resource.RUSAGE_THREAD)
+            for part in range(160):
+                for _ in range(1000):
+                    writer.append(1, PAYLOAD)
+                if part % 10 == 0:
+                    time.sleep(0.05)  # a pace at which the next segment can be made
+            after = resource.getrusage(resource.RUSAGE_THREAD)
+        return after.ru_majflt - before.ru_majflt, after.ru_minflt - before.ru_minflt
+
+    pages = 160_000 * 96 // 4096
+    major, minor = faults(prefault=True)
+    assert major == 0
+    assert minor < pages / 10
+    assert faults(prefault=False)[1] > pages / 2
 
 
 def test_a_reader_in_another_process_never_sees_a_torn_record(tmp_path, spawn):

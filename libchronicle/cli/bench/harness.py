@@ -108,6 +108,11 @@ def machine() -> dict[str, str]:
     return {"python": python, "cpu": f"{cpu} x{os.cpu_count()}"}
 
 
+def circumstances(options: BenchOptions) -> dict[str, str | bool]:
+    """What the figures of a run hold for: size and medium, interpreter and processor."""
+    return {"tiny": options.tiny, "medium": options.medium, **machine()}
+
+
 def medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     """Median of each key over several runs."""
     return {key: median(row[key] for row in rows) for key in rows[0]}
@@ -124,4 +129,4 @@ def run_bench(name: str, options: BenchOptions) -> dict[str, Any]:
             file="bench", key=name, reason=f"no such benchmark; there are: {', '.join(available())}"
         )
     figures = importlib.import_module(f"libchronicle.cli.bench.{name}").run(options)
-    return {"bench": name, **figures, "medium": options.medium, **machine()}
+    return {"bench": name, **figures, **circumstances(options)}
