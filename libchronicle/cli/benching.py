@@ -11,6 +11,7 @@ from libchronicle.cli.bench_comparison import read_baseline, same_work, worse_ea
 from libchronicle.cli.context import print_ndjson
 from libchronicle.cli.tables import render_table
 from libchronicle.errors import ConfigError
+from libchronicle.runtime.daemon import ExitCode
 
 __all__ = ["run_benchmark"]
 
@@ -34,7 +35,9 @@ def run_benchmark(
     tolerance: float | None = None,
     keys: tuple[str, ...] = (),
 ) -> None:
-    """Run one benchmark, or list them; with `baseline` exit 1 if it is worse than it was. Raises ConfigError."""
+    """Run one benchmark, or list them; with `baseline` exit 67 if it is worse than it was. Raises ConfigError."""
+    if names and baseline is not None:
+        raise ConfigError(file="bench", key="--list", reason="compares nothing: leave it out, or --baseline")
     if names:
         print("\n".join(available()))
         return
@@ -60,7 +63,8 @@ def run_benchmark(
         pythons=pythons,
     )
     if before is not None:
-        same_work(before, circumstances(options))
+        here = circumstances(options)
+        same_work({key: before.get(key) for key in here}, here)
         _judge(name, before, options, _TOLERANCE if tolerance is None else tolerance, keys, as_json=as_json)
         return
     figures = run_bench(name, options)
@@ -79,9 +83,13 @@ def _judge(
     *,
     as_json: bool,
 ) -> None:
-    changes, worse = worse_each_time(before, lambda: run_bench(name, options), tolerance=tolerance, keys=keys)
+    changes, worse, runs = worse_each_time(
+        before, lambda: run_bench(name, options), tolerance=tolerance, keys=keys
+    )
     if as_json:
-        print_ndjson({"bench": name, "worse": worse, "changes": changes})
+        print_ndjson(
+            {"bench": name, "worse": worse, "tolerance": tolerance, "runs": runs, "changes": changes}
+        )
     else:
         rows = [
             (
@@ -94,8 +102,10 @@ def _judge(
             for change in changes
         ]
         print(render_table(("FIGURE", "BEFORE", "NOW", "TIMES WORSE", ""), rows, right=(1, 2, 3)))
+        found = f"{len(worse)} figures are" if len(worse) > 1 else "one figure is" if worse else "none is"
+        print(f"best of {runs} runs: {found} worse by more than {1 + tolerance:g} times")
     if worse:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.WORSE)
 
 
 def _show(figures: dict[str, Any]) -> None:

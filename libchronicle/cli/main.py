@@ -277,7 +277,7 @@ def bench(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="What --json printed before: exit 1 if it is worse now."),
+        typer.Option(metavar="FILE", help="What --json printed before: exit 67 if it is worse now."),
     ] = None,
     tolerance: Annotated[
         float | None,

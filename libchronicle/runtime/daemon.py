@@ -65,6 +65,7 @@ class ExitCode(enum.IntEnum):
     MISUSE = 64  # the caller: do not restart
     CORRUPT = 65  # data on disk is damaged: `chronicle queue repair`
     HOLES = 66  # `chronicle queue verify`: records are missing, and the queue says so
+    WORSE = 67  # `chronicle bench --baseline`: slower, or larger, than it was
     FAILED = 69  # a strategy's own code, again and again: do not restart
     INTERNAL = 70  # a bug in Chronicle
     HOST = 71  # disk, permission, port, limits

@@ -45,6 +45,8 @@ class BenchOptions:
     def scratch(self) -> Iterator[Path]:
         """A fresh directory on the chosen medium, removed afterwards."""
         base = "/dev/shm" if self.medium == "shm" and os.path.isdir("/dev/shm") else self.disk_dir
+        if not os.path.isdir(base):
+            raise ConfigError(file="bench", key="--directory", reason=f"{base} is no directory")
         path = Path(tempfile.mkdtemp(prefix="chronicle-bench-", dir=base))
         try:
             yield path
