@@ -10,8 +10,9 @@
 
    The orders of a snapshot, which are many records, are gathered in a store of their own (`coming`). With the last of them it
    takes the place of the book's. So whoever looks at a book that is right never sees half of one, and a snapshot that does not
-   end, its writer killed within it, changes nothing. For such a book one that tells what it holds already is ignored as a
-   whole: nothing has happened, and every order keeps its `arrival`.
+   end, its writer killed within it, changes nothing. One that tells what such a book holds already is ignored: no order has
+   come or gone, each keeps its `arrival`. Its times and its venueSeq are taken all the same, so that the book is what one that
+   begins with this snapshot is.
 
    Rules:
      - add: to the end of the queue of its price. With the flag noPrice it waits at no price, in a queue of its own per side
@@ -193,6 +194,7 @@ static inline int chr_l3_finish(chr_l3 *b) {
     chr_l3_store whole = b->coming;
     if (b->state == CHR_L3_RIGHT && chr_l3_store_hash(b, &whole) == chr_l3_store_hash(b, &b->store)) {
         b->filling = 0;
+        b->snapshot_seq = b->coming_seq;
         return CHR_L2_IGNORED;
     }
     b->coming = b->store;
@@ -221,7 +223,7 @@ static inline int chr_l3_gather(chr_l3 *b, const chr_order_add_t *m, int side, u
     if (!(flags & CHR_ORDER_BOOK_FLAGS_LAST)) return b->state == CHR_L3_RIGHT ? CHR_L2_IGNORED : CHR_L2_APPLIED;
     result = chr_l3_finish(b);
     if (result < 0) return chr_l3_fail(b, result);
-    if (result == CHR_L2_APPLIED) chr_l3_stamp(b, m->venue_seq, m->venue_ts, m->event_ts, m->recv_ts);
+    chr_l3_stamp(b, m->venue_seq, m->venue_ts, m->event_ts, m->recv_ts);
     return result;
 }
 

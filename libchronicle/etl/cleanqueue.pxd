@@ -43,6 +43,7 @@ cdef class CleanQueue:
     cdef int define(self, bytes definition, int64_t ts_ns) except -1
     cdef int put(self, uint16_t type_id, const void *payload, uint32_t size, uint64_t raw_seq, uint64_t instrument_id,
                  int64_t ts_ns) except -1
+    cdef bint begun_orders(self, uint64_t raw_seq) noexcept
     cdef bint has_orders(self, uint64_t raw_seq) noexcept
     cdef int put_orders(self, const chr_l3 *b, uint64_t raw_seq, uint64_t instrument_id, int64_t ts_ns, bytes definition) except -1
     cdef int put_snapshot(self, const chr_l2 *b, uint32_t bids, uint32_t asks, uint64_t raw_seq, uint64_t instrument_id,

@@ -144,9 +144,13 @@ cdef class CleanQueue:
         self.orders_told = 0
         return 0
 
+    cdef bint begun_orders(self, uint64_t raw_seq) noexcept:
+        """Does it end with the snapshot of orders for that record, whole or in part?"""
+        return self.orders_told and self.orders_seq == raw_seq
+
     cdef bint has_orders(self, uint64_t raw_seq) noexcept:
-        """Does it end with the whole snapshot of orders for that record?"""
-        return self.orders_told and self.orders_whole and self.orders_seq == raw_seq
+        """Does it end with all of it?"""
+        return self.orders_whole and self.begun_orders(raw_seq)
 
     cdef int put_orders(self, const chr_l3 *b, uint64_t raw_seq, uint64_t instrument_id, int64_t ts_ns, bytes definition) except -1:
         """Every order of the book, flagged injected, into as many segments as it takes; what an earlier life wrote of it stays.
@@ -156,7 +160,7 @@ cdef class CleanQueue:
         cdef uint32_t size = chr_l3_snapshot_bytes(b), count = chr_l3_snapshot_records(b), i
         cdef uint64_t head = chr_frame_bytes(<uint32_t>len(definition))
         cdef int rolls = 0
-        if self.orders_seq != raw_seq or not self.orders_told:
+        if not self.begun_orders(raw_seq):
             self.orders_seq = raw_seq
             self.orders_told = 0
             self.orders_whole = False

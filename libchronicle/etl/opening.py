@@ -14,6 +14,7 @@ only. Definitions stand at the head of each raw segment; one that does not is lo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ import msgspec
 
 from libchronicle.bus.names import decode_name
 from libchronicle.bus.paths import BusPaths
-from libchronicle.errors import CorruptControl, CorruptReader, Evicted, QueueReplaced, Rewound
+from libchronicle.errors import Corrupt, CorruptControl, CorruptReader, Evicted, QueueReplaced, Rewound
 from libchronicle.etl.groups import Group
 from libchronicle.etl.refinery import Refinery
 from libchronicle.etl.shelf import Shelf, clean_config, first_seq_of, read_origin
@@ -35,6 +36,8 @@ from libchronicle.queue.reader_pages import read_reader_page
 from libchronicle.runtime.config import EtlConfig
 
 __all__ = ["Policy", "open_refinery"]
+
+_END = (1 << 63) - 1
 
 DEPTH = 16
 """Raw segments looked through at a start for an instrument's definition; its next record looks through all."""
@@ -87,7 +90,7 @@ def open_refinery(
         )
         refinery.finder = partial(_find, raw)
         _learn(refinery, paths, raw, source.next_seq)
-        _adopt(refinery, paths)
+        _adopt(refinery, paths, raw, source.next_seq)
         if not (safe and sound) or refinery.damaged:
             _step_back(refinery, paths, raw)
         if lost is not None:
@@ -167,16 +170,35 @@ def _undefined(refinery: Refinery, paths: BusPaths) -> list[Path]:
     return list(found.values())
 
 
-def _adopt(refinery: Refinery, paths: BusPaths) -> None:
-    """What the raw queue defines no more, since its head was evicted: by the clean queue's own word."""
-    for queue in _undefined(refinery, paths):
+def _adopt(refinery: Refinery, paths: BusPaths, raw: Path, seq: int) -> None:
+    """What the raw queue defines no more before `seq`, since its head was evicted: by the clean queue's own word.
+
+    What the clean queue has of raw records from `seq` on is not known yet: they define it again when they come.
+    """
+    undefined = _undefined(refinery, paths)
+    if not undefined:
+        return
+    until_ns = _time_of(raw, seq)
+    for queue in undefined:
         opened = Queue.try_open_subscriber(queue, None, start="earliest")
         if opened is None:
             continue
         with opened as reader:
             definitions = [(bytes(m), m.ts_ns) for m in reader if m.type_id == Instrument.TEMPLATE_ID]
-        if definitions:
-            refinery.define(*definitions[-1])
+        known = [definition for definition in definitions if definition[1] <= until_ns]
+        if known:
+            refinery.define(*known[-1])
+        elif definitions:
+            refinery.expect(definitions[-1][0])
+
+
+def _time_of(raw: Path, seq: int) -> int:
+    """Of the first record from `seq` on that can be read; without any, later than every record."""
+    with Queue.open_subscriber(raw, None, seq=seq) as probe, contextlib.suppress(Corrupt, Evicted):
+        first = probe.next()
+        if first is not None:
+            return first.ts_ns
+    return _END
 
 
 def _segment_size(raw: Path) -> int:
@@ -199,3 +221,4 @@ def _step_back(refinery: Refinery, paths: BusPaths, raw: Path) -> None:
         source.seek_seq(seq)
         refinery.forget()
         _learn(refinery, paths, raw, seq)
+        _adopt(refinery, paths, raw, seq)

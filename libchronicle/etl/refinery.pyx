@@ -137,6 +137,13 @@ cdef class Refinery:
         except (DecodeError, ExponentChanged, InvalidName) as error:
             self.faults.append(error)
 
+    def expect(self, bytes payload not None):
+        """An instrument whose definition is still to come: its queues are opened, nothing goes there before."""
+        try:
+            self._route(Instrument.decode(payload))
+        except (DecodeError, ExponentChanged, InvalidName) as error:
+            self.faults.append(error)
+
     def _route(self, definition):
         cdef Route route = self.routes.get(definition.instrument_id)
         cdef Route made
@@ -348,7 +355,7 @@ cdef class Refinery:
             return self._record(BOOK, f)
         for target in self.targets.values():
             stream = target.streams[BOOK]
-            if stream.plain is not None:
+            if stream.holds():
                 target.take(BOOK, f, self.raw_id, 0)
         return 0
 

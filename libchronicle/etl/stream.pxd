@@ -22,6 +22,7 @@ cdef class Stream:
     cdef bint partial                   # of record `seq` only what goes before it
     cdef bint fresh                     # nothing dated of this epoch is in: its first date is right, whatever came before
 
+    cdef bint holds(self) noexcept
     cdef bint has(self, uint64_t raw_id, uint64_t epoch, uint64_t seq) noexcept
     cdef bint told(self, uint64_t raw_id, const chr_frame *f) noexcept
     cdef CleanQueue _open(self, bint late)

@@ -15,9 +15,9 @@ Where does a record belong? By its event time e (event_time.h); `day` is that of
 
     e has no date, or the date of `day`, or a later one     plain (which rolls first for another date)
     earlier date, nothing dated of this epoch in yet         plain: the feed was started with another clock or recording
+    earlier date, of a book                                  late, however late: without it the later ones would fit no book
     earlier date, e at most late_limit behind the latest     late
-    else                                                     nowhere; it is counted, and still in the raw archive. One of a
-                                                             book of single orders: late, or none of its later ones would fit
+    else                                                     nowhere; it is counted, and still in the raw archive
 """
 
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
@@ -25,7 +25,7 @@ from libc.string cimport memset
 
 from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.etl.gap cimport chr_gap_room, make_gap
-from libchronicle.etl.restore cimport Found, restore
+from libchronicle.etl.restore cimport Found, Past, restore, restore_book
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_is_injected
 from libchronicle.protocol.layout cimport CHR_GAP, CHR_GAP_REASON_LOST
@@ -44,23 +44,31 @@ cdef class Stream:
         self.orders_of = orders_of if kind == "book" else 0
         self.fresh = True
 
-    def resume(self):
-        """Take up what is there: what was found in (plain, late), each None if there is no such queue."""
+    def resume(self, Past past):
+        """Take up what is there, and set `past`, of a book, to what it was. True: records are missing."""
         cdef Found plain = None
         cdef Found late = None
+        cdef uint64_t from_seq, late_from_seq
+        if not self.shelf.exists(self.kind, False):
+            return False
         origin = self.shelf.origin(self.kind)
-        if self.shelf.exists(self.kind, False):
-            self.plain = self._open(False)
-            plain = restore(self.plain, origin.from_seq if origin else 0, self.kind == "book", False, self.orders_of)
+        from_seq = origin.from_seq if origin else 0
+        late_from_seq = origin.late_from_seq if origin else 0
+        self.plain = self._open(False)
         if self.shelf.exists(self.kind, True):
             self.late = self._open(True)
-            late = restore(self.late, origin.late_from_seq if origin else 0, self.kind == "book", True, self.orders_of)
+        if past is not None:
+            plain, late = restore_book(past, self.plain, from_seq, self.late, late_from_seq)
+        else:
+            plain = restore(self.plain, from_seq, False)
+            if self.late is not None:
+                late = restore(self.late, late_from_seq, True)
         if origin is not None:
             self.raw_id = origin.raw_queue_id
             self.epoch = origin.raw_epoch
             self._adopt(plain)
             self._adopt(late)
-        return plain, late
+        return plain.damaged or (late is not None and late.damaged)
 
     cdef CleanQueue _open(self, bint late):
         return self.shelf.open(self.kind, late, RETAINED if self.orders_of else 1)
@@ -76,6 +84,10 @@ cdef class Stream:
         self.any = True
         self.fresh = self.fresh and not found.dated
         return 0
+
+    cdef bint holds(self) noexcept:
+        """Is there a record? A queue may be there whose writer was killed before the first one."""
+        return self.plain is not None and (self.plain.filled or self.plain.w.seq > 1)
 
     def close(self):
         if self.plain is not None:
@@ -154,8 +166,9 @@ cdef class Stream:
         cdef int64_t day = event_ns // CHR_DAY_NS
         if event_ns == 0 or day >= self.plain.day or self.fresh:
             return self.plain
-        if self.plain.high_ns - event_ns > self.late_limit_ns and not self.orders_of:
+        if self.plain.high_ns - event_ns > self.late_limit_ns and self.kind != "book":
             return None
         if self.late is None:
             self.late = self._open(True)
+            self.late.shows_book = self.orders_of != 0  # an empty book of orders takes the first one that comes
         return self.late

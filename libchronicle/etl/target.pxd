@@ -61,9 +61,9 @@ cdef class Target:
     cdef int _ready(self, Stream stream, CleanQueue q, const chr_frame *f, int64_t event_ns, bint follows) except -1
     cdef int _lead(self, Stream stream, CleanQueue q, const chr_frame *f, bint follows, bint wanted) except -1
     cdef bint _follows(self, Stream stream, CleanQueue q, const chr_frame *f, const void *block) except -1
+    cdef uint64_t _room_for(self, CleanQueue q, const chr_frame *f) noexcept
     cdef bint _wants_orders(self, CleanQueue q, const chr_frame *f, int64_t event_ns) noexcept
     cdef int _blind(self, Stream stream, CleanQueue q, const chr_frame *f) except -1
     cdef int _apply(self, CleanQueue q, const chr_frame *f, const uint8_t *payload, uint64_t levels) except -1
     cdef int _apply_orders(self, CleanQueue q, const chr_frame *f, const chr_l3 *b, int result, bint ended) except -1
-    cdef int _apply_unwritten(self, const chr_frame *f, uint64_t instrument_id) except -1
     cdef int _sweep(self, int64_t now_ns) except -1

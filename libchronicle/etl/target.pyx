@@ -8,8 +8,8 @@ What is written for a raw record N, in this order; a crash between any two leave
                  or what is to come does not fit
     Instrument   none in the segment yet, or the definition has changed since
     snapshot     N is a delta that the book will apply, and: the segment has no snapshot; the last one is
-                 `snapshot_interval` older than N or `snapshot_levels` levels back; or the book moved on elsewhere (in the
-                 other queue of the stream, or by a record that came too late to be written)
+                 `snapshot_interval` older than N or `snapshot_levels` levels back; or the book moved on in the other queue of
+                 the stream
 
 Of a book of single orders the snapshot is a record for each order, over as many segments as that takes. It goes before a record of
 an order that a right book is about to take, and: the date changes; or the book moved on elsewhere; or it is due, l3_orders.h. A
@@ -18,8 +18,8 @@ segment may have none, since a large book would fill every segment.
 Every one of these is decided by records alone, never by a clock or by when this process ran: whoever refines the same raw
 queue again gets the same segments.
 
-A record that cannot be written (cut off, larger than a segment) leaves a Gap in its place. The book is kept of all that can
-be read, so that it equals the feed's; the records of the book stream give the same book, at each of them.
+A record that cannot be written (cut off, larger than a segment) leaves a Gap in its place. What changes a book is written,
+however late: so it is the feed's book, the records of the book stream give it at each of them, and a next life finds it there.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -27,7 +27,6 @@ from libc.string cimport memcpy
 
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, L2Book, chr_l2_apply, chr_l2_levels
 from libchronicle.book.l3 cimport (
-    CHR_L3_WRONG,
     L3Book,
     chr_l3,
     chr_l3_apply,
@@ -35,11 +34,10 @@ from libchronicle.book.l3 cimport (
     chr_l3_follows,
     chr_l3_snapshot_due,
     chr_l3_snapshot_records,
-    chr_l3_turn,
 )
 from libchronicle.etl.cleanqueue cimport CleanQueue
 from libchronicle.etl.gap cimport chr_gap_room, make_gap
-from libchronicle.etl.restore cimport Found
+from libchronicle.etl.restore cimport Past
 from libchronicle.etl.stream cimport Stream
 from libchronicle.native.hot cimport chr_frame, chr_frame_bytes
 from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_dating_ns
@@ -92,33 +90,17 @@ cdef class Target:
     def resume(self, shelf):
         """Open the queues that are there and take the book from them. True: records are missing in one of them."""
         cdef Stream stream
+        cdef Past past
         damaged = False
         for kind in STREAM_KINDS:
             stream = Stream(kind, shelf, self.limits.late_limit_ns, self.instrument_id if self.orders else 0)
             self.streams.append(stream)
-            plain, late = stream.resume()
-            damaged = damaged or any(found is not None and found.damaged for found in (plain, late))
-            if kind == "book":
-                self._take_book(stream, plain, late)
+            past = Past(self.instrument_id, self.orders) if kind == "book" else None
+            damaged = stream.resume(past) or damaged
+            if past is not None and stream.plain is not None:
+                self.book = past.book
+                self.shown = past.shown
         return damaged
-
-    def _take_book(self, Stream stream, Found plain, Found late):
-        """Of the two queues the one that changed it last shows the book as it is.
-
-        Unless a later record of the other one met a wrong book: what made it wrong may stand further back than was read.
-        """
-        cdef Found last = plain, other = late
-        if plain is None:
-            return
-        self.shown = stream.plain
-        if late is not None and late.any and (not plain.any or late.applied_seq > plain.applied_seq):
-            last, other, self.shown = late, plain, stream.late
-        self.book = last.book
-        if other is not None and other.blind_seq > last.applied_seq:
-            if self.orders:
-                chr_l3_turn((<L3Book>self.book).l3, CHR_L3_WRONG)
-            else:
-                self.book.clear()
 
     def define(self, bytes payload not None, definition not None):
         """Goes before the next record. Raises ExponentChanged: they are frozen, the definition stays what it was."""
@@ -150,7 +132,12 @@ cdef class Target:
         cdef int64_t event_ns
         cdef bint follows = False
         cdef const void *block
-        if stream.has(raw_id, f.epoch, f.seq) or stream.told(raw_id, f):
+        if stream.has(raw_id, f.epoch, f.seq):
+            self.tally.repeated += 1
+            return 0
+        if stream.told(raw_id, f):
+            stream.mark(f.seq, False)
+            stream.plain.filled = True
             self.tally.repeated += 1
             return 0
         block = chr_block(f.payload, f.size, f.type_id, _least(f.type_id))
@@ -167,13 +154,11 @@ cdef class Target:
         q = stream.route(event_ns)
         if q is None:
             self.tally.too_late += 1
-            return self._apply_unwritten(f, instrument_id) if kind == BOOK else 0
+            return 0
         if kind == BOOK:
             follows = self._follows(stream, q, f, block)
         if self._ready(stream, q, f, event_ns, follows):
             self.tally.too_large += 1
-            if kind == BOOK:
-                self._apply_unwritten(f, instrument_id)
             return self._spoil(kind, f, raw_id, CHR_GAP_REASON_OVERFLOW)
         q.put(f.type_id, f.payload, f.size, f.seq, instrument_id, f.ts_ns)
         stream.mark(f.seq, False)
@@ -201,7 +186,7 @@ cdef class Target:
     cdef int gap(self, int kind, const chr_frame *f, uint64_t raw_id) except -1:
         """A Gap, into the stream if there is one: where nothing is, nothing is missing."""
         cdef Stream stream = self.streams[kind]
-        if stream.plain is None or stream.has(raw_id, f.epoch, f.seq):
+        if not stream.holds() or stream.has(raw_id, f.epoch, f.seq):
             return 0
         stream.begin(raw_id, f.epoch, f.ts_ns)
         self._ready(stream, stream.plain, f, 0, False)
@@ -230,6 +215,9 @@ cdef class Target:
                 q.roll()
                 self.tally.rolls += 1
         if self.orders:
+            if follows and not q.begun_orders(f.seq) and self._room_for(q, f) > q.room():
+                q.roll()  # before it is asked whether the segment has a snapshot: who is killed behind it asks then
+                self.tally.rolls += 1
             if follows and self._wants_orders(q, f, event_ns):
                 self.tally.rolls += q.put_orders((<L3Book>self.book).l3, f.seq, self.instrument_id, f.ts_ns, self.definition)
                 stream.mark(f.seq, True)
@@ -245,6 +233,12 @@ cdef class Target:
         if not wanted and q.definition is self.definition and chr_frame_bytes(f.size) <= q.room():
             return 0
         return self._lead(stream, q, f, follows, wanted)
+
+    cdef uint64_t _room_for(self, CleanQueue q, const chr_frame *f) noexcept:
+        cdef uint64_t need = chr_frame_bytes(f.size)
+        if q.definition != self.definition:
+            need += chr_frame_bytes(<uint32_t>len(self.definition))
+        return need
 
     cdef bint _wants_orders(self, CleanQueue q, const chr_frame *f, int64_t event_ns) noexcept:
         if q.has_orders(f.seq):
@@ -269,9 +263,7 @@ cdef class Target:
                 self.tally.unfit += wanted
                 follows = wanted = False
         while True:
-            need = chr_frame_bytes(f.size)
-            if q.definition != self.definition:
-                need += head
+            need = self._room_for(q, f)
             if wanted:
                 need += snapshot
             if need <= q.room():
@@ -346,21 +338,6 @@ cdef class Target:
         elif f.type_id == CHR_GAP or f.type_id == CHR_BOOK_RESET:
             self.shown = q
             q.shows_book = False
-        return 0
-
-    cdef int _apply_unwritten(self, const chr_frame *f, uint64_t instrument_id) except -1:
-        """A record that is nowhere: no queue shows the book now, so the next delta gets a snapshot before it."""
-        cdef bytearray copy = bytearray((<const char *>f.payload)[:f.size])
-        cdef uint8_t *payload = copy
-        cdef int result
-        if instrument_id:
-            memcpy(payload + chr_instrument_offset(f.type_id), &instrument_id, sizeof(instrument_id))
-        if self.orders:
-            result = chr_l3_apply((<L3Book>self.book).l3, f.type_id, payload, f.size)
-        else:
-            result = chr_l2_apply(self.book.b, f.type_id, payload, f.size)
-        if result == CHR_L2_APPLIED:
-            self.shown = None
         return 0
 
     # ------------------------------------------------------------ segments that grow old

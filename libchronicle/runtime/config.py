@@ -228,7 +228,7 @@ class EtlConfig(_Table, frozen=True, kw_only=True):
     snapshot_levels: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 20_000  # or after so many levels
     segment_size: SegmentSize = 1 << 20
     segment_age_s: Interval = 3600.0  # a segment is sealed when it is this old
-    late_limit_s: Age = 1800.0  # an event of yesterday this far behind still goes to its day
+    late_limit_s: Age = 1800.0  # a trade or quote of yesterday this far behind still goes to its day
     sync: bool = True  # put sealed segments on the medium
     core: Core = -1
 

@@ -25,6 +25,7 @@ from libchronicle.protocol import (
     SbeMessage,
     Side,
     TradingPhase,
+    decode,
 )
 
 ID = 77
@@ -168,6 +169,22 @@ def test_records_that_the_snapshot_already_holds_are_passed_over(book):
     other.apply_all(records)
     assert not other.apply(OrderAdd.TEMPLATE_ID, add(10, venue_seq=100).encode())
     assert other.apply(OrderAdd.TEMPLATE_ID, add(11, venue_seq=101).encode())
+
+
+def test_a_snapshot_of_what_the_book_holds_already_leaves_what_one_that_begins_with_it_is(book):
+    other = apply(L3Book(ID), *(decode(*record) for record in apply(book, add(10, venue_seq=100)).snapshot()))
+    apply(book, add(11, venue_seq=101), delete(11))
+    told = [decode(*record) for record in book.snapshot()]
+    for message in told:
+        message.venue_seq, message.venue_ts = 200, 7
+    fresh = L3Book(ID)
+    for one in (book, other, fresh):
+        apply(one, *told)
+        assert [one.apply(OrderAdd.TEMPLATE_ID, add(12, venue_seq=seq).encode()) for seq in (200, 201)] == [
+            0,
+            1,
+        ]
+    assert book.snapshot() == other.snapshot() == fresh.snapshot()
 
 
 def test_a_snapshot_that_does_not_end_leaves_no_book(book):

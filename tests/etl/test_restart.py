@@ -15,6 +15,7 @@ from raw_world import SECOND, VENUE, World, delta, instrument, number, records, 
 
 from libchronicle.errors import NotReady, QueueFull, WriterAlreadyActive
 from libchronicle.etl import Group, Policy, open_refinery, opening
+from libchronicle.etl.shelf import clean_config
 from libchronicle.protocol import BookDelta, BookFlags, BookSnapshot, Gap, GapReason, Instrument, Trade
 from libchronicle.queue import Queue
 
@@ -344,3 +345,33 @@ def test_injected_snapshots_are_flagged_and_nothing_else_is(world: World) -> Non
     world.refine()
     flagged = [m for m in world.messages("AA", "book") if getattr(m, "flags", 0) & BookFlags.INJECTED]
     assert [type(m) for m in flagged] == [BookSnapshot]
+
+
+def test_a_definition_that_came_later_is_not_known_before_it(world: World, tmp_path: Path) -> None:
+    """The first one was cut off: what stands before the next is of an unknown instrument, in every life."""
+    world.put(instrument("BB"))
+    world.writer.append(Instrument.TEMPLATE_ID, instrument("AA").encode()[:-5], ts_ns=world.now)
+    world.put(trade("AA", 1), trade("BB", 1))
+    world.refine()
+    world.put(trade("AA", 2), instrument("AA"), trade("AA", 3), trade("AA", 4))
+    world.refine(commit=False)
+    assert ids(world) == [3, 4]
+    shutil.rmtree(world.paths.clean(VENUE, "AA", "trade"))
+    world.paths.clean_origin(VENUE, "AA", "trade").unlink()
+    world.put(snapshot("AA", 1))
+    world.refine(commit=False)
+    world.stop()
+    world.refine()
+    assert ids(world) == [3, 4]
+    assert world.everything() == expected(world, tmp_path / "other")
+
+
+def test_a_queue_whose_writer_was_killed_before_its_first_record_takes_no_gap(
+    world: World, tmp_path: Path
+) -> None:
+    world.put(instrument("AA"), Gap(instrument_id=number("AA"), reason=GapReason.SEQUENCE), trade("AA", 1))
+    world.paths.clean(VENUE, "AA", "trade").parent.mkdir(parents=True)
+    Queue.open_publisher(world.paths.clean(VENUE, "AA", "trade"), clean_config()).close()
+    world.refine()
+    assert [type(m) for m in world.messages("AA", "trade")] == [Instrument, Trade]
+    assert world.everything() == expected(world, tmp_path / "other")
