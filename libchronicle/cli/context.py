@@ -30,7 +30,7 @@ def find_run(run: str | None, config: str | None) -> Run:
     root = Path(
         os.path.abspath(run or (host.bus.root if host else os.environ.get("CHRONICLE_BUS_ROOT", "run")))
     )
-    hot = host.bus.hot_path if host else None
+    hot = host.bus.at(str(root)).hot_path if host else None
     if Suite(
         root
     ).config.is_file():  # what `chronicle up` really started wins over what host.toml says by now

@@ -53,9 +53,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def effective(config: HostConfig, options: UpOptions) -> HostConfig:
     """`config` with the options applied and every path absolute. Raises ConfigError."""
-    root = os.path.abspath(options.run or config.bus.root)
-    hot = os.path.abspath(config.bus.hot) if config.bus.hot else ""
-    bus = msgspec.structs.replace(config.bus, root=root, hot=hot)
+    bus = config.bus.at(os.path.abspath(options.run or config.bus.root))
+    bus = msgspec.structs.replace(bus, hot=str(bus.hot_path or ""))
     strategies = msgspec.structs.replace(config.strategies, dir=str(config.strategies.path))
     etl = config.etl
     if etl is not None and etl.symbols:

@@ -33,6 +33,7 @@ cdef class Refinery:
     cdef readonly int64_t oldest_ts   # time of the first frame the last run took
     cdef readonly int64_t newest_ts   # of the last one
     cdef readonly uint64_t frames
+    cdef bint all_read                # the last run came to the end of the raw queue
     cdef readonly bint damaged        # records are missing in a clean queue
 
     cdef int _take(self, const chr_frame *f) except -1

@@ -52,6 +52,8 @@ from libchronicle.protocol import Instrument, instrument_id
 cdef enum:
     TYPE_LOST = 0xFFFE
 
+cdef int64_t GRACE_NS = 5_000_000_000
+
 
 cdef class Route:
     """Where the records of a raw instrument go, as of their time."""
@@ -229,6 +231,7 @@ cdef class Refinery:
         cdef Py_ssize_t n = 0
         cdef int rc
         self.oldest_ts = 0
+        self.all_read = False
         if self.holding:
             self._take(&self.held)
             self.holding = False
@@ -237,6 +240,7 @@ cdef class Refinery:
             rc = chr_next(self.raw.r, &f)
             if rc <= 0:
                 if rc == 0:
+                    self.all_read = True
                     break
                 self._trouble()
                 continue
@@ -259,10 +263,13 @@ cdef class Refinery:
             self.raw.commit()
 
     def sweep(self, int64_t now_ns):
-        """Roll segments that are old enough, though nothing comes; and tell readers that the writer lives."""
+        """Roll segments that are old enough, though nothing comes; and tell readers that the writer lives.
+
+        Not while records wait to be read, nor at once: one of before may be on its way, and belong into the segment.
+        """
         cdef Target target
         for target in self.targets.values():
-            target._sweep(now_ns)
+            target._sweep(now_ns - GRACE_NS if self.all_read else 0)
 
     cdef int _trouble(self) except -1:
         """The reader failed: what is damaged or gone becomes a hole, all else is raised."""

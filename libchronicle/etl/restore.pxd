@@ -49,6 +49,7 @@ cdef class Walk:
     cdef bint begun                 # has a record
 
     cdef int advance(self) except -1
+    cdef bint _leave(self) except -1
     cdef bint before(self, Walk other) noexcept
     cdef int take(self) except -1
     cdef int _damaged(self) except -1

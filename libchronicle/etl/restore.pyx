@@ -36,7 +36,7 @@ from libchronicle.protocol.layout cimport (
 )
 from libchronicle.protocol.sbe cimport chr_book_levels, chr_levels
 
-from libchronicle.errors import Corrupt
+from libchronicle.errors import Broken, Corrupt
 from libchronicle.etl.reach import reach_of
 from libchronicle.etl.shelf import first_seq_of
 from libchronicle.queue import Queue
@@ -174,6 +174,11 @@ cdef class Walk:
             except Corrupt:
                 self._damaged()
                 self.reader.seek_seq(self.reader.r.next_seq + 1)
+            except Broken:  # cut short: no more to read in this segment
+                self._damaged()
+                if not self._leave():
+                    rc = 0
+                    break
         self.there = rc > 0
         self.refers = False
         if self.there:
@@ -183,10 +188,23 @@ cdef class Walk:
                 memcpy(&self.seq, self.f.payload + offset, sizeof(self.seq))
         return 0
 
+    cdef bint _leave(self) except -1:
+        """Go to the next segment that has begun. False: there is none."""
+        for number in range(self.number + 1, self.live + 1):
+            first = first_seq_of(self.queue.path, number)
+            if first is not None and first > self.reader.r.next_seq:
+                self.reader.seek_seq(first)
+                return True
+        return False
+
     cdef bint before(self, Walk other) noexcept:
         """Was its record written before that one? What has no raw reference goes with the record before it."""
         cdef bint old = self.f.seq < self.from_seq, others_old = other.f.seq < other.from_seq
-        return old if old != others_old else self.seq <= other.seq
+        if old != others_old:
+            return old
+        if old and self.f.ts_ns != other.f.ts_ns:  # of several raw queues, it may be: their seqs are not of one order
+            return self.f.ts_ns < other.f.ts_ns
+        return self.seq <= other.seq
 
     cdef int take(self) except -1:
         """The present record."""

@@ -30,4 +30,4 @@ cdef class Stream:
     cdef int mark(self, uint64_t seq, bint partial) noexcept
     cdef CleanQueue route(self, int64_t event_ns)
     cdef int _adopt(self, Found found) except -1
-    cdef int _tell_replaced(self, int64_t ts_ns) except -1
+    cdef bint replaced(self, uint64_t raw_id) noexcept

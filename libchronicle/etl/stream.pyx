@@ -21,14 +21,11 @@ Where does a record belong? By its event time e (event_time.h); `day` is that of
 """
 
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
-from libc.string cimport memset
 
 from libchronicle.etl.cleanqueue cimport CleanQueue
-from libchronicle.etl.gap cimport chr_gap_room, make_gap
 from libchronicle.etl.restore cimport Found, Past, restore, restore_book
 from libchronicle.native.hot cimport chr_frame
 from libchronicle.protocol.event_time cimport CHR_DAY_NS, chr_is_injected
-from libchronicle.protocol.layout cimport CHR_GAP, CHR_GAP_REASON_LOST
 
 from libchronicle.etl.reach import RETAINED
 from libchronicle.etl.shelf import Origin
@@ -122,8 +119,6 @@ cdef class Stream:
             return 0
         if self.plain is None:
             self.plain = self._open(False)
-        if raw_id != self.raw_id and self.plain.publisher.next_seq:
-            self._tell_replaced(ts_ns)
         self.plain.publisher.flush()
         late_seq = 0
         self.plain.orders_told = 0
@@ -142,18 +137,9 @@ cdef class Stream:
         self.fresh = True
         return 0
 
-    cdef int _tell_replaced(self, int64_t ts_ns) except -1:
-        """Whatever was not read of the old raw queue is missing. Once: a second one after a crash tells nothing new."""
-        cdef chr_gap_room room
-        cdef chr_frame told
-        cdef chr_frame f
-        if self.any and self.seq == UINT64_MAX:
-            return 0
-        memset(&f, 0, sizeof(f))
-        f.ts_ns = ts_ns
-        make_gap(&told, &room, &f, 0, 0, 0, CHR_GAP_REASON_LOST)
-        self.plain.put(CHR_GAP, told.payload, told.size, UINT64_MAX, 0, ts_ns)
-        return self.mark(UINT64_MAX, False)
+    cdef bint replaced(self, uint64_t raw_id) noexcept:
+        """Is what follows of another raw queue, and that not told yet? Whatever was not read of the old one is missing."""
+        return raw_id != self.raw_id and self.holds() and not (self.any and self.seq == UINT64_MAX)
 
     cdef int mark(self, uint64_t seq, bint partial) noexcept:
         self.seq = seq

@@ -60,6 +60,7 @@ cdef class Target:
     cdef int _spoil(self, int kind, const chr_frame *f, uint64_t raw_id, int reason) except -1
     cdef int _ready(self, Stream stream, CleanQueue q, const chr_frame *f, int64_t event_ns, bint follows) except -1
     cdef int _lead(self, Stream stream, CleanQueue q, const chr_frame *f, bint follows, bint wanted) except -1
+    cdef int _begin(self, int kind, Stream stream, uint64_t raw_id, const chr_frame *f) except -1
     cdef bint _follows(self, Stream stream, CleanQueue q, const chr_frame *f, const void *block) except -1
     cdef uint64_t _room_for(self, CleanQueue q, const chr_frame *f) noexcept
     cdef bint _wants_orders(self, CleanQueue q, const chr_frame *f, int64_t event_ns) noexcept

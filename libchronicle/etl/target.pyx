@@ -22,7 +22,7 @@ A record that cannot be written (cut off, larger than a segment) leaves a Gap in
 however late: so it is the feed's book, the records of the book stream give it at each of them, and a next life finds it there.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from libchronicle.book.l2 cimport CHR_ASK, CHR_BID, CHR_L2_APPLIED, L2Book, chr_l2_apply, chr_l2_levels
@@ -47,6 +47,7 @@ from libchronicle.protocol.layout cimport (
     CHR_BOOK_RESET,
     CHR_BOOK_SNAPSHOT,
     CHR_GAP,
+    CHR_GAP_REASON_LOST,
     CHR_GAP_REASON_MALFORMED,
     CHR_GAP_REASON_OVERFLOW,
     CHR_GAP_REASON_SEQUENCE,
@@ -149,7 +150,7 @@ cdef class Target:
                 self.tally.malformed += 1
                 return self._spoil(kind, f, raw_id, CHR_GAP_REASON_MALFORMED)
             levels = bids.count + asks.count
-        stream.begin(raw_id, f.epoch, f.ts_ns)
+        self._begin(kind, stream, raw_id, f)
         event_ns = chr_dating_ns(f.type_id, f.payload, f.size, f.ts_ns)
         q = stream.route(event_ns)
         if q is None:
@@ -171,6 +172,19 @@ cdef class Target:
             self._apply(q, f, q.last, levels)
         return 0
 
+    cdef int _begin(self, int kind, Stream stream, uint64_t raw_id, const chr_frame *f) except -1:
+        """Before each record: the origin is that of the record, and a Gap stands before the first of another raw queue."""
+        cdef chr_gap_room room
+        cdef chr_frame told
+        if stream.replaced(raw_id):
+            make_gap(&told, &room, f, 0, 0, 0, CHR_GAP_REASON_LOST)
+            self._ready(stream, stream.plain, &told, 0, False)
+            stream.plain.put(CHR_GAP, told.payload, told.size, UINT64_MAX, 0, f.ts_ns)
+            stream.mark(UINT64_MAX, False)
+            if kind == BOOK:
+                self._apply(stream.plain, &told, stream.plain.last, 0)
+        return stream.begin(raw_id, f.epoch, f.ts_ns)
+
     cdef bint _follows(self, Stream stream, CleanQueue q, const chr_frame *f, const void *block) except -1:
         """Will the book take it, so that a snapshot may go before it?"""
         cdef bint moves
@@ -188,7 +202,7 @@ cdef class Target:
         cdef Stream stream = self.streams[kind]
         if not stream.holds() or stream.has(raw_id, f.epoch, f.seq):
             return 0
-        stream.begin(raw_id, f.epoch, f.ts_ns)
+        self._begin(kind, stream, raw_id, f)
         self._ready(stream, stream.plain, f, 0, False)
         stream.plain.put(CHR_GAP, f.payload, f.size, f.seq, 0, f.ts_ns)
         stream.mark(f.seq, False)

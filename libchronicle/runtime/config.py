@@ -104,6 +104,11 @@ class BusConfig(_Table, frozen=True, kw_only=True):
     def hot_path(self) -> Path | None:
         return Path(os.path.abspath(self.hot)) if self.hot else None
 
+    def at(self, root: str) -> BusConfig:
+        """With another run directory. `hot` is of the one that stands beside it: another has its market data below it."""
+        hot = self.hot if Path(os.path.abspath(root)) == self.root_path else ""
+        return msgspec.structs.replace(self, root=root, hot=hot)
+
 
 class MarketConfig(_Table, frozen=True, kw_only=True):
     """One market that the embedded exchange serves."""

@@ -277,8 +277,7 @@ def _run(
     try:
         config = load(options) if load is not None else load_host(options.config)
         if options.bus_root is not None:
-            bus = msgspec.structs.replace(config.bus, root=options.bus_root)
-            config = msgspec.structs.replace(config, bus=bus)
+            config = msgspec.structs.replace(config, bus=config.bus.at(options.bus_root))
             check_host(config, "--bus-root")
         log.info("starting", pid=os.getpid(), config=options.config, python=sys.version.split()[0])
         body(config, options, log)

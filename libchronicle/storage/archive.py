@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -27,10 +28,21 @@ Time = int | str | datetime | date
 """ns since the Unix epoch; or ISO 8601 text, a datetime or a date: UTC where they name no zone."""
 
 
+def _hot_of(root: Path) -> str | None:
+    """Where the market data of a run directory lies, by the configuration that `chronicle up` left there; None: below it."""
+    try:
+        written = (BusPaths(root).run_dir("supervisor") / "host.toml").read_text(encoding="utf-8")
+        hot = tomllib.loads(written)["bus"]["hot"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return hot if isinstance(hot, str) else None
+
+
 class Archive:
     """The archive of a host and the queues before it, as one.
 
-    `root` is the bus's root, the directory that holds `archive/`; `hot` where market data lies if elsewhere. A
+    `root` is the bus's root, the directory that holds `archive/`; `hot` where market data lies if elsewhere, and by
+    itself what `chronicle up` ran there with. A
     directory that holds `v1/` itself is an archive without a bus, e.g. a copy. Opens nothing until asked; may be used
     from one thread at a time.
 
@@ -56,7 +68,7 @@ class Archive:
         elif (Path(root) / "v1").is_dir():
             paths, layout = None, ArchiveLayout(root)
         else:
-            paths = BusPaths(root, hot)
+            paths = BusPaths(root, hot or _hot_of(Path(root)))
             layout = ArchiveLayout.of(paths)
         self.layout: Final = layout
         self.open_remote: Final = RemoteOpener(remote, remote_options)

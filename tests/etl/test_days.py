@@ -163,6 +163,18 @@ def test_a_late_queue_does_not_show_a_book_that_became_invalid_meanwhile(world: 
 # ---------------------------------------------------------------- segments that grow old
 
 
+def test_a_sweep_ends_no_segment_while_records_of_before_wait_to_be_read(
+    world: World, tmp_path: Path
+) -> None:
+    world.put(instrument("AA"), *(trade("AA", n) for n in range(20)))
+    refinery = world.start()
+    while refinery.run(5):
+        refinery.sweep(world.now + 7 * DAY)
+    assert [len(one) for one in world.segments("AA", "trade")] == [21]
+    refinery.sweep(world.now + 7 * DAY)
+    assert refinery.figures["rolls"] == 1
+
+
 def test_a_segment_ends_when_its_first_record_is_old_enough(world: World) -> None:
     world.put(instrument("AA"))
     for n in range(10):
@@ -178,6 +190,8 @@ def test_a_sweep_ends_a_quiet_segment_where_the_next_record_would_have(world: Wo
     refinery.sweep(world.now + 59 * MINUTE)
     assert len(list(world.paths.clean(VENUE, "AA", "trade").glob("*.q"))) == 1
     refinery.sweep(world.now + 60 * MINUTE)
+    assert refinery.figures["rolls"] == 0, "a record of before may be on its way"
+    refinery.sweep(world.now + 61 * MINUTE)
     refinery.sweep(world.now + 70 * MINUTE)
     assert refinery.figures["rolls"] == 2
     world.put(trade("AA", 2), delta("AA", 2), at=world.now + 2 * 60 * MINUTE)

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from hard_day import SYMBOLS, write_raw
-from raw_world import SECOND, VENUE, World, delta, instrument, number, records, snapshot, trade
+from raw_world import DAY, SECOND, VENUE, World, delta, instrument, number, records, snapshot, trade
 
 from libchronicle.errors import NotReady, QueueFull, WriterAlreadyActive
 from libchronicle.etl import Group, Policy, open_refinery, opening
@@ -375,3 +375,71 @@ def test_a_queue_whose_writer_was_killed_before_its_first_record_takes_no_gap(
     world.refine()
     assert [type(m) for m in world.messages("AA", "trade")] == [Instrument, Trade]
     assert world.everything() == expected(world, tmp_path / "other")
+
+
+def replaced(world: World) -> None:
+    world.stop()
+    world.writer.close()
+    shutil.rmtree(world.raw)
+    world.writer = Queue.open_publisher(world.raw, world.config)
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_behind_a_raw_queue_that_was_replaced_no_book_goes_on_and_each_segment_has_its_head(
+    world: World, swept: bool
+) -> None:
+    begin(world)
+    refinery = world.refine()
+    if swept:
+        refinery.sweep(world.now + 7 * 86_400 * SECOND)
+    replaced(world)
+    world.put(instrument("AA"), *(delta("AA", 1000 + n) for n in range(3)), step_ns=61 * SECOND)
+    refinery = world.refine()
+    told = world.messages("AA", "book")
+    last = [type(m).__name__ for m in told[-4:]]
+    assert last == ["Gap", "BookDelta", "BookDelta", "BookDelta"], "and no snapshot of a mixture"
+    assert not refinery.targets[f"{VENUE}:AA"].book.valid
+    for segment in world.segments("AA", "book"):
+        assert segment[0][1] == Instrument.TEMPLATE_ID
+    world.stop()
+    assert not world.start().targets[f"{VENUE}:AA"].book.valid
+
+
+def test_late_records_of_the_raw_queue_before_are_taken_in_their_order(world: World) -> None:
+    """The Gap between two raw queues has the highest seq there is, and the seqs of two are not of one order."""
+    midnight = world.now // DAY * DAY + DAY
+    begin(world)
+    world.refine()
+    replaced(world)
+    world.now = midnight - 10 * SECOND
+    world.put(instrument("AA"), snapshot("AA", 1), step_ns=SECOND)
+    world.put(delta("AA", 2, venue_ts=midnight + 1), delta("AA", 3, venue_ts=midnight - 1), step_ns=SECOND)
+    world.refine()
+    world.stop()
+    world.writer.close()
+    world.writer = Queue.open_publisher(world.raw, world.config)
+    stale = delta("AA", 4, venue_ts=midnight + 2, flags=BookFlags.STALE)
+    world.put(instrument("AA"), stale, step_ns=SECOND)
+    before = world.refine().targets[f"{VENUE}:AA"].book
+    world.stop()
+    after = world.start().targets[f"{VENUE}:AA"].book
+    assert (after.valid, after.hash(), after.last_update_id) == (True, before.hash(), 3)
+
+
+@pytest.mark.parametrize("size", [0, 64, 128, 4096, 9000])
+def test_a_clean_segment_cut_short_costs_the_book_and_ends_no_daemon(tmp_path: Path, size: int) -> None:
+    world = World(tmp_path)
+    world.policy = Policy(segment_size=16 << 10, sync=False)
+    world.put(instrument("AA"), snapshot("AA", 1))
+    world.put(*(delta("AA", n, flags=BookFlags.STALE) for n in range(2, 500)))
+    book = world.refine().targets[f"{VENUE}:AA"].book
+    assert book.valid
+    world.stop()
+    with open(world.paths.clean(VENUE, "AA", "book") / "000000001.q", "r+b") as file:
+        file.truncate(size)
+    assert not world.start().targets[f"{VENUE}:AA"].book.valid
+    world.put(snapshot("AA", 500), delta("AA", 501))
+    refinery = world.refine()
+    assert refinery.targets[f"{VENUE}:AA"].book.valid
+    assert refinery.figures["book"] == 2, "what stands behind it is in"
+    world.close()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from libchronicle.cli.context import find_run
+from libchronicle.cli.options import UpOptions, effective
 from libchronicle.errors import ConfigError, NoPermission
 from libchronicle.runtime.config import HostConfig, load_host, load_strategy, strategy_files
 from libchronicle.runtime.decode import decode, read_toml, to_builtins, write_toml
@@ -301,3 +303,17 @@ def test_strategies_are_the_tomls_of_their_directory(tmp_path: Path) -> None:
 def test_an_account_that_cannot_be_one_is_refused_by_name(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         load_host(host_file(tmp_path, f"{HOST}{text}\n"), environ={})
+
+
+def test_hot_is_of_the_root_that_stands_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    hot, other = tmp_path / "memory", tmp_path / "other"
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "host.toml").write_text(f'{HOST}[bus]\nroot = "run"\nhot = "{hot}"\n')
+    bus = load_host("deploy/host.toml", environ={}).bus
+    assert [bus.at(root).hot_path for root in ("run", "./run/", str(tmp_path / "run"))] == [hot] * 3
+    assert (bus.at("other").root_path, bus.at("other").hot_path) == (other, None)
+    assert [find_run(run, None).suite.paths.hot for run in (None, "run", "other")] == [hot, hot, other]
+    host = load_host("deploy/host.toml", environ={})
+    assert effective(host, UpOptions(run="other")).bus.hot == ""
+    assert effective(host, UpOptions()).bus.hot == str(hot)

@@ -17,7 +17,7 @@ from libchronicle.native.binding import LOST_TYPE, Message
 from libchronicle.protocol import BestBidAsk, Trade
 from libchronicle.queue import Queue
 from libchronicle.storage.archive import Archive, to_ns
-from libchronicle.storage.catalog import queue_segments
+from libchronicle.storage.catalog import Stream, queue_segments
 from libchronicle.storage.layout import ArchiveLayout
 from libchronicle.storage.moves import freeze, thaw
 
@@ -290,3 +290,17 @@ def test_a_compressed_file_cut_short_takes_only_its_own_records_also_without_a_m
         seq for seq in range(COUNT) if not first <= seq <= last
     ]
     assert [m.seq for m in found if m.type_id != TYPE] == [last]
+
+
+def test_a_run_directory_by_name_finds_its_market_data_where_up_put_it(tmp_path: Path) -> None:
+    hot = world(tmp_path / "memory", COUNT)
+    run = tmp_path / "run"
+    (run / "supervisor").mkdir(parents=True)
+    with Archive(run) as archive:
+        assert not list(archive.catalog.hot(Stream("v", "S", "trade")))
+    for text in ("", "[bus]\nhot = 5", "[bus", "\0"):
+        (run / "supervisor" / "host.toml").write_text(text)
+        Archive(run).close()
+    (run / "supervisor" / "host.toml").write_text(f'[bus]\nroot = "{run}"\nhot = "{hot.root}"\n')
+    with Archive(run) as archive:
+        assert len(list(archive.read("v", "S", "trade"))) == COUNT
