@@ -61,10 +61,10 @@ def run_refinery(
 
 
 def _reader(out: str | None) -> str:
-    """In place of the daemon, or one that goes on where it stopped for that directory."""
+    """In place of the daemon, or one that goes on where it stopped for that directory: no group of the daemon's."""
     if out is None:
         return "etl"
-    return f"etl-run-{hashlib.blake2b(str(Path(out).resolve()).encode(), digest_size=6).hexdigest()}"
+    return f"etl.run.{hashlib.blake2b(str(Path(out).resolve()).encode(), digest_size=6).hexdigest()}"
 
 
 def _refine(refinery: Refinery, show: Callable[[], object], *, follow: bool) -> None:

@@ -4,6 +4,8 @@
     none                                 the oldest record            a new group, or the first start
     sound                                its position                 all before it is in
     sound, of another boot of the host   the lowest seq not in        tails of clean queues may have been lost with the power
+    sound, and another refinery's of     that one's position          its instruments may be ours by now ([etl.groups])
+    this raw queue stands further back
     its place was evicted                the oldest record            a Gap
     of a queue that is gone, damaged,    the oldest record            what is in already is told by the clean queues
     or beyond the queue's end
@@ -31,6 +33,7 @@ from libchronicle.etl.symbols import SymbolTable
 from libchronicle.native.binding import boot_id, parse_control, parse_reader
 from libchronicle.protocol import Instrument
 from libchronicle.queue import Queue, QueueConfig, Subscriber
+from libchronicle.queue.names import decode_name as decode_reader
 from libchronicle.queue.names import encode_name
 from libchronicle.queue.reader_pages import read_reader_page
 from libchronicle.runtime.config import EtlConfig
@@ -92,7 +95,8 @@ def open_refinery(
         _learn(refinery, paths, raw, source.next_seq)
         _adopt(refinery, paths, raw, source.next_seq)
         if not (safe and sound) or refinery.damaged:
-            _step_back(refinery, paths, raw)
+            _step_back(refinery, paths, raw, refinery.behind(source.next_seq), told=True)
+        _step_back(refinery, paths, raw, _least_of_others(raw, reader, source), told=False)
         if lost is not None:
             refinery.missing(lost.from_seq, lost.to_seq, True)
     except BaseException:
@@ -208,14 +212,33 @@ def _segment_size(raw: Path) -> int:
     return int(control["segment_size"])
 
 
-def _step_back(refinery: Refinery, paths: BusPaths, raw: Path) -> None:
-    """To the first record that may be missing in a clean queue."""
+def _least_of_others(raw: Path, reader: str, source: Subscriber) -> int:
+    """The lowest raw seq at which another refinery's reader of this raw queue stands; that of `source` if none is behind it.
+
+    Refineries are readers of one name, with their group behind a dash.
+    """
+    family, least = reader.partition("-")[0], source.next_seq
+    for file in (raw / "readers").glob("*.meta"):
+        name = decode_reader(file.stem)
+        facts = parse_reader(read_reader_page(file)[0])
+        if (
+            name.partition("-")[0] == family
+            and facts is not None
+            and facts["slot"] >= 0
+            and facts["queue_id"] == source.queue_id
+        ):
+            least = min(least, facts["seq"])
+    return least
+
+
+def _step_back(refinery: Refinery, paths: BusPaths, raw: Path, seq: int, *, told: bool) -> None:
+    """To record `seq`, from which on some may be missing in a clean queue. `told`: those that are gone are a Gap."""
     source = refinery.raw
-    seq = refinery.behind(source.next_seq)
     if seq >= source.next_seq:
         return
     if seq < source.oldest_seq:
-        refinery.missing(seq, source.oldest_seq - 1, True)
+        if told:
+            refinery.missing(seq, source.oldest_seq - 1, True)
         seq = source.oldest_seq
     if seq < source.next_seq:
         source.seek_seq(seq)

@@ -443,3 +443,23 @@ def test_a_clean_segment_cut_short_costs_the_book_and_ends_no_daemon(tmp_path: P
     assert refinery.targets[f"{VENUE}:AA"].book.valid
     assert refinery.figures["book"] == 2, "what stands behind it is in"
     world.close()
+
+
+def test_an_instrument_that_moves_to_a_group_further_on_loses_nothing(world: World, tmp_path: Path) -> None:
+    groups = {"a": ["*:AA"], "rest": ["*"]}
+    world.put(instrument("AA"), instrument("BB"))
+    for first, name in ((0, "a"), (10, "rest")):
+        for n in range(first, first + 10):
+            world.put(trade("AA", n), trade("BB", n))
+        world.start(Group(name, groups), name=f"etl-{name}")
+        world.refine()
+        world.stop()
+    assert ids(world) == list(range(10))
+    for n in range(20, 30):
+        world.put(trade("AA", n), trade("BB", n))
+    for name in ("rest", "a"):
+        world.start(Group(name, {"a": ["*:NONE"], "rest": ["*"]}), name=f"etl-{name}")
+        world.refine()
+        world.stop()
+    assert ids(world) == list(range(30))
+    assert world.everything() == expected(world, tmp_path / "other")
